@@ -1,0 +1,70 @@
+"""The native form of activations on the CPU: images innermost.
+
+A batch (N, C, H, W) lies in memory as (blocks, C, H, W, L): L images side by side, as many as fit in one vector register.
+
+    image         0    1    2  ...  L-1 |  L   L+1 ...
+    block         0    0    0        0  |  1    1
+    lane          0    1    2       L-1 |  0    1
+
+Whatever a layer does at one pixel of one image, it does at that pixel of the L images of a block at once, so the innermost loop
+of every kernel runs over the L lanes: contiguous, without edges, whatever the size of the map. Features (N, F) are (blocks, F, L).
+
+The last block may have unused lanes. They are zero where an array enters, hold what the layers make of zeros afterwards, and
+have dy = 0 on the way back, so no gradient of a parameter sees them.
+"""
+from functools import lru_cache
+
+import llvmlite.binding as llvm
+import numpy as np
+
+
+@lru_cache(maxsize=None)
+def vector_bytes():
+    """Bytes in one vector register of this machine: 64 (AVX-512), 32 (AVX2) or 16 (SSE, NEON)."""
+    features = llvm.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+
+
+def lanes(dtype):
+    """L, the number of images side by side: 16 for float32 and 8 for float64 with AVX-512."""
+    return vector_bytes() // np.dtype(dtype).itemsize
+
+
+class Native:
+    """Activations in native form: `data` (blocks, ..., L), which stands for an array of the logical `shape` (N, ...)."""
+
+    def __init__(self, data, shape):
+        self.data, self.shape = data, tuple(shape)
+
+    @classmethod
+    def empty(cls, shape, dtype):
+        """Room for an array of the logical `shape`, its contents undefined."""
+        L = lanes(dtype)
+        return cls(np.empty((-(-shape[0] // L), *shape[1:], L), dtype), shape)
+
+    @classmethod
+    def zeros(cls, shape, dtype):
+        """As `empty`, filled with zeros: for kernels that add into their output."""
+        native = cls.empty(shape, dtype)
+        native.data.fill(0)
+        return native
+
+    def like(self):
+        """Room for an array of the same shape and dtype."""
+        return Native(np.empty_like(self.data), self.shape)
+
+    @property
+    def dtype(self):
+        return self.data.dtype
+
+    def reshape(self, shape):
+        """The same activations under another logical `shape` of as many elements an image: no data move."""
+        return Native(self.data.reshape(len(self.data), *shape[1:], self.data.shape[-1]), shape)
+
+    def part(self, first, last):
+        """Blocks first to last - 1 as a Native of their own: a view, so that a thread can take them through a network."""
+        L = self.data.shape[-1]
+        return Native(self.data[first:last], (min(last * L, self.shape[0]) - first * L, *self.shape[1:]))
+
+    def __repr__(self):
+        return f"Native(shape={self.shape}, dtype={self.dtype}, lanes={self.data.shape[-1]})"

@@ -1,0 +1,29 @@
+"""Windows that slide over a map: what conv2d, the pools and subsample2d share."""
+from numba import njit
+
+
+def output_size(size, window, stride, padding):
+    """Positions of a window along one axis: floor((size + 2 padding - window) / stride) + 1. Raises ValueError where none fits."""
+    if size + 2 * padding < window:
+        raise ValueError(f"a window of {window} does not fit into {size} pixels with padding {padding}")
+    return (size + 2 * padding - window) // stride + 1
+
+
+def output_map(x_shape, window, stride, padding):
+    """(OH, OW) for maps (..., H, W); `window`, `stride` and `padding` are pairs (vertical, horizontal)."""
+    return tuple(output_size(*axis) for axis in zip(x_shape[-2:], window, stride, padding))
+
+
+def pool_output_shape(x_shape, size, stride, padding):
+    """(N, C, OH, OW) of a pool. Raises ValueError where padding is not smaller than the window (a window of nothing but padding)."""
+    if any(p >= s for p, s in zip(padding, size)):
+        raise ValueError(f"padding {padding} must be smaller than the window {size}")
+    return (*x_shape[:2], *output_map(x_shape, size, stride, padding))
+
+
+@njit(cache=True, nogil=True)
+def valid_range(tap, size, positions, stride, padding):
+    """The outputs i for which tap u of the window lies inside the map: 0 <= i * stride + u - padding < size, as (first, last + 1)."""
+    first = max(0, -((tap - padding) // stride))                        # ceil((padding - tap) / stride)
+    last = min(positions, (size - 1 - tap + padding) // stride + 1)
+    return first, max(first, last)

@@ -1,0 +1,57 @@
+"""conv2d in NumPy: one matrix product for each tap (u, v) of the window. The three directions are one line, read three ways."""
+import numpy as np
+
+
+def forward(x, weight, bias, stride, padding, groups):
+    O, _, KH, KW = weight.shape
+    x, weight = _grouped(_padded(x, padding), groups), weight.reshape(groups, -1, *weight.shape[1:])
+    OH, OW = ((x.shape[-2] - KH) // stride[0] + 1, (x.shape[-1] - KW) // stride[1] + 1)
+    y = np.zeros((len(x), groups, O // groups, OH, OW), x.dtype)
+    for u in range(KH):
+        for v in range(KW):
+            y += np.einsum("goc,ngcij->ngoij", weight[..., u, v], _tap(x, u, v, OH, OW, stride), optimize=True)
+    y = y.reshape(len(x), O, OH, OW)
+    return y if bias is None else y + bias[:, None, None]
+
+
+def backward_input(dy, weight, x_shape, stride, padding, groups):
+    KH, KW = weight.shape[2:]
+    dy, weight = _grouped(dy, groups), weight.reshape(groups, -1, *weight.shape[1:])
+    (N, C, H, W), (PH, PW), (OH, OW) = x_shape, padding, dy.shape[-2:]
+    dx = np.zeros((N, groups, C // groups, H + 2 * PH, W + 2 * PW), dy.dtype)
+    for u in range(KH):
+        for v in range(KW):
+            # reverses: y += weight[u, v] tap(x, u, v)
+            _tap(dx, u, v, OH, OW, stride)[...] += np.einsum("goc,ngoij->ngcij", weight[..., u, v], dy, optimize=True)
+    return np.ascontiguousarray(dx.reshape(N, C, *dx.shape[-2:])[:, :, PH:PH + H, PW:PW + W])
+
+
+def backward_weight(dy, x, kernel_size, stride, padding, groups):
+    x, dy = _grouped(_padded(x, padding), groups), _grouped(dy, groups)
+    OH, OW = dy.shape[-2:]
+    dweight = np.empty((groups, dy.shape[2], x.shape[2], *kernel_size), dy.dtype)
+    for u in range(kernel_size[0]):
+        for v in range(kernel_size[1]):
+            # reverses: y += weight[u, v] tap(x, u, v)
+            dweight[..., u, v] = np.einsum("ngoij,ngcij->goc", dy, _tap(x, u, v, OH, OW, stride), optimize=True)
+    return dweight.reshape(-1, *dweight.shape[2:])
+
+
+def backward_bias(dy):
+    return dy.sum(axis=(0, 2, 3))                            # reverses: y + bias
+
+
+def _padded(x, padding):
+    PH, PW = padding
+    return np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
+
+
+def _grouped(x, groups):
+    """(N, C, H, W) as (N, groups, C/groups, H, W)."""
+    return x.reshape(len(x), groups, -1, *x.shape[2:])
+
+
+def _tap(x, u, v, OH, OW, stride):
+    """What tap (u, v) of the window sees at each of the OH x OW positions: a strided view of x."""
+    SH, SW = stride
+    return x[..., u:u + SH * OH:SH, v:v + SW * OW:SW]

@@ -1,0 +1,32 @@
+"""max_pool2d in NumPy: lay the inputs of each window side by side and take the first maximum."""
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+
+def forward(x, size, stride, padding):
+    windows, winner = _windows(_padded(x, padding), size, stride)
+    return np.take_along_axis(windows, winner[..., None], axis=-1)[..., 0]
+
+
+def backward_input(dy, x, size, stride, padding):
+    (N, C, H, W), (PH, PW), (OH, OW) = x.shape, padding, dy.shape[2:]
+    padded = _padded(x, padding)
+    winner = _windows(padded, size, stride)[1]
+    dx = np.zeros(padded.shape, dy.dtype)
+    for u, v in np.ndindex(*size):
+        taken = winner == u * size[1] + v                    # the windows whose maximum is their input (u, v)
+        # reverses: y = x[winner]
+        dx[:, :, u:u + stride[0] * OH:stride[0], v:v + stride[1] * OW:stride[1]] += np.where(taken, dy, 0)
+    return np.ascontiguousarray(dx[:, :, PH:PH + H, PW:PW + W])
+
+
+def _padded(x, padding):
+    PH, PW = padding
+    return np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)), constant_values=-np.inf)
+
+
+def _windows(padded, size, stride):
+    """The inputs of each window, (N, C, OH, OW, size_h * size_w), and the index of the first maximum of each."""
+    windows = sliding_window_view(padded, size, axis=(2, 3))[:, :, ::stride[0], ::stride[1]]
+    windows = windows.reshape(*windows.shape[:4], -1)
+    return windows, windows.real.argmax(axis=-1)

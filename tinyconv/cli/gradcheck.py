@@ -1,0 +1,32 @@
+"""tinyconv gradcheck: every gradient against finite differences and complex steps."""
+from tqdm import tqdm
+
+from ..gradient_cases import CASES
+from ..gradient_check import check_gradients
+from . import options
+
+
+def add_parser(commands):
+    command = options.parser(commands, "gradcheck", "check gradients against central differences and complex steps, in float64", "tinyconv gradcheck subsample2d")
+    command.add_argument("what", metavar="MODEL|LAYER|all", choices=["all", *CASES], nargs="?", default="all",
+                         help=f"all (the default), or one of {', '.join(CASES)}")
+    command.add_argument("--device", choices=["cpu", "reference"], default="cpu", help="whose backward pass is checked (default: cpu)")
+    command.add_argument("--seed", type=options.natural_int, default=0, help="of x, dy and the weights (default: 0)")
+    return command
+
+
+def run(args):
+    chosen = CASES if args.what == "all" else {args.what: CASES[args.what]}
+    reports, failed = [], []
+    for name, cases in tqdm(chosen.items(), desc="gradcheck", unit="operation", leave=False, disable=len(chosen) == 1):
+        for case in cases:
+            obj, x, given = case.build(args.seed)
+            report = check_gradients(obj.to(args.device), x, seed=args.seed, quiet=True, **given)
+            tqdm.write(f"{'ok   ' if report.ok else 'WRONG'}  {name:<22} {case.title}" if len(chosen) > 1 and report.ok else str(report))
+            reports.append(report)
+            failed += [] if report.ok else [f"{name} ({case.title})"]
+    arrays = sum(len(report.rows) for report in reports)
+    for oracle, words in (("central", "central differences"), ("complex", "complex step")):
+        print(f"largest relative error by {words}: {max(report.largest_error(oracle) for report in reports):.1e}")
+    print(f"{arrays} comparisons, all ok" if not failed else f"WRONG: {', '.join(failed)}")
+    return 1 if failed else 0

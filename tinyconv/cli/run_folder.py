@@ -1,0 +1,92 @@
+"""A training run as a folder.
+
+    run.json         settings: the model, the recipe, the data and how its images were prepared
+    checkpoint.npz   the state after the last epoch, or where it was interrupted
+    metrics.csv      a row an epoch              curves.png   the same as a picture
+"""
+import csv
+import io
+import json
+from pathlib import Path
+
+from .. import losses, optimizers
+from ..checkpoint import write_atomically
+from ..errors import CheckpointError, TinyconvError
+from ..models import lenet5, mlp
+
+
+class Run:
+    """The folder of one run, with its `settings` (a dict of JSON values)."""
+
+    def __init__(self, folder, settings):
+        self.folder, self.settings = Path(folder), settings
+        self.checkpoint = self.folder / "checkpoint.npz"
+
+    @classmethod
+    def create(cls, folder, settings):
+        """Make the folder and write its settings. Raises TinyconvError where a run is there already."""
+        run = cls(folder, settings)
+        if (run.folder / "run.json").exists():
+            raise TinyconvError(f"{folder}: holds a run already; continue it with --resume, or name another folder with --out")
+        run.folder.mkdir(parents=True, exist_ok=True)
+        run.write_text("run.json", json.dumps(settings, indent=1) + "\n")
+        return run
+
+    @classmethod
+    def open(cls, folder):
+        """The run in `folder`. Raises CheckpointError where there is none, or its settings cannot be read."""
+        try:
+            return cls(folder, json.loads((Path(folder) / "run.json").read_text()))
+        except (FileNotFoundError, NotADirectoryError):
+            raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train lenet5 --out {folder}") from None
+        except ValueError as error:
+            raise CheckpointError(f"{folder}/run.json: damaged ({error})") from None
+
+    def write_text(self, name, text):
+        write_atomically(self.folder / name, lambda file: file.write(text.encode()))
+
+    def network(self, rng=None):
+        """The network and the loss that the settings name, untrained."""
+        return build(self.settings, rng)
+
+    def trained(self):
+        """The network with the weights of the checkpoint, and the loss."""
+        net, loss = self.network()
+        return net.load(self.checkpoint), loss
+
+    def write_metrics(self, history):
+        """metrics.csv, and curves.png where matplotlib is installed; gives the reason where it is not drawn, else None."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, history[0])
+        writer.writeheader()
+        writer.writerows(history)
+        self.write_text("metrics.csv", text.getvalue())
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            return "curves.png is not drawn: matplotlib is not installed (pip install 'tinyconv[demo]')"
+        figure = Figure(figsize=(9, 3.5), layout="constrained")
+        epochs = [row["epoch"] for row in history]
+        for axes, keys, title in zip(figure.subplots(1, 2), (("loss", "test_loss"), ("error", "test_error")), ("loss", "error")):
+            for key, label in zip(keys, ("training", "test")):
+                axes.plot(epochs, [row[key] * (100 if "error" in key else 1) for row in history], marker=".", label=label)
+            axes.set(title=title + (" (%)" if title == "error" else ""), xlabel="epoch", yscale="log")
+            axes.grid(alpha=0.3, which="both")
+            axes.legend()
+        write_atomically(self.folder / "curves.png", lambda file: figure.savefig(file, format="png", dpi=110))
+        return None
+
+
+def build(settings, rng=None):
+    """The network and the loss of a run's settings: "model", "loss" ("map", "mse" or "softmax") and "class_names"."""
+    softmax = settings["loss"] == "softmax"
+    loss = losses.SoftmaxCrossEntropy() if softmax else losses.RBFLoss(settings["loss"])
+    classes = len(settings["class_names"])
+    if settings["model"] == "mlp":
+        return mlp(classes=classes, rng=rng), loss
+    return lenet5(head="dense" if softmax else "rbf", classes=classes, rng=rng), loss
+
+
+def sgd(settings, net, steps):
+    """The optimiser of a run's settings: Nesterov momentum, its rate falling to 0 along a cosine over all `steps`."""
+    return optimizers.SGD(net, optimizers.cosine(settings["lr"], steps), settings["momentum"], nesterov=True, clip=settings["clip"])

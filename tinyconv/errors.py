@@ -1,0 +1,28 @@
+"""The errors that a user can cause. Each message says what was expected, what came and what to do.
+
+The command line prints these as one line and exits with status 1; anything else is a fault of ours and keeps its traceback.
+"""
+
+
+class TinyconvError(Exception):
+    """Base of every error that tinyconv raises on purpose."""
+
+
+class ShapeError(TinyconvError, ValueError):
+    """An array has a shape that the layer, loss or model cannot take."""
+
+
+class DtypeError(TinyconvError, TypeError):
+    """An array has a dtype that tinyconv does not compute in."""
+
+
+class DataError(TinyconvError):
+    """A data set, image or label is missing, damaged or out of range."""
+
+
+class CheckpointError(TinyconvError):
+    """A saved file is damaged, or belongs to another model."""
+
+
+class DivergedError(TinyconvError):
+    """Training no longer makes progress: the loss is not finite, or above that of the untrained network."""

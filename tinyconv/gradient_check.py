@@ -1,0 +1,207 @@
+"""Is a backward pass the derivative of its forward pass? Two oracles that know nothing of the backward code tell.
+
+    central differences   (f(x + h) - f(x - h)) / 2h, extrapolated     any object; 9 digits or more
+    complex step          Im f(x + ih) / h, h = 1e-30                objects whose forward takes complex numbers; about 15 digits
+
+where f = sum dy * forward(x) with a random dy. Random, because a dy of ones lets a flipped, transposed or ignored dy pass.
+Source: Squire, Trapp 1998 (Using complex variables to estimate derivatives of real functions).
+"""
+import copy
+import inspect
+import textwrap
+from dataclasses import dataclass
+
+import numpy as np
+
+from .errors import DtypeError
+
+TOLERANCE = {"central": 1e-6, "complex": 1e-12}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one oracle says of one array of gradients."""
+
+    array: str                   # "dx", or the name of a parameter with a d before it
+    oracle: str                  # "central" or "complex"
+    checked: int                 # elements compared, of `size`
+    size: int
+    error: float                 # the largest relative error
+    index: tuple                 # where it is
+    backward: float              # what backward says there
+    expected: float              # what the oracle says there
+    tolerance: float
+    note: str = ""
+
+    @property
+    def ok(self):
+        return self.error <= self.tolerance                 # a NaN is not
+
+
+@dataclass(frozen=True)
+class Report:
+    """The rows of one check; `ok` where all agree. str(report) is the table."""
+
+    subject: str
+    rows: tuple
+
+    @property
+    def ok(self):
+        return all(row.ok for row in self.rows)
+
+    def largest_error(self, oracle):
+        """The largest relative error by `oracle` ("central" or "complex") over all arrays; 0 where it was not asked."""
+        return max((row.error for row in self.rows if row.oracle == oracle), default=0.0)
+
+    def __str__(self):
+        table = [("array", "oracle", "checked", "error", "at", "backward", "expected", "")]
+        for row in self.rows:
+            table.append((row.array, row.oracle, f"{row.checked} of {row.size}", f"{row.error:.1e}", str(list(row.index)), f"{row.backward:.10g}",
+                          f"{row.expected:.10g}", row.note or ("ok" if row.ok else f"WRONG, above {row.tolerance:.0e}")))
+        widths = [max(len(line[column]) for line in table) for column in range(8)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
+        return "\n".join([self.subject, *("  " + line for line in lines)])
+
+
+def check_gradients(obj, x, *, labels=None, training=False, sample=None, seed=0, tolerance=None, quiet=False):
+    """Compare backward with central differences and, where `obj` supports it, with the complex step; print the table; give the Report.
+
+    obj        a layer, network or loss: anything with forward(x) and backward(dy), and params and grads (dicts) if it has parameters.
+               A loss has forward(x, labels) and backward(). It is copied, so the object itself stays as it is, and a random mask
+               is the same at every call; tinyconv's own are converted to float64. An object of your own must compute in float64; where it sets
+               supports_complex_step = True, its forward must take complex x and read its parameters from params.
+    x          array (N, ...): the point at which to check. Keep it away from kinks (relu at 0, two maxima in a max-pool window).
+    labels     (N,) int, for a loss              training   whether forward is called with training=True
+    sample     how many elements of each array to check, drawn at random from `seed` as dy is; None: every one
+    tolerance  largest relative error allowed: a number for both oracles, or None: 1e-6 for central differences, 1e-12 for the complex step
+
+    The relative error is |backward - expected| / max(|backward|, |expected|, r), r the root mean square of `expected`: an element much
+    smaller than its array is judged by the array's size. Raises TypeError for an object without forward and backward, DtypeError for an x
+    that is not real, ValueError where forward gives something other than finite numbers.
+    """
+    subject, rows, rng = _Subject(obj, x, labels, training), [], np.random.default_rng(seed)
+    dy = rng.standard_normal(subject.run().shape)
+    gradients = subject.gradients(dy)
+    picks = {}
+    for name, gradient in gradients.items():
+        size = subject.array(name).size
+        picks[name] = np.arange(size) if sample is None or sample >= size else np.sort(rng.choice(size, sample, replace=False))
+    for oracle in ("central", "complex")[:1 + subject.supports_complex_step]:
+        limit = TOLERANCE[oracle] if tolerance is None else tolerance
+        derivative = getattr(subject, oracle)
+        for name, gradient in gradients.items():
+            rows.append(_compare(f"d{name}" if "." not in name else _dotted(name), oracle, limit, gradient, subject.array(name).shape,
+                                 picks[name], lambda index: derivative(name, index, dy)))
+    report = Report(textwrap.shorten(repr(obj), 130, placeholder=" ..."), tuple(rows))
+    if not quiet:
+        print(report)
+    return report
+
+
+def assert_gradients(obj, x, **options):
+    """check_gradients for tests: silent where all is well; AssertionError with the table where not."""
+    report = check_gradients(obj, x, quiet=True, **options)
+    if not report.ok:
+        raise AssertionError(f"wrong gradients\n{report}")
+    return report
+
+
+def _dotted(name):
+    layer, _, key = name.rpartition(".")
+    return f"{layer}.d{key}"                                 # C1.weight -> C1.dweight
+
+
+def _compare(array, oracle, tolerance, gradient, shape, picks, derivative):
+    size = int(np.prod(shape))
+    if gradient is None or np.shape(gradient) != shape:
+        note = f"WRONG: expected a gradient of shape {shape}, got {'none' if gradient is None else np.shape(gradient)}"
+        return Row(array, oracle, 0, size, np.inf, (), np.nan, np.nan, tolerance, note)
+    expected = np.array([derivative(np.unravel_index(pick, shape)) for pick in picks])
+    found = np.asarray(gradient).reshape(-1)[picks]
+    typical = np.sqrt(np.mean(expected ** 2))
+    scale = np.maximum(np.maximum(np.abs(found), np.abs(expected)), typical)
+    errors = np.abs(found - expected) / np.where(scale == 0, 1, scale)
+    worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
+    index = tuple(int(i) for i in np.unravel_index(picks[worst], shape))
+    return Row(array, oracle, len(picks), size, float(errors[worst]), index, float(found[worst]), float(expected[worst]), tolerance)
+
+
+class _Subject:
+    """The object under test at one point: evaluates forward with one element of x or of a parameter moved.
+
+    Every evaluation is made on a fresh deep copy, so that nothing an evaluation leaves behind reaches the next one.
+    """
+
+    def __init__(self, obj, x, labels, training):
+        for method in ("forward", "backward"):
+            if not callable(getattr(obj, method, None)):
+                raise TypeError(f"check_gradients: expected an object with forward(x) and backward(dy), got {obj!r} without {method}")
+        x = np.asarray(x)
+        if x.dtype.kind not in "fiu":
+            raise DtypeError(f"check_gradients: expected real numbers in x, got {x.dtype}")
+        self.x, self.labels = x.astype(np.float64), labels
+        self.obj = copy.deepcopy(obj)
+        if hasattr(self.obj, "astype"):
+            self.obj.astype(np.float64)
+        self.options = {"training": True} if training else {}
+        self.supports_complex_step = bool(getattr(obj, "supports_complex_step", False))
+        if self.supports_complex_step:
+            self.complex_obj = _in_complex(copy.deepcopy(self.obj))
+        if not np.all(np.isfinite(self.run())):
+            raise ValueError(f"check_gradients: forward of {obj!r} gives numbers that are not finite at this x; check at another point")
+
+    def array(self, name):
+        """x, or the parameter of that name."""
+        return self.x if name == "x" else self.obj.params[name]
+
+    def run(self, name=None, index=None, delta=0.0):
+        """forward(x) with `delta` added to one element of x or of a parameter."""
+        imaginary = isinstance(delta, complex)
+        twin, x = copy.deepcopy(self.complex_obj if imaginary else self.obj), self.x.astype(complex if imaginary else float)
+        if name is not None:
+            (x if name == "x" else twin.params[name])[index] += delta
+        return np.asarray(self._forward(twin, x))
+
+    def _forward(self, obj, x):
+        return obj.forward(x, **self.options) if self.labels is None else obj.forward(x, self.labels, **self.options)
+
+    def gradients(self, dy):
+        """{"x": dx, and every parameter: its gradient}, from backward; None for a parameter that grads lacks."""
+        obj = copy.deepcopy(self.obj)
+        self._forward(obj, self.x.copy())
+        takes_dy = bool(inspect.signature(obj.backward).parameters)
+        dx = obj.backward(dy) if takes_dy else dy * obj.backward()     # a loss has no dy: its y is one number
+        grads = getattr(obj, "grads", {})
+        return {"x": dx, **{name: grads.get(name) for name in getattr(obj, "params", {})}}
+
+    def central(self, name, index, dy):
+        """The slope by central differences of fourth order at steps h and h/2.
+
+        h goes down from 1e-2, where rounding disturbs least, until both agree: near a kink, or where forward bends sharply, they do
+        not, and the step that agrees best is taken.
+        """
+        best, spread, size = np.nan, np.inf, max(1.0, abs(self.array(name)[index]))
+        for h in (1e-2 * size, 1e-3 * size, 1e-4 * size, 1e-5 * size):
+            # outputs are subtracted before they are summed, so that those that did not move cancel exactly
+            half, one, two = (np.sum(dy * (self.run(name, index, step) - self.run(name, index, -step))) / (2 * step) for step in (h / 2, h, 2 * h))
+            coarse, fine = (4 * one - two) / 3, (4 * half - one) / 3    # Richardson: the error in h^2 cancels
+            if abs(fine - coarse) < spread:
+                best, spread = float(fine), abs(fine - coarse)
+            if spread <= 1e-8 * abs(best):
+                break
+        return best
+
+    def complex(self, name, index, dy):
+        """Im f(x + ih) / h: no difference is taken, so h can be as small as one likes."""
+        h = 1e-30
+        return float(np.sum(dy * self.run(name, index, 1j * h).imag)) / h
+
+
+def _in_complex(obj):
+    if hasattr(obj, "to"):
+        obj.to("reference")
+    if hasattr(obj, "astype"):
+        return obj.astype(np.complex128)
+    for name, value in getattr(obj, "params", {}).items():
+        obj.params[name] = value.astype(np.complex128)
+    return obj

@@ -1,0 +1,149 @@
+"""Layer: the base of everything that has a forward and a backward pass."""
+import copy
+
+import numpy as np
+
+from . import device as door
+from .errors import DtypeError, ShapeError
+from .kernels import load
+
+
+class Layer:
+    """One operation with its parameters.
+
+    `forward` and `backward` are the door: they check what comes, bring it into the native form of the device (a NumPy array; what
+    comes from another layer is native already), and give back the same kind. Behind it a layer writes three things:
+
+        _forward(x, training)      y, leaving in self.cache what the way back needs
+        _backward_input(dy)        dx
+        _backward_parameters(dy)   a dict of gradients with the keys of params (only where there are parameters)
+
+    They are apart because each is a different sum, and because the first layer of a network needs no dx.
+
+    params, grads  dicts of arrays with the same keys; backward *sets* grads, it never adds
+    state          dict of small arrays that change while training without being trained (a counter of random draws)
+    device         "cpu" or "reference"
+    first_image    where x starts in its batch: 0, unless threads share the batch and this is a replica that sees a part of it
+
+    A layer computes in the dtype of x and converts its parameters to it; y, dx and grads have the dtype of x.
+    """
+
+    operation = None                                        # the kernel folder: kernels/<operation>/
+    settings = ()                                           # the attributes that __repr__ shows
+    supports_complex_step = True                            # on the reference, for check_gradients
+    splittable = True                                       # may several threads take parts of a batch through replicas of it?
+
+    def __init__(self):
+        self.params, self.grads, self.state = {}, {}, {}
+        self.device, self.cache, self._shapes, self.first_image = "cpu", None, None, 0
+
+    def forward(self, x, training=False):
+        """y for a batch x of shape (N, ...). Raises ShapeError or DtypeError where the layer cannot take x."""
+        entered = self._enter(x)
+        self._check_input(entered.shape)
+        y = self._forward(entered, training)
+        self._shapes = entered.shape, y.shape
+        return y if entered is x else door.leave(y)
+
+    def backward(self, dy, need_dx=True):
+        """dx for the dy of the last forward; sets grads. With need_dx=False the gradient of the input is left out: None."""
+        if self._shapes is None:
+            raise RuntimeError(f"{self!r}: backward before forward; call forward(x) first, backward(dy) reverses it")
+        if tuple(dy.shape) != self._shapes[1]:
+            raise ShapeError(f"{self!r}: expected dy of shape {self._shapes[1]}, that of y; got {tuple(dy.shape)}")
+        entered = self._enter(dy)
+        dx = self._backward(entered, need_dx)
+        return dx if entered is dy or dx is None else door.leave(dx)
+
+    def _backward(self, dy, need_dx):
+        self.grads = self._backward_parameters(dy)
+        return self._backward_input(dy) if need_dx else None
+
+    def _forward(self, x, training):
+        raise NotImplementedError(f"{type(self).__name__} must define _forward(x, training)")
+
+    def _backward_input(self, dy):
+        raise NotImplementedError(f"{type(self).__name__} must define _backward_input(dy)")
+
+    def _backward_parameters(self, dy):
+        return {}
+
+    def _check_input(self, x_shape):
+        if not x_shape or x_shape[0] == 0:
+            raise ShapeError(f"{self!r}: expected a batch of at least one image, got x of shape {x_shape}")
+        self.output_shape(x_shape)
+
+    def _enter(self, x):
+        return door.enter(x, self.device, self)
+
+    @property
+    def kernel(self):
+        """The kernels of this layer's operation on its device."""
+        return load(self.operation, self.device)
+
+    def _parameter(self, name, like):
+        """params[name] in the dtype of the batch `like`; None where the layer has no such parameter (bias=False)."""
+        value = self.params.get(name)
+        return None if value is None else value.astype(like.dtype, copy=False)
+
+    def output_shape(self, x_shape):
+        """The shape of y for an x of x_shape, both with the batch. Raises ShapeError where the layer cannot take it."""
+        try:
+            return self._output_shape(tuple(x_shape))
+        except ValueError as error:
+            raise ShapeError(f"{self!r}: {error}") from None
+
+    def _output_shape(self, x_shape):
+        return x_shape
+
+    def connections(self, x_shape):
+        """Connections of one image as the 1998 paper counts them: every use of a weight or bias."""
+        return 0
+
+    def multiply_adds(self, x_shape):
+        """Multiplications by a weight for one image, forward."""
+        return 0
+
+    @property
+    def named_layers(self):
+        """What this layer is made of, by name: nothing, unless it is a network."""
+        return {}
+
+    def to(self, device):
+        """Compute on `device` from now on; gives the layer itself. What forward left for backward is dropped."""
+        door.check_device(device)
+        self.device, self.cache, self._shapes = device, None, None
+        return self
+
+    def astype(self, dtype):
+        """Keep the parameters in `dtype` (float32 or float64; complex128 for the reference) from now on; gives the layer itself."""
+        if np.dtype(dtype) not in door.DTYPES["reference"]:
+            raise DtypeError(f"{self!r}: expected float32, float64 or complex128, got {np.dtype(dtype)}")
+        for name, value in self.params.items():
+            self.params[name] = value.astype(dtype)
+        return self
+
+    def replica(self, first_image):
+        """The same layer for another thread, which sees the batch from `first_image` on: shares params; cache, grads and state are its own."""
+        twin = copy.copy(self)
+        twin.grads, twin.state, twin.cache, twin._shapes, twin.first_image = {}, dict(self.state), None, None, first_image
+        return twin
+
+    def __repr__(self):
+        options = (f"{name}={getattr(self, name)!r}" for name in self.settings)
+        return f"{type(self).__name__}({', '.join(options)})"
+
+
+def pair(value, name):
+    """An int or a pair of ints as (vertical, horizontal). Raises ValueError for anything else."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2 or not all(isinstance(v, (int, np.integer)) for v in values):
+        raise ValueError(f"{name}: expected an int or a pair of ints (vertical, horizontal), got {value!r}")
+    return tuple(int(v) for v in values)
+
+
+def positive(value, name):
+    """The int or pair `value` itself. Raises ValueError where it, or one of the pair, is below 1."""
+    if any(v < 1 for v in np.ravel(value)):
+        raise ValueError(f"{name}: expected 1 or more, got {value!r}")
+    return value

@@ -1,0 +1,63 @@
+"""Two-dimensional convolution."""
+import numpy as np
+
+from ..initializers import fan_in_uniform
+from ..kernels import conv2d as contract
+from ..layer import Layer, pair, positive
+
+
+class Conv2d(Layer):
+    """y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] x[n, c, i SH + u - PH, j SW + v - PW]
+
+    x       (N, in_channels, H, W)
+    y       (N, out_channels, OH, OW), OH = floor((H + 2 PH - KH) / SH) + 1, OW likewise
+    weight  (out_channels, in_channels/groups, KH, KW), at first uniform in +-2.4/fan-in, as is the bias
+    bias    (out_channels,)
+
+    kernel_size, stride and padding (pixels) are ints or pairs (vertical, horizontal). With groups > 1 maps and filters are split into
+    that many groups and each filter sees only the maps of its own. ValueError where the groups do not divide the channels.
+    Source: LeCun et al. 1998, section II.A; groups: Krizhevsky et al. 2012, section 3.5.
+    """
+
+    operation = "conv2d"
+    settings = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "groups", "bias")
+
+    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, groups=1, bias=True, rng=None):
+        super().__init__()
+        self.in_channels, self.out_channels = positive(in_channels, "in_channels"), positive(out_channels, "out_channels")
+        self.kernel_size, self.stride = positive(pair(kernel_size, "kernel_size"), "kernel_size"), positive(pair(stride, "stride"), "stride")
+        self.padding, self.groups, self.bias = pair(padding, "padding"), positive(groups, "groups"), bias
+        if min(self.padding) < 0:
+            raise ValueError(f"padding: expected 0 or more, got {padding!r}")
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
+        rng, shape = np.random.default_rng(rng), (out_channels, in_channels // groups, *self.kernel_size)
+        fan_in = shape[1] * shape[2] * shape[3]
+        self.params["weight"] = fan_in_uniform(rng, shape, fan_in)
+        if bias:
+            self.params["bias"] = fan_in_uniform(rng, out_channels, fan_in)
+
+    def _forward(self, x, training):
+        self.cache = x
+        return self.kernel.forward(x, self._parameter("weight", x), self._parameter("bias", x), self.stride, self.padding, self.groups)
+
+    def _backward_input(self, dy):
+        x = self.cache
+        return self.kernel.backward_input(dy, self._parameter("weight", x), x.shape, self.stride, self.padding, self.groups)
+
+    def _backward_parameters(self, dy):
+        grads = {"weight": self.kernel.backward_weight(dy, self.cache, self.kernel_size, self.stride, self.padding, self.groups)}
+        if self.bias:
+            grads["bias"] = self.kernel.backward_bias(dy)
+        return grads
+
+    def _output_shape(self, x_shape):
+        return contract.output_shape(x_shape, self.params["weight"].shape, self.stride, self.padding, self.groups)
+
+    def connections(self, x_shape):
+        _, O, OH, OW = self.output_shape(x_shape)
+        return self.multiply_adds(x_shape) + (O * OH * OW if self.bias else 0)
+
+    def multiply_adds(self, x_shape):
+        OH, OW = self.output_shape(x_shape)[2:]
+        return OH * OW * self.params["weight"].size

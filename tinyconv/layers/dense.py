@@ -1,0 +1,52 @@
+"""Fully connected layer."""
+import numpy as np
+
+from ..initializers import fan_in_uniform
+from ..kernels import dense as contract
+from ..layer import Layer, positive
+
+
+class Dense(Layer):
+    """y[n,o] = bias[o] + sum_c weight[o,c] x[n,c]
+
+    x       (N, in_features), or (N, in_features, H, W): then the same weights act at every pixel
+    y       (N, out_features), or (N, out_features, H, W)
+    weight  (out_features, in_features), at first uniform in +-2.4/in_features, as is the bias
+    bias    (out_features,)
+
+    Source: LeCun et al. 1998, section II.B (F6) and appendix A (initial weights).
+    """
+
+    operation = "dense"
+    settings = ("in_features", "out_features", "bias")
+
+    def __init__(self, in_features, out_features, *, bias=True, rng=None):
+        super().__init__()
+        self.in_features, self.out_features = positive(in_features, "in_features"), positive(out_features, "out_features")
+        self.bias, rng = bias, np.random.default_rng(rng)
+        self.params["weight"] = fan_in_uniform(rng, (out_features, in_features), in_features)
+        if bias:
+            self.params["bias"] = fan_in_uniform(rng, out_features, in_features)
+
+    def _forward(self, x, training):
+        self.cache = x
+        return self.kernel.forward(x, self._parameter("weight", x), self._parameter("bias", x))
+
+    def _backward_input(self, dy):
+        return self.kernel.backward_input(dy, self._parameter("weight", dy))
+
+    def _backward_parameters(self, dy):
+        grads = {"weight": self.kernel.backward_weight(dy, self.cache)}
+        if self.bias:
+            grads["bias"] = self.kernel.backward_bias(dy)
+        return grads
+
+    def _output_shape(self, x_shape):
+        return contract.output_shape(x_shape, self.params["weight"].shape)
+
+    def connections(self, x_shape):
+        positions = int(np.prod(x_shape[2:]))
+        return self.multiply_adds(x_shape) + (self.out_features * positions if self.bias else 0)
+
+    def multiply_adds(self, x_shape):
+        return self.params["weight"].size * int(np.prod(x_shape[2:]))

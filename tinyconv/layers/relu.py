@@ -1,0 +1,15 @@
+"""The rectified linear unit."""
+from ..layer import Layer
+
+
+class ReLU(Layer):
+    """y = max(x, 0), for x of any shape (N, ...). The derivative at 0 is 0. Source: Krizhevsky et al. 2012, section 3.1."""
+
+    operation = "relu"
+
+    def _forward(self, x, training):
+        self.cache = x
+        return self.kernel.forward(x)
+
+    def _backward_input(self, dy):
+        return self.kernel.backward_input(dy, self.cache)

@@ -1,0 +1,126 @@
+"""Losses: from the scores of a network to one number, and back."""
+import copy
+
+import numpy as np
+
+from . import device as door
+from .errors import DataError, ShapeError
+from .kernels import load
+from .kernels.rbf_loss import CRITERIA
+
+
+class Loss:
+    """E = 1/N sum_n y[n], the mean over a batch of the loss of each image.
+
+    forward(scores, labels)  E as a float; scores (N, classes), labels (N,) int
+    backward()               dscores = dE/dscores, (N, classes)
+    predict(scores)          the answer for each image, (N,) int
+    """
+
+    operation = None
+    supports_complex_step = True                            # on the reference, for check_gradients
+
+    def __init__(self):
+        self.device, self.cache = "cpu", None
+
+    def forward(self, scores, labels, batch_size=None):
+        """E for a batch. Where a batch is split into parts, batch_size is the size of the whole: then the parts' values add up to E.
+
+        Raises ShapeError unless scores is (N, classes) with a label for each image, DataError for a label out of range.
+        """
+        if len(scores.shape) != 2 or 0 in scores.shape:
+            raise ShapeError(f"{self!r}: expected scores of shape (N, classes), got {tuple(scores.shape)}")
+        entered = door.enter(scores, self.device, self)
+        labels = self.check_labels(labels, scores.shape[0], scores.shape[1])
+        self.cache = entered, labels, batch_size or len(labels), entered is scores
+        losses = self.kernel.forward(entered, labels, *self._options())
+        total = losses.sum(dtype=np.result_type(losses.dtype, np.float64)) / self.cache[2]     # in double precision
+        return total.item()
+
+    def backward(self):
+        """dE/dscores of the last forward, of the same kind (NumPy or native) as its scores."""
+        if self.cache is None:
+            raise RuntimeError(f"{self!r}: backward before forward; call forward(scores, labels) first")
+        scores, labels, batch_size, native = self.cache
+        dy = np.full(len(labels), 1 / batch_size, scores.dtype)         # reverses: E = sum_n y[n] / N
+        dscores = self.kernel.backward_input(dy, scores, labels, *self._options())
+        return dscores if native else door.leave(dscores)
+
+    def check_labels(self, labels, images, classes=None):
+        """`labels` as an int64 array of one label an image, each from 0 to classes - 1."""
+        labels = np.asarray(labels)
+        if labels.shape != (images,):
+            raise ShapeError(f"{self!r}: expected one label for each of {images} images, got labels of shape {labels.shape}")
+        if labels.dtype.kind not in "iu":
+            raise DataError(f"{self!r}: expected integer labels, got {labels.dtype}; one-hot labels become integers by labels.argmax(axis=1)")
+        wrong = (labels < 0) | (labels >= classes) if classes else labels < 0
+        if wrong.any():
+            n = int(wrong.argmax())
+            raise DataError(f"{self!r}: expected labels from 0 to {(classes or 0) - 1}, got labels[{n}] = {labels[n]}")
+        return labels.astype(np.int64, copy=False)
+
+    def replica(self):
+        """The same loss for another thread."""
+        twin = copy.copy(self)
+        twin.cache = None
+        return twin
+
+    def _options(self):
+        return ()
+
+    @property
+    def kernel(self):
+        """The kernels of this loss on its device."""
+        return load(self.operation, self.device)
+
+    def to(self, device):
+        """Compute on `device` from now on; gives the loss itself."""
+        door.check_device(device)
+        self.device, self.cache = device, None
+        return self
+
+    def __repr__(self):
+        return f"{type(self).__name__}()"
+
+
+class SoftmaxCrossEntropy(Loss):
+    """E = 1/N sum_n -log p[n,label_n], p a softmax of the scores. The answer is the class of the largest score.
+
+    Source: Krizhevsky et al. 2012, section 3.5.
+    """
+
+    operation = "softmax_cross_entropy"
+
+    @staticmethod
+    def predict(scores):
+        return scores.argmax(axis=1)
+
+
+class RBFLoss(Loss):
+    """The criteria of the 1998 paper over penalties y (N, classes) of RBF units. The answer is the class of the smallest penalty.
+
+    "mse"  E = 1/N sum_n y[n,label_n]
+    "map"  E = 1/N sum_n (y[n,label_n] + log(e^-j + sum_k e^-y[n,k])), j > 0: also pushes the codes of wrong classes away
+
+    Source: LeCun et al. 1998, section II.C, equations 8 and 9. Raises ValueError for another criterion or j <= 0.
+    """
+
+    operation = "rbf_loss"
+
+    def __init__(self, criterion="map", j=10.0):
+        super().__init__()
+        if criterion not in CRITERIA:
+            raise ValueError(f"RBFLoss: expected the criterion {' or '.join(map(repr, CRITERIA))}, got {criterion!r}")
+        if not j > 0:
+            raise ValueError(f"RBFLoss: expected j above 0, got {j}")
+        self.criterion, self.j = criterion, float(j)
+
+    @staticmethod
+    def predict(scores):
+        return scores.argmin(axis=1)
+
+    def _options(self):
+        return self.criterion, self.j
+
+    def __repr__(self):
+        return f"RBFLoss({self.criterion!r}" + (f", j={self.j:g})" if self.criterion == "map" else ")")
