@@ -4,13 +4,12 @@
     params/<name>   parameters          state/<name>   counters of random draws          velocity/<name>   the optimiser's
 """
 import json
-import os
 import zipfile
-from pathlib import Path
 
 import numpy as np
 
 from .errors import CheckpointError
+from .files import write_atomically
 
 FORMAT = "tinyconv checkpoint, format 1"
 
@@ -46,20 +45,6 @@ def read(path, net, optimizer=None):
     if optimizer:
         optimizer.steps = header["steps"]
     return header["progress"]
-
-
-def write_atomically(path, write_to):
-    """Call write_to(file) on a new binary file, which takes the name `path` only once it is complete and on the disk."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "wb") as file:
-            write_to(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _groups(net, optimizer):

@@ -1,4 +1,5 @@
 """sgd in Numba: one loop over all elements of a parameter."""
+import numpy as np
 from numba import njit
 
 
@@ -23,6 +24,6 @@ def sum_of_squares(dweight):
 def _sum_of_squares(dweight):
     total = 0.0
     for e in range(len(dweight)):
-        value = float(dweight[e])                           # float64: the square of a large float32 would overflow
+        value = np.float64(dweight[e])                     # float64: the square of a large float32 would overflow
         total += value * value
     return total

@@ -5,8 +5,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from .. import data
-from ..checkpoint import write_atomically
 from ..errors import TinyconvError
+from ..files import write_atomically
 from ..training import evaluate
 from . import options
 from .run_folder import Run

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 
 from .. import losses, optimizers
-from ..checkpoint import write_atomically
 from ..errors import CheckpointError, TinyconvError
+from ..files import write_atomically
 from ..models import lenet5, mlp
 
 

@@ -1,0 +1,21 @@
+"""Trust flows from finite differences and complex steps to the reference, and from there to the cpu: every layer, loss and model."""
+import pytest
+
+from tinyconv.gradient_cases import CASES
+from tinyconv.gradient_check import assert_gradients
+from tinyconv.kernels import OPERATIONS
+
+ALL = [pytest.param(name, case, id=f"{name}-{place}") for name, cases in CASES.items() for place, case in enumerate(cases)]
+
+
+def test_every_operation_has_cases():
+    assert set(OPERATIONS) - {"sgd"} <= set(CASES)
+
+
+@pytest.mark.parametrize("device", ["reference", "cpu"])
+@pytest.mark.parametrize("name, case", ALL)
+def test_gradients(name, case, device):
+    obj, x, options = case.build(seed=1)
+    report = assert_gradients(obj.to(device), x, seed=1, **options)
+    assert report.largest_error("central") < 1e-7 and report.largest_error("complex") < 1e-12, str(report)
+    assert {row.oracle for row in report.rows} == {"central", "complex"}

@@ -1,0 +1,46 @@
+"""The cpu kernels compute what the reference computes, in float64 and float32, through the same layers."""
+import copy
+
+import numpy as np
+import pytest
+
+from tinyconv.gradient_cases import CASES
+
+ALL = [pytest.param(case, id=f"{name}-{place}") for name, cases in CASES.items() for place, case in enumerate(cases)]
+
+
+def run(obj, x, dy, labels, training):
+    """forward and backward: {"y", "dx", and the gradient of each parameter}."""
+    if labels is not None:
+        return {"y": np.array(obj.forward(x, labels)), "dx": obj.backward()}
+    y = obj.forward(x, training=training)
+    dx = obj.backward(dy(y))
+    return {"y": y, "dx": dx, **obj.grads}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("case", ALL)
+def test_cpu_is_reference(case, dtype):
+    obj, x, options = case.build(seed=2)
+    labels, training = options.get("labels"), options.get("training", False)
+    dy = lambda y: np.random.default_rng(3).standard_normal(y.shape).astype(y.dtype)
+    expected = run(copy.deepcopy(obj).to("reference"), x, dy, labels, training)
+    found = run(obj.to("cpu"), x.astype(dtype), dy, labels, training)
+    # Rounding errors of a sum of K terms grow like sqrt(K) eps; no sum here has more than x.size terms, or 400 (C5 of LeNet-5). The factor 8 covers
+    # that terms are larger than their sum, and dy, which float32 rounds too.
+    tolerance = 8 * np.sqrt(max(x.size, 400)) * np.finfo(dtype).eps
+    for name, value in expected.items():
+        assert labels is not None and name == "y" or found[name].dtype == dtype
+        np.testing.assert_allclose(found[name], value, rtol=0, atol=tolerance * np.abs(value).max(), err_msg=name)
+        assert name == "y" or np.abs(value).max() > 0, f"{name} is all zeros: nothing was compared"
+
+
+@pytest.mark.parametrize("case", ALL)
+def test_inputs_stay_untouched(case):
+    obj, x, options = case.build(seed=2)
+    before = x.copy()
+    params = {name: value.copy() for name, value in getattr(obj, "params", {}).items()}
+    run(obj, x, lambda y: np.ones_like(y), options.get("labels"), options.get("training", False))
+    np.testing.assert_array_equal(x, before)
+    for name, value in params.items():
+        np.testing.assert_array_equal(obj.params[name], value)

@@ -1,0 +1,17 @@
+"""Files that are whole or not there."""
+import os
+from pathlib import Path
+
+
+def write_atomically(path, write_to):
+    """Call write_to(file) on a new binary file, which takes the name `path` only once it is complete and on the disk."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "wb") as file:
+            write_to(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
