@@ -6,7 +6,6 @@ import http.client
 import http.server
 import os
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,13 +152,11 @@ def test_interruption_leaves_nothing(server, monkeypatch, tmp_path, broken):
 
 
 def test_full_disk_is_not_the_mirrors_fault(server, monkeypatch, tmp_path):
-    def half_written(path, content):
-        with open(path, "wb") as file:
-            file.write(content[:10])
+    def half_written(file):
         raise OSError(28, "No space left on device")
 
     mirrors(monkeypatch, server, "good", "good")
-    monkeypatch.setattr(Path, "write_bytes", half_written)
+    monkeypatch.setattr("tinyconv.files.os.fsync", half_written)
     with pytest.raises(DataError, match="cannot write .*train-images.*No space left on device"):
         data.load("mnist", data_dir=tmp_path, progress=False)
     assert files_under(tmp_path) == [] and len(server.asked) == 1

@@ -16,14 +16,14 @@ from .version import __version__  # noqa: E402
 if not (Path(__file__).parent / "kernels").is_dir():
     __path__.append(str(Path(__file__).parent.parent))
 
-from . import initializers, layers, losses, optimizers  # noqa: E402
+from . import errors, initializers, layers, losses, optimizers  # noqa: E402
 from .gradient_check import assert_gradients, check_gradients  # noqa: E402
 from .layer import Layer  # noqa: E402
 from .losses import RBFLoss, SoftmaxCrossEntropy  # noqa: E402
 from .optimizers import SGD  # noqa: E402
 from .sequential import Sequential  # noqa: E402
 
-__all__ = ["Layer", "RBFLoss", "SGD", "Sequential", "SoftmaxCrossEntropy", "assert_gradients", "check_gradients", "data", "initializers",
+__all__ = ["Layer", "RBFLoss", "SGD", "Sequential", "SoftmaxCrossEntropy", "assert_gradients", "check_gradients", "data", "errors", "initializers",
            "layers", "losses", "models", "optimizers", "training"]
 
 

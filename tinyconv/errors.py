@@ -25,4 +25,4 @@ class CheckpointError(TinyconvError):
 
 
 class DivergedError(TinyconvError):
-    """Training no longer makes progress: the loss is not finite, or above that of the untrained network."""
+    """Training went the wrong way: the loss is not finite, or far above that of the untrained network."""

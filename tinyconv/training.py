@@ -113,8 +113,8 @@ class Trainer:
 
     def _end_of_epoch(self, seconds, show):
         p, images = self.progress, len(self.train)
-        if p.loss_sum / images > p.first_loss:
-            raise DivergedError(f"training diverged: in epoch {p.epoch + 1} the mean loss was {p.loss_sum / images:.4g}, above the "
+        if p.loss_sum / images > 2 * p.first_loss:          # bounded units saturate instead of overflowing: the loss stays finite, and large
+            raise DivergedError(f"training diverged: in epoch {p.epoch + 1} the mean loss was {p.loss_sum / images:.4g}, more than twice the "
                                 f"{p.first_loss:.4g} of the untrained network; use a smaller learning rate, or clip the gradient")
         result = evaluate(self.net, self.loss, self.test, self.threads)
         p.history.append({"epoch": p.epoch + 1, "loss": p.loss_sum / images, "error": p.mistakes / images, "test_loss": result.loss,

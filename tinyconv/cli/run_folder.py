@@ -55,16 +55,19 @@ class Run:
         return net.load(self.checkpoint), loss
 
     def write_metrics(self, history):
-        """metrics.csv, and curves.png where matplotlib is installed; gives the reason where it is not drawn, else None."""
+        """metrics.csv: a row an epoch."""
         text = io.StringIO()
         writer = csv.DictWriter(text, history[0])
         writer.writeheader()
         writer.writerows(history)
         self.write_text("metrics.csv", text.getvalue())
+
+    def draw_curves(self, history):
+        """curves.png: loss and error over the epochs. Gives a sentence for the user: where it is, or why it is not drawn."""
         try:
             from matplotlib.figure import Figure
         except ImportError:
-            return "curves.png is not drawn: matplotlib is not installed (pip install 'tinyconv[demo]')"
+            return "no picture of the curves: matplotlib is not installed (pip install 'tinyconv[demo]')"
         figure = Figure(figsize=(9, 3.5), layout="constrained")
         epochs = [row["epoch"] for row in history]
         for axes, keys, title in zip(figure.subplots(1, 2), (("loss", "test_loss"), ("error", "test_error")), ("loss", "error")):
@@ -74,7 +77,7 @@ class Run:
             axes.grid(alpha=0.3, which="both")
             axes.legend()
         write_atomically(self.folder / "curves.png", lambda file: figure.savefig(file, format="png", dpi=110))
-        return None
+        return f"curves: {self.folder / 'curves.png'}"
 
 
 def build(settings, rng=None):

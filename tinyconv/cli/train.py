@@ -66,19 +66,18 @@ def run(args):
 def _train(trainer, this):
     interrupted = []
     previous = signal.signal(signal.SIGINT, lambda *_: interrupted.append(1) if not interrupted else signal.default_int_handler(*_))
-    notes = set()
 
     def save():
         trainer.save(this.checkpoint)
         if trainer.progress.history:
-            notes.add(this.write_metrics(trainer.progress.history))
+            this.write_metrics(trainer.progress.history)
 
     try:
         finished = trainer.run(save, stop=lambda: bool(interrupted))
     finally:
         signal.signal(signal.SIGINT, previous)
-    for note in filter(None, notes):
-        print(note)
+    if trainer.progress.history:
+        print(this.draw_curves(trainer.progress.history))
     if not finished:
         print(f"interrupted; continue with: tinyconv train {this.settings['model']} --resume --out {this.folder}")
         return 130
