@@ -61,6 +61,10 @@ class Native:
         """The same activations under another logical `shape` of as many elements an image: no data move."""
         return Native(self.data.reshape(len(self.data), *shape[1:], self.data.shape[-1]), shape)
 
+    def positions(self):
+        """The data as (blocks, C, positions, L): all axes behind the second as one; one position where there are features only."""
+        return self.data.reshape(*self.data.shape[:2], -1, self.data.shape[-1])
+
     def part(self, first, last):
         """Blocks first to last - 1 as a Native of their own: a view, so that a thread can take them through a network."""
         L = self.data.shape[-1]

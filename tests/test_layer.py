@@ -199,6 +199,17 @@ def test_save_and_load(batch, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["net.npz"]
 
 
+def test_state_is_saved_too(tmp_path):
+    """The codes of RBF units and the counter of a dropout's draws: without them a loaded network would answer, or go on, differently."""
+    make = lambda centers: tc.Sequential(D=Dropout(0.5, rng=1), out=tc.layers.RBF(centers))
+    net, other, x = make([[1.0, -1.0]]), make([[0.0, 0.0]]), np.ones((4, 2))
+    net.forward(x, training=True)
+    net.save(tmp_path / "net.npz")
+    other.load(tmp_path / "net.npz")
+    np.testing.assert_array_equal(other.forward(x), net.forward(x))
+    np.testing.assert_array_equal(other.forward(x, training=True), net.forward(x, training=True))
+
+
 def test_a_damaged_checkpoint_changes_nothing(tmp_path):
     net, path = small(), tmp_path / "net.npz"
     net.save(path)

@@ -21,7 +21,7 @@ class Layer:
     They are apart because each is a different sum, and because the first layer of a network needs no dx.
 
     params, grads  dicts of arrays with the same keys; backward *sets* grads, it never adds
-    state          dict of small arrays that change while training without being trained (a counter of random draws)
+    state          dict of arrays that belong to the layer without being trained: fixed codes, a counter of random draws; saved with params
     device         "cpu" or "reference"
     first_image    where x starts in its batch: 0, unless threads share the batch and this is a replica that sees a part of it
 

@@ -9,7 +9,7 @@ from . import output_shape
 def forward(x, weight, bias):
     y = Native.empty(output_shape(x.shape, weight.shape), x.dtype)
     bias = np.zeros(len(weight), x.dtype) if bias is None else bias
-    _forward(_positions(x), weight, bias, _positions(y))
+    _forward(x.positions(), weight, bias, y.positions())
     return y
 
 
@@ -28,7 +28,7 @@ def _forward(x, weight, bias, y):
 
 def backward_input(dy, weight):
     dx = Native.zeros((dy.shape[0], weight.shape[1], *dy.shape[2:]), dy.dtype)
-    _backward_input(_positions(dy), weight, _positions(dx))
+    _backward_input(dy.positions(), weight, dx.positions())
     return dx
 
 
@@ -46,7 +46,7 @@ def _backward_input(dy, weight, dx):
 
 def backward_weight(dy, x):
     dweight = np.empty((dy.shape[1], x.shape[1]), dy.dtype)
-    _backward_weight(_positions(dy), _positions(x), dweight)
+    _backward_weight(dy.positions(), x.positions(), dweight)
     return dweight
 
 
@@ -65,9 +65,4 @@ def _backward_weight(dy, x, dweight):
 
 
 def backward_bias(dy):
-    return _positions(dy).sum(axis=(0, 2, 3))                           # reverses: y[o] = bias[o]
-
-
-def _positions(x):
-    """(blocks, C, ..., L) as (blocks, C, positions, L): one position where x has features only."""
-    return x.data.reshape(*x.data.shape[:2], -1, x.data.shape[-1])
+    return dy.positions().sum(axis=(0, 2, 3))                           # reverses: y[o] = bias[o]

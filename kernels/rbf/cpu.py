@@ -3,13 +3,12 @@ import numpy as np
 from numba import njit
 
 from .._native import Native
-from ..dense.cpu import _positions
 from . import output_shape
 
 
 def forward(x, centers):
     y = Native.zeros(output_shape(x.shape, centers.shape), x.dtype)
-    _forward(_positions(x), centers, _positions(y))
+    _forward(x.positions(), centers, y.positions())
     return y
 
 
@@ -23,7 +22,7 @@ def _forward(x, centers, y):
 
 def backward_input(dy, x, centers):
     dx = Native.zeros(x.shape, dy.dtype)
-    _backward_input(_positions(dy), _positions(x), centers, _positions(dx))
+    _backward_input(dy.positions(), x.positions(), centers, dx.positions())
     return dx
 
 
@@ -38,7 +37,7 @@ def _backward_input(dy, x, centers, dx):
 
 def backward_centers(dy, x, centers):
     dcenters = np.zeros_like(centers)
-    _backward_centers(_positions(dy), _positions(x), centers, dcenters)
+    _backward_centers(dy.positions(), x.positions(), centers, dcenters)
     return dcenters
 
 

@@ -3,7 +3,7 @@ import numpy as np
 from numba import njit
 
 from .._native import Native
-from ..conv2d.cpu import backward_bias                      # y = ... + bias[c], as in conv2d  # noqa: F401
+from ..conv2d import cpu as conv2d
 from . import output_shape
 
 
@@ -61,3 +61,7 @@ def _backward_coefficient(dy, x, size, dcoefficient):
                         # reverses: y = coefficient * (sum of x over the window)
                         lane_sums[l] += dy[b, c, i, j, l] * x[b, c, i * size[0] + u, j * size[1] + v, l]
         dcoefficient[c] = lane_sums.sum()
+
+
+def backward_bias(dy):
+    return conv2d.backward_bias(dy)                          # reverses: y = ... + bias[c], as there
