@@ -15,7 +15,9 @@ def output_map(x_shape, window, stride, padding):
 
 
 def pool_output_shape(x_shape, size, stride, padding):
-    """(N, C, OH, OW) of a pool. Raises ValueError where padding is not smaller than the window (a window of nothing but padding)."""
+    """(N, C, OH, OW) of a pool. Raises ValueError for an x without maps, or padding that is not smaller than the window."""
+    if len(x_shape) != 4:
+        raise ValueError(f"expected x of shape (N, C, H, W), got {tuple(x_shape)}")
     if any(p >= s for p, s in zip(padding, size)):
         raise ValueError(f"padding {padding} must be smaller than the window {size}")
     return (*x_shape[:2], *output_map(x_shape, size, stride, padding))

@@ -35,7 +35,8 @@ def digits(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(digits, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "trained"
-    assert main(["train", "lenet5", "--data", str(digits), "--epochs", "12", "--batch-size", "8", "--lr", "0.01", "--clip", "10", "--seed", "1", "--out", str(run)]) == 0
+    options = ["--epochs", "12", "--batch-size", "8", "--lr", "0.01", "--clip", "10", "--seed", "1"]
+    assert main(["train", "lenet5", "--data", str(digits), *options, "--out", str(run)]) == 0
     return run
 
 
@@ -198,7 +199,8 @@ def test_a_rate_that_diverges(digits, tmp_path, capsys):
 
 def test_ctrl_c_leaves_a_run_that_resumes_to_the_same_bits(digits, tmp_path, capsys):
     options = ["train", "lenet5", "--data", str(digits), "--epochs", "30", "--batch-size", "8", "--seed", "2", "--threads", "2", "--out"]
-    process = subprocess.Popen([sys.executable, "-m", "tinyconv", *options, str(tmp_path / "stopped")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "tinyconv", *options, str(tmp_path / "stopped")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     checkpoint = tmp_path / "stopped" / "checkpoint.npz"
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and time.monotonic() < deadline:

@@ -82,9 +82,11 @@ def test_wrong_parameter_gradients_are_found():
             tc.assert_gradients(broken(backward=backward), X)
 
 
-@pytest.mark.parametrize("method, kernel", [("_backward_input", lambda self, dy: -Conv2d._backward_input(self, dy)),
-                                            ("_backward_input", lambda self, dy: Conv2d._backward_input(self, dy[:, :, ::-1, ::-1].copy())),
-                                            ("_backward_parameters", lambda self, dy: {n: g * 1.001 for n, g in Conv2d._backward_parameters(self, dy).items()})])
+@pytest.mark.parametrize("method, kernel", [
+    ("_backward_input", lambda self, dy: -Conv2d._backward_input(self, dy)),
+    ("_backward_input", lambda self, dy: Conv2d._backward_input(self, dy[:, :, ::-1, ::-1].copy())),
+    ("_backward_parameters", lambda self, dy: {name: 1.001 * grad for name, grad in Conv2d._backward_parameters(self, dy).items()}),
+], ids=["sign", "flipped", "a thousandth"])
 def test_a_broken_layer_of_our_own_is_found(method, kernel, rng):
     layer = type("Broken", (Conv2d,), {method: kernel})(1, 2, 3, rng=rng).to("reference")
     assert not tc.check_gradients(layer, rng.standard_normal((2, 1, 5, 5)), quiet=True).ok

@@ -10,6 +10,7 @@ import copy
 import inspect
 import textwrap
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -83,15 +84,14 @@ def check_gradients(obj, x, *, labels=None, training=False, sample=None, seed=0,
     dy = rng.standard_normal(subject.run().shape)
     gradients = subject.gradients(dy)
     picks = {}
-    for name, gradient in gradients.items():
+    for name in gradients:
         size = subject.array(name).size
         picks[name] = np.arange(size) if sample is None or sample >= size else np.sort(rng.choice(size, sample, replace=False))
-    for oracle in ("central", "complex")[:1 + subject.supports_complex_step]:
+    for oracle in ("central", "complex") if subject.supports_complex_step else ("central",):
         limit = TOLERANCE[oracle] if tolerance is None else tolerance
-        derivative = getattr(subject, oracle)
         for name, gradient in gradients.items():
-            rows.append(_compare(f"d{name}" if "." not in name else _dotted(name), oracle, limit, gradient, subject.array(name).shape,
-                                 picks[name], lambda index: derivative(name, index, dy)))
+            derivative = partial(getattr(subject, oracle), name, dy)
+            rows.append(_compare(_label(name), oracle, limit, gradient, subject.array(name).shape, picks[name], derivative))
     report = Report(textwrap.shorten(repr(obj), 130, placeholder=" ..."), tuple(rows))
     if not quiet:
         print(report)
@@ -106,9 +106,9 @@ def assert_gradients(obj, x, **options):
     return report
 
 
-def _dotted(name):
-    layer, _, key = name.rpartition(".")
-    return f"{layer}.d{key}"                                 # C1.weight -> C1.dweight
+def _label(name):
+    layer, dot, key = name.rpartition(".")
+    return f"{layer}{dot}d{key}"                             # x -> dx, C1.weight -> C1.dweight
 
 
 def _compare(array, oracle, tolerance, gradient, shape, picks, derivative):
@@ -174,7 +174,7 @@ class _Subject:
         grads = getattr(obj, "grads", {})
         return {"x": dx, **{name: grads.get(name) for name in getattr(obj, "params", {})}}
 
-    def central(self, name, index, dy):
+    def central(self, name, dy, index):
         """The slope by central differences of fourth order at steps h and h/2.
 
         h goes down from 1e-2, where rounding disturbs least, until both agree: near a kink, or where forward bends sharply, they do
@@ -191,7 +191,7 @@ class _Subject:
                 break
         return best
 
-    def complex(self, name, index, dy):
+    def complex(self, name, dy, index):
         """Im f(x + ih) / h: no difference is taken, so h can be as small as one likes."""
         h = 1e-30
         return float(np.sum(dy * self.run(name, index, 1j * h).imag)) / h

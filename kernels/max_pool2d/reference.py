@@ -9,7 +9,7 @@ def forward(x, size, stride, padding):
 
 
 def backward_input(dy, x, size, stride, padding):
-    (N, C, H, W), (PH, PW), (OH, OW) = x.shape, padding, dy.shape[2:]
+    (H, W), (PH, PW), (OH, OW) = x.shape[2:], padding, dy.shape[2:]
     padded = _padded(x, padding)
     winner = _windows(padded, size, stride)[1]
     dx = np.zeros(padded.shape, dy.dtype)

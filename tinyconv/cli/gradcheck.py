@@ -7,7 +7,8 @@ from . import options
 
 
 def add_parser(commands):
-    command = options.parser(commands, "gradcheck", "check gradients against central differences and complex steps, in float64", "tinyconv gradcheck subsample2d")
+    command = options.parser(commands, "gradcheck", "check gradients against central differences and complex steps, in float64",
+                             "tinyconv gradcheck subsample2d")
     command.add_argument("what", metavar="MODEL|LAYER|all", choices=["all", *CASES], nargs="?", default="all",
                          help=f"all (the default), or one of {', '.join(CASES)}")
     command.add_argument("--device", choices=["cpu", "reference"], default="cpu", help="whose backward pass is checked (default: cpu)")

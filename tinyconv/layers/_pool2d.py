@@ -1,0 +1,27 @@
+"""What max_pool2d and avg_pool2d share: windows that slide over a map."""
+from ..kernels._windows import pool_output_shape
+from ..layer import Layer, pair, positive
+
+
+class Pool2d(Layer):
+    """x (N, C, H, W) -> y (N, C, OH, OW), OH = floor((H + 2 PH - SIZE_H) / SH) + 1, OW likewise.
+
+    size, stride (default: size) and padding (pixels) are ints or pairs (vertical, horizontal); windows overlap where the stride is below
+    the size. ValueError where the padding is not smaller than the size.
+    """
+
+    settings = ("size", "stride", "padding")
+
+    def __init__(self, size, stride=None, padding=0):
+        super().__init__()
+        self.size = positive(pair(size, "size"), "size")
+        self.stride = self.size if stride is None else positive(pair(stride, "stride"), "stride")
+        self.padding = pair(padding, "padding")
+        if any(not 0 <= p < s for p, s in zip(self.padding, self.size)):
+            raise ValueError(f"padding: expected 0 or more and less than the size {self.size}, got {padding!r}")
+
+    def _backward_input(self, dy):
+        return self.kernel.backward_input(dy, self.cache, self.size, self.stride, self.padding)
+
+    def _output_shape(self, x_shape):
+        return pool_output_shape(x_shape, self.size, self.stride, self.padding)
