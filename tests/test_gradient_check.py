@@ -118,6 +118,12 @@ def test_a_kink_nearby_is_no_false_alarm():
 def test_objects_and_points_that_cannot_be_checked():
     with pytest.raises(TypeError, match="without forward"):
         tc.check_gradients(object(), X)
+    with pytest.raises(TypeError, match="takes scores, labels; for a loss give labels="):
+        tc.check_gradients(tc.SoftmaxCrossEntropy(), X)
+    single = Square()
+    single.forward = lambda x: np.float32(x)
+    with pytest.raises(tc.errors.DtypeError, match="gives float32; keep its parameters in float64"):
+        tc.check_gradients(single, X)
     with pytest.raises(tc.errors.DtypeError, match="real numbers in x, got complex128"):
         tc.check_gradients(Square(), X + 1j)
     with pytest.raises(ValueError, match="not finite at this x"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def write_atomically(path, write_to):
-    """Call write_to(file) on a new binary file, which takes the name `path` only once it is complete and on the disk."""
+    """Call write_to(file) on a new binary file, which takes the name `path` only once it is complete and on the disk. Raises OSError."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -13,5 +13,8 @@ def write_atomically(path, write_to):
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)        # "No space left on device" alone does not say where
+        raise
     finally:
         partial.unlink(missing_ok=True)

@@ -49,7 +49,8 @@ def _model(name, head, *x_shape):
     def build(rng):
         from .models import MODELS                           # models stand above this module, and are asked for only here
         return _lively(MODELS[name](**head, rng=rng))
-    return Case(f"{name} {' '.join(head.values())}".strip() + f", x {'x'.join(map(str, x_shape))}, 10 elements of each array", build, x_shape, {"sample": 10})
+    title = " ".join([name, *head.values()])
+    return Case(f"{title}, x {'x'.join(map(str, x_shape))}, 10 elements of each array", build, x_shape, {"sample": 10})
 
 
 TABLE = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1], [0, 0, 1]], bool)

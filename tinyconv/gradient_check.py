@@ -78,7 +78,7 @@ def check_gradients(obj, x, *, labels=None, training=False, sample=None, seed=0,
 
     The relative error is |backward - expected| / max(|backward|, |expected|, r), r the root mean square of `expected`: an element much
     smaller than its array is judged by the array's size. Raises TypeError for an object without forward and backward, DtypeError for an x
-    that is not real, ValueError where forward gives something other than finite numbers.
+    that is not real or a forward that does not keep float64, ValueError where forward gives something other than finite numbers.
     """
     subject, rows, rng = _Subject(obj, x, labels, training), [], np.random.default_rng(seed)
     dy = rng.standard_normal(subject.run().shape)
@@ -136,6 +136,9 @@ class _Subject:
         for method in ("forward", "backward"):
             if not callable(getattr(obj, method, None)):
                 raise TypeError(f"check_gradients: expected an object with forward(x) and backward(dy), got {obj!r} without {method}")
+        needed = [p for p in inspect.signature(obj.forward).parameters.values() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+        if labels is None and len(needed) > 1:
+            raise TypeError(f"check_gradients: forward of {obj!r} takes {', '.join(p.name for p in needed)}; for a loss give labels=...")
         x = np.asarray(x)
         if x.dtype.kind not in "fiu":
             raise DtypeError(f"check_gradients: expected real numbers in x, got {x.dtype}")
@@ -147,7 +150,10 @@ class _Subject:
         self.supports_complex_step = bool(getattr(obj, "supports_complex_step", False))
         if self.supports_complex_step:
             self.complex_obj = _in_complex(copy.deepcopy(self.obj))
-        if not np.all(np.isfinite(self.run())):
+        y = self.run()
+        if y.dtype != np.float64:
+            raise DtypeError(f"check_gradients: differences need float64, forward of {obj!r} gives {y.dtype}; keep its parameters in float64")
+        if not np.all(np.isfinite(y)):
             raise ValueError(f"check_gradients: forward of {obj!r} gives numbers that are not finite at this x; check at another point")
 
     def array(self, name):

@@ -10,7 +10,8 @@ def parser(commands, name, description, example):
 
 
 def add_data_options(command, default):
-    command.add_argument("--data", metavar="mnist5k|mnist|DIR", help=f"data set, or a folder of images with one sub-folder a class (default: {default})")
+    command.add_argument("--data", metavar="mnist5k|mnist|DIR",
+                         help=f"data set, or a folder of images with one sub-folder a class (default: {default})")
     command.add_argument("--data-dir", metavar="D", help="where the files of the data set lie, or are downloaded to "
                                                          "(default: TINYCONV_DATA, else the user's cache folder)")
 

@@ -12,7 +12,8 @@ from .run_folder import Run
 
 
 def add_parser(commands):
-    command = options.parser(commands, "predict", "say what is on image files, with a trained network", "tinyconv predict runs/lenet5-mnist seven.png scan.jpg")
+    command = options.parser(commands, "predict", "say what is on image files, with a trained network",
+                             "tinyconv predict runs/lenet5-mnist seven.png scan.jpg")
     command.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a training run")
     command.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="any image file; prepared as the training images were")
     return command

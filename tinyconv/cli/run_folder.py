@@ -24,9 +24,9 @@ class Run:
 
     @classmethod
     def create(cls, folder, settings):
-        """Make the folder and write its settings. Raises TinyconvError where a run is there already."""
+        """Make the folder and write its settings. Raises TinyconvError where a run that has got anywhere is there already."""
         run = cls(folder, settings)
-        if (run.folder / "run.json").exists():
+        if run.checkpoint.exists():
             raise TinyconvError(f"{folder}: holds a run already; continue it with --resume, or name another folder with --out")
         run.folder.mkdir(parents=True, exist_ok=True)
         run.write_text("run.json", json.dumps(settings, indent=1) + "\n")

@@ -18,14 +18,16 @@ DEFAULTS = {"data": "mnist5k", "data_dir": None, "batch_size": 64, "momentum": 0
 
 
 def add_parser(commands):
-    command = options.parser(commands, "train", "train a network; test it after each epoch", "tinyconv train lenet5 --data mnist --epochs 20 --out runs/first")
+    command = options.parser(commands, "train", "train a network; test it after each epoch",
+                             "tinyconv train lenet5 --data mnist --epochs 20 --out runs/first")
     command.add_argument("model", choices=["lenet5", "mlp"])
     options.add_data_options(command, "mnist5k")
     command.add_argument("--epochs", type=options.positive_int, metavar="N", help="default: 20, and 40 for mnist5k")
     command.add_argument("--batch-size", type=options.positive_int, metavar="B", help="images a step (default: 64)")
     command.add_argument("--loss", choices=["map", "mse", "softmax"],
                          help="map, mse: rbf output units, section II.C of the 1998 paper; softmax: dense output (default: map; mlp: softmax)")
-    command.add_argument("--lr", type=options.positive_float, help="learning rate at the start; it falls to 0 along a cosine (default: by model and loss)")
+    command.add_argument("--lr", type=options.positive_float,
+                         help="learning rate at the start; it falls to 0 along a cosine (default: by model and loss)")
     command.add_argument("--clip", type=options.positive_float, help="limit the norm of the gradient to this (default: no limit)")
     command.add_argument("--seed", type=options.natural_int, metavar="S", help="of the weights and of the order of the images (default: 0)")
     options.add_threads_option(command)
@@ -72,14 +74,19 @@ def _train(trainer, this):
         if trainer.progress.history:
             this.write_metrics(trainer.progress.history)
 
+    resume = f"continue with: tinyconv train {this.settings['model']} --resume --out {this.folder}"
     try:
         finished = trainer.run(save, stop=lambda: bool(interrupted))
+    except OSError as error:
+        if not this.checkpoint.exists():
+            raise
+        raise TinyconvError(f"{error.filename}: {error.strerror}; the checkpoint before is whole: make room, and {resume}") from error
     finally:
         signal.signal(signal.SIGINT, previous)
     if trainer.progress.history:
         print(this.draw_curves(trainer.progress.history))
     if not finished:
-        print(f"interrupted; continue with: tinyconv train {this.settings['model']} --resume --out {this.folder}")
+        print(f"interrupted; {resume}")
         return 130
     last = trainer.progress.history[-1]
     images = len(trainer.test)
@@ -116,4 +123,5 @@ def _check(settings):
 
 def _free_folder(settings):
     name = f"{settings['model']}-{Path(settings['data']).name}"
-    return next(folder for number in count(1) if not (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists())
+    return next(folder for number in count(1)
+                if not ((folder := Path("runs") / (name if number == 1 else f"{name}-{number}")) / "checkpoint.npz").exists())
