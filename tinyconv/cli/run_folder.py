@@ -66,6 +66,7 @@ class Run:
         """curves.png: loss and error over the epochs. Gives a sentence for the user: where it is, or why it is not drawn."""
         try:
             from matplotlib.figure import Figure
+            from matplotlib.ticker import LogLocator, NullFormatter
         except ImportError:
             return "no picture of the curves: matplotlib is not installed (pip install 'tinyconv[demo]')"
         figure = Figure(figsize=(9, 3.5), layout="constrained")
@@ -74,6 +75,9 @@ class Run:
             for key, label in zip(keys, ("training", "test")):
                 axes.plot(epochs, [row[key] * (100 if "error" in key else 1) for row in history], marker=".", label=label)
             axes.set(title=title + (" (%)" if title == "error" else ""), xlabel="epoch", yscale="log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
             axes.grid(alpha=0.3, which="both")
             axes.legend()
         write_atomically(self.folder / "curves.png", lambda file: figure.savefig(file, format="png", dpi=110))
