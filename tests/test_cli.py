@@ -140,6 +140,8 @@ def test_mistakes_are_one_sentence(trained, digits, tmp_path, capsys):
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "run.json").write_text("{")
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "partial" / "run.json").write_text('{"model": "lenet5"}')
     for arguments, words in [
         (("train", "lenet5", "--data", tmp_path / "nowhere", "--out", tmp_path / "x"), "no data set or folder"),
         (("train", "lenet5", "--data", tmp_path / "empty", "--out", tmp_path / "x"), "holds no images"),
@@ -151,6 +153,7 @@ def test_mistakes_are_one_sentence(trained, digits, tmp_path, capsys):
         (("train", "lenet5", "--resume", "--out", trained, "--lr", "0.5"), "started with --lr 0.01, not 0.5"),
         (("eval", tmp_path / "none"), "no training run there"),
         (("eval", tmp_path / "bad"), "damaged"),
+        (("eval", tmp_path / "partial"), "damaged (without batch_size"),
         (("eval", trained, "--data", "nothing"), "no data set or folder"),
         (("predict", trained, tmp_path / "text.png"), "text.png"),
         (("predict", trained, tmp_path / "missing.png"), "missing.png"),

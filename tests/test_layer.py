@@ -148,8 +148,14 @@ def test_train_step_is_the_four_calls(batch):
 def test_an_error_in_a_thread_comes_out(batch):
     (x, labels), net = batch, small()
     labels[-1] = 12
-    with pytest.raises(DataError, match=r"from 0 to 9, got labels\[\d+\] = 12"):
+    with pytest.raises(DataError, match=r"from 0 to 9, got labels\[49\] = 12"):
         net.train_step(x, labels, tc.SoftmaxCrossEntropy(), tc.SGD(net), threads=2)
+    with pytest.raises(TypeError, match="expected a loss of tinyconv.losses"):
+        net.train_step(x, labels, object(), tc.SGD(net))
+    with pytest.raises(ShapeError, match="one label for each of 50 images"):
+        net.train_step(x, labels[:-1], tc.SoftmaxCrossEntropy(), tc.SGD(net), threads=1)
+    with pytest.raises(ShapeError, match="one label for each of 50 images"):
+        net.train_step(x, np.append(labels, 0), tc.SoftmaxCrossEntropy(), tc.SGD(net), threads=2)
 
 
 def test_nan_in_the_data_and_divergence_leave_the_weights_alone(batch):

@@ -46,17 +46,17 @@ class Loss:
         dscores = self.kernel.backward_input(dy, scores, labels, *self._options())
         return dscores if native else door.leave(dscores)
 
-    def check_labels(self, labels, images, classes=None):
-        """`labels` as an int64 array of one label an image, each from 0 to classes - 1."""
+    def check_labels(self, labels, images, classes):
+        """`labels` as an int64 array of one label an image. Raises ShapeError or DataError unless each is an integer from 0 to classes - 1."""
         labels = np.asarray(labels)
         if labels.shape != (images,):
             raise ShapeError(f"{self!r}: expected one label for each of {images} images, got labels of shape {labels.shape}")
         if labels.dtype.kind not in "iu":
             raise DataError(f"{self!r}: expected integer labels, got {labels.dtype}; one-hot labels become integers by labels.argmax(axis=1)")
-        wrong = (labels < 0) | (labels >= classes) if classes else labels < 0
+        wrong = (labels < 0) | (labels >= classes)
         if wrong.any():
             n = int(wrong.argmax())
-            raise DataError(f"{self!r}: expected labels from 0 to {(classes or 0) - 1}, got labels[{n}] = {labels[n]}")
+            raise DataError(f"{self!r}: expected labels from 0 to {classes - 1}, got labels[{n}] = {labels[n]}")
         return labels.astype(np.int64, copy=False)
 
     def replica(self):

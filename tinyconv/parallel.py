@@ -13,6 +13,7 @@ import numpy as np
 
 from . import device as door
 from .errors import DataError, DivergedError
+from .losses import Loss
 
 
 def available_threads():
@@ -40,17 +41,23 @@ def forward_backward(net, x, labels, loss, threads=None):
 
     Raises DataError where the loss is not finite because x is not, DivergedError where x is finite: before any weight is touched.
     """
-    labels = loss.check_labels(labels, x.shape[0])
+    if not isinstance(loss, Loss):
+        raise TypeError(f"expected a loss of tinyconv.losses, got {loss!r}; with one of your own call forward, backward and step yourself")
     parts = _parts(net, x, threads)
+    if len(parts) == 1:
+        labels = [labels]
+    else:                                                    # checked as a whole, so that an error names the place in the batch
+        labels = loss.check_labels(labels, x.shape[0], net.output_shape(x.shape)[1])
+        labels = [labels[first:first + part.shape[0]] for _, part, first in parts]
     losses = [loss.replica() for _ in parts]
 
-    def work(replica, part, first, part_loss):
+    def work(replica, part, first, part_loss, part_labels):
         scores = replica.forward(part, training=True)
-        value = part_loss.forward(scores, labels[first:first + part.shape[0]], batch_size=len(labels))
+        value = part_loss.forward(scores, part_labels, batch_size=x.shape[0])
         replica.backward(part_loss.backward(), need_dx=False)
         return value, door.leave(scores)
 
-    values, scores = zip(*_run(work, parts, losses))
+    values, scores = zip(*_run(work, parts, losses, labels))
     for replica, _, _ in parts[1:]:
         _add_grads(net, replica)
     value = sum(values)

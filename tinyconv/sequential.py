@@ -23,6 +23,7 @@ class Sequential(Layer):
     """
 
     def __init__(self, *layers, input_shape=None, **named):
+        # instead of super().__init__(): params, grads and state are those of the layers
         self.first_image, self.device, self.cache, self._shapes = 0, "cpu", None, None
         self.input_shape = input_shape
         named = {**{f"{place}_{type(layer).__name__}": layer for place, layer in enumerate(layers)}, **named}

@@ -14,6 +14,9 @@ from ..errors import CheckpointError, TinyconvError
 from ..files import write_atomically
 from ..models import lenet5, mlp
 
+SETTINGS = {"model", "loss", "lr", "clip", "momentum", "epochs", "batch_size", "seed", "threads", "data", "data_dir", "class_names", "preparation",
+            "fingerprint"}
+
 
 class Run:
     """The folder of one run, with its `settings` (a dict of JSON values)."""
@@ -36,10 +39,13 @@ class Run:
     def open(cls, folder):
         """The run in `folder`. Raises CheckpointError where there is none, or its settings cannot be read."""
         try:
-            return cls(folder, json.loads((Path(folder) / "run.json").read_text()))
+            settings = json.loads((Path(folder) / "run.json").read_text())
+            if missing := SETTINGS - settings.keys():
+                raise ValueError(f"without {', '.join(sorted(missing))}")
+            return cls(folder, settings)
         except (FileNotFoundError, NotADirectoryError):
             raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train lenet5 --out {folder}") from None
-        except ValueError as error:
+        except (ValueError, AttributeError) as error:        # AttributeError: JSON, but no object
             raise CheckpointError(f"{folder}/run.json: damaged ({error})") from None
 
     def write_text(self, name, text):

@@ -1,4 +1,5 @@
 """tinyconv train: from a data set to a trained network, in a folder that can be resumed, tested and used."""
+import math
 import signal
 from itertools import count
 from pathlib import Path
@@ -49,10 +50,10 @@ def run(args):
 
     threads = args.threads or settings.get("threads") or available_threads()
     net, loss = build(settings, rng=settings["seed"])
+    steps = settings["epochs"] * math.ceil(len(train) / settings["batch_size"])
     size = net.input_shape[1:]
-    trainer = Trainer(net, loss, None, train.padded_to(*size), test.padded_to(*size), epochs=settings["epochs"],
+    trainer = Trainer(net, loss, sgd(settings, net, steps), train.padded_to(*size), test.padded_to(*size), epochs=settings["epochs"],
                       batch_size=settings["batch_size"], seed=settings["seed"], threads=threads)
-    trainer.optimizer = sgd(settings, net, settings["epochs"] * trainer.steps_per_epoch)
     if args.resume:
         this = Run(folder, settings)
         trainer.load(this.checkpoint)
@@ -100,6 +101,9 @@ def _settings(given):
     settings.setdefault("epochs", EPOCHS.get(settings["data"], 20))
     if (settings["model"], settings["loss"]) not in RECIPES:
         raise TinyconvError(f"{settings['model']} has no rbf output units for --loss {settings['loss']}: use --loss softmax")
+    for name in ("data", "data_dir"):                        # folders by their full name: a run is resumed and tested from anywhere
+        if settings[name] and Path(settings[name]).is_dir():
+            settings[name] = str(Path(settings[name]).resolve())
     return RECIPES[settings["model"], settings["loss"]] | settings
 
 
@@ -109,7 +113,8 @@ def _resumed(folder, given):
         raise TinyconvError("--resume: name the run with --out RUN")
     settings = Run.open(folder).settings
     for name, value in given.items():
-        if name != "data_dir" and settings[name] != value:
+        same = settings[name] == value or name == "data" and settings[name] == str(Path(value).resolve())
+        if name != "data_dir" and not same:
             option = "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
             raise TinyconvError(f"{folder}: was started with {option} {settings[name]}, not {value}; leave the option out, or start a new run")
     return folder, settings
