@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tinyconv.cli import COMMANDS, main
+from tinyconv.errors import DataError
 
 STATUS_OF_BAD_USAGE, STATUS_OF_FAILURE = 2, 1
 
@@ -132,7 +133,7 @@ def test_predict(trained, digits, tmp_path, capsys):
     lines = out.splitlines()
     assert status == 0 and "3.png: ring   penalties ring:" in lines[0] and "5.png: cross" in lines[1]
     status, out, _ = call(capsys, "predict", trained, tmp_path / "bar.jpg")
-    assert status == 0 and "bar.jpg: " in out
+    assert status == 0 and "bar.jpg: bar " in out
 
 
 def test_mistakes_are_one_sentence(trained, digits, tmp_path, capsys):
@@ -140,6 +141,10 @@ def test_mistakes_are_one_sentence(trained, digits, tmp_path, capsys):
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "run.json").write_text("{")
+    settings = json.loads((trained / "run.json").read_text())
+    for name, change in (("wrong", {"epochs": "x"}), ("other", {"loss": "hinge"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(json.dumps(settings | change))
     (tmp_path / "partial").mkdir()
     (tmp_path / "partial" / "run.json").write_text('{"model": "lenet5"}')
     for arguments, words in [
@@ -154,6 +159,8 @@ def test_mistakes_are_one_sentence(trained, digits, tmp_path, capsys):
         (("eval", tmp_path / "none"), "no training run there"),
         (("eval", tmp_path / "bad"), "damaged"),
         (("eval", tmp_path / "partial"), "damaged (without batch_size"),
+        (("train", "lenet5", "--resume", "--out", tmp_path / "wrong"), "damaged (epochs: 'x')"),
+        (("eval", tmp_path / "other"), "damaged (no lenet5 with the loss hinge)"),
         (("eval", trained, "--data", "nothing"), "no data set or folder"),
         (("predict", trained, tmp_path / "text.png"), "text.png"),
         (("predict", trained, tmp_path / "missing.png"), "missing.png"),
@@ -161,6 +168,14 @@ def test_mistakes_are_one_sentence(trained, digits, tmp_path, capsys):
         status, _, err = call(capsys, *arguments)
         assert status == STATUS_OF_FAILURE and words in err and err.startswith(f"tinyconv {arguments[0]}: "), (arguments, err)
     assert not (tmp_path / "x").exists()
+
+
+def test_a_folder_of_a_data_sets_name_is_not_taken_for_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mnist5k").mkdir()
+    monkeypatch.setattr("tinyconv.data.mnist5k.load", lambda: (_ for _ in ()).throw(DataError("the named one")))
+    assert "the named one" in call(capsys, "train", "lenet5")[2]
+    assert "mnist5k holds no images" in call(capsys, "train", "lenet5", "--data", "./mnist5k")[2]
 
 
 def test_more_classes_than_codes(tmp_path, capsys):
@@ -221,12 +236,24 @@ def test_ctrl_c_leaves_a_run_that_resumes_to_the_same_bits(digits, tmp_path, cap
         assert name == "header" or one[name].tobytes() == two[name].tobytes(), name
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_one_sentence(capsys, monkeypatch, digits, tmp_path):
-    from pathlib import Path
-
+    """The disk is full from the second checkpoint on: the first one stays, and the run goes on from it once there is room."""
     from tinyconv import files
 
-    monkeypatch.setattr(files.os, "fsync", lambda descriptor: Path("/dev/full").open("wb", 0).write(b"x"))
-    status, _, err = call(capsys, "train", "lenet5", "--data", digits, "--epochs", 1, "--out", tmp_path / "run")
-    assert status == STATUS_OF_FAILURE and "No space left on device" in err
+    real, calls = os.fsync, []
+
+    def full_later(descriptor):
+        calls.append(descriptor)
+        if len(calls) > 3:                                   # run.json, the first checkpoint and its metrics.csv
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", full_later)
+    status, _, err = call(capsys, "train", "lenet5", "--data", digits, "--epochs", 3, "--out", tmp_path / "run")
+    assert status == STATUS_OF_FAILURE and "checkpoint.npz: No space left on device; the checkpoint before is whole" in err
+    monkeypatch.undo()
+    status, out, _ = call(capsys, "train", "lenet5", "--resume", "--out", tmp_path / "run")
+    assert status == 0 and len(list(csv.DictReader(open(tmp_path / "run" / "metrics.csv")))) == 3
+    monkeypatch.setattr(files.os, "fsync", lambda descriptor: full_later(descriptor))
+    status, _, err = call(capsys, "train", "lenet5", "--data", digits, "--epochs", 1, "--out", tmp_path / "other")
+    assert status == STATUS_OF_FAILURE and "run.json: No space left on device" in err

@@ -21,7 +21,7 @@ def public(module):
 
 
 def test_all_operations_are_there():
-    assert set(OPERATIONS) == EXPECTED
+    assert EXPECTED <= set(OPERATIONS)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -115,6 +115,22 @@ def test_a_kink_nearby_is_no_false_alarm():
     assert tc.check_gradients(ReLU(), x, quiet=True).ok
 
 
+def test_a_gradient_that_is_zero_is_right():
+    """A bias before the mean is taken off: exact zero, of which every oracle sees rounding alone."""
+    class Centred(Square):
+        def forward(self, x):
+            self.x = x
+            y = self.params["weight"][0] + 0.37 * x
+            return y - y.mean()
+
+        def backward(self, dy):
+            dy = dy - dy.mean()
+            self.grads = {"weight": np.array([dy.sum(), 0, 0])}
+            return 0.37 * dy
+
+    assert tc.check_gradients(Centred(), X, quiet=True).ok
+
+
 def test_objects_and_points_that_cannot_be_checked():
     with pytest.raises(TypeError, match="without forward"):
         tc.check_gradients(object(), X)

@@ -54,6 +54,22 @@ def test_backward_needs_its_forward(rng):
         layer.backward(np.zeros((1, 2, 4, 4)))
 
 
+@pytest.mark.parametrize("device", ["reference", "cpu"])
+def test_dy_is_converted_to_the_dtype_of_y(device, rng):
+    layer, x = Conv2d(2, 3, 3, rng=0).to(device), rng.standard_normal((20, 2, 5, 5)).astype(np.float32)
+    dy = rng.standard_normal(layer.forward(x).shape)
+    dx, dweight = layer.backward(dy), layer.grads["weight"]
+    layer.backward(dy.astype(np.float32))
+    assert dx.dtype == dweight.dtype == np.float32
+    np.testing.assert_array_equal(dweight, layer.grads["weight"])
+
+
+def test_parts_on_different_devices(rng):
+    net = small()
+    with pytest.raises(DtypeError, match="SoftmaxCrossEntropy.*is on 'reference'.*bring all parts to one device"):
+        net.train_step(rng.standard_normal((4, 1, 8, 8)), [0, 1, 2, 3], tc.SoftmaxCrossEntropy().to("reference"), tc.SGD(net))
+
+
 def test_backward_sets_grads_and_never_adds(rng):
     layer, x = Dense(3, 2, rng=0), rng.standard_normal((4, 3))
     dy = layer.forward(x)
@@ -97,6 +113,9 @@ def test_names_and_repr():
     assert list(net.named_layers) == ["0_ReLU", "1_ScaledTanh"] and "0_ReLU: ReLU" in repr(net)
     with pytest.raises(ValueError, match="at least one layer"):
         tc.Sequential()
+    relu = ReLU()
+    with pytest.raises(ValueError, match="the same layer stands in two places"):
+        tc.Sequential(relu, Flatten(), relu)
     with pytest.raises(TypeError, match="layers with forward"):
         tc.Sequential(ReLU(), 3)
 
@@ -143,6 +162,42 @@ def test_train_step_is_the_four_calls(batch):
     optimizer.step()
     for name, weight in one.params.items():
         np.testing.assert_allclose(weight, four.params[name], rtol=1e-5, atol=1e-7)
+
+
+class Twice(tc.Layer):
+    """A user's layer that holds another: no shallow copy of it could go through two threads."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = Dense(64, 10, rng=0)
+        self.params = self.inner.params
+
+    def _forward(self, x, training):
+        return self.inner.forward(x)
+
+    def _backward_input(self, dy):
+        return self.inner.backward(dy)
+
+    def _backward_parameters(self, dy):
+        self.inner.backward(dy)
+        return self.inner.grads
+
+
+def test_a_layer_that_holds_another_sees_whole_batches(rng):
+    x, labels, grads = rng.standard_normal((640, 1, 8, 8)), rng.integers(10, size=640), []
+    for threads in (1, 2):
+        net = tc.Sequential(Flatten(), Twice())
+        net.train_step(x, labels, tc.SoftmaxCrossEntropy(), tc.SGD(net), threads=threads)
+        grads.append(net.grads["1_Twice.weight"])
+    np.testing.assert_array_equal(*grads)
+
+
+def test_batches_and_threads_that_cannot_be(batch):
+    (x, labels), net = batch, small()
+    with pytest.raises(ShapeError, match="at least one image"):
+        net.train_step(x[:0], labels[:0], tc.SoftmaxCrossEntropy(), tc.SGD(net))
+    with pytest.raises(ValueError, match="threads: expected 1 or more, got 0"):
+        net.train_step(x, labels, tc.SoftmaxCrossEntropy(), tc.SGD(net), threads=0)
 
 
 def test_an_error_in_a_thread_comes_out(batch):

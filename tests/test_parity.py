@@ -4,6 +4,7 @@ import copy
 import numpy as np
 import pytest
 
+from tinyconv.device import pack
 from tinyconv.gradient_cases import CASES
 
 ALL = [pytest.param(case, id=f"{name}-{place}") for name, cases in CASES.items() for place, case in enumerate(cases)]
@@ -35,12 +36,24 @@ def test_cpu_is_reference(case, dtype):
         assert name == "y" or np.abs(value).max() > 0, f"{name} is all zeros: nothing was compared"
 
 
+@pytest.mark.parametrize("device", ["reference", "cpu"])
 @pytest.mark.parametrize("case", ALL)
-def test_inputs_stay_untouched(case):
+def test_inputs_stay_untouched(case, device):
+    """The very arrays that the kernels see, native and in the dtype of the parameters: nothing is copied on the way."""
     obj, x, options = case.build(seed=2)
-    before = x.copy()
-    params = {name: value.copy() for name, value in getattr(obj, "params", {}).items()}
-    run(obj, x, lambda y: np.ones_like(y), options.get("labels"), options.get("training", False))
-    np.testing.assert_array_equal(x, before)
+    obj = obj.to(device).astype(np.float64) if hasattr(obj, "astype") else obj.to(device)
+    enter = pack if device == "cpu" else (lambda array: array)
+    seen = [enter(x)]
+
+    def dy(y):
+        seen.append(enter(np.random.default_rng(3).standard_normal(y.shape)))
+        return seen[-1]
+
+    data = lambda array: getattr(array, "data", array) if device == "cpu" else array
+    before, params = data(seen[0]).copy(), {name: value.copy() for name, value in getattr(obj, "params", {}).items()}
+    run(obj, seen[0], dy, options.get("labels"), options.get("training", False))
+    np.testing.assert_array_equal(data(seen[0]), before)
+    if len(seen) > 1:
+        np.testing.assert_array_equal(data(seen[1]), data(enter(np.random.default_rng(3).standard_normal(seen[1].shape))))
     for name, value in params.items():
         np.testing.assert_array_equal(obj.params[name], value)

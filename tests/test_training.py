@@ -69,6 +69,14 @@ def test_divergence_is_said():
     assert not saved
 
 
+def test_divergence_in_the_last_step_of_an_epoch_is_said_before_anything_is_saved():
+    t, saved = trainer(1, lr=1e25), []
+    t.batch_size = len(t.train)                              # one step: its own loss was fine
+    with pytest.raises(DivergedError, match="after epoch 1 the test loss is nan"):
+        t.run(lambda: saved.append(1), show=False)
+    assert not saved
+
+
 def test_a_network_without_a_run_cannot_be_resumed(tmp_path):
     t = trainer()
     t.net.save(tmp_path / "net.npz")

@@ -5,6 +5,7 @@
 """
 import json
 import zipfile
+import zlib
 
 import numpy as np
 
@@ -62,9 +63,12 @@ def _open(path):
         header = json.loads(str(arrays.pop("header")))
         if header["format"] != FORMAT:
             raise ValueError(f"expected {FORMAT!r}, found {header['format']!r}")
+        header["layers"], header["steps"], header["progress"]
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, NotImplementedError, zipfile.zlib.error) as error:
+    except PermissionError:
+        raise
+    except (ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:   # what zip and NumPy raise
         raise CheckpointError(f"{path}: damaged, or no tinyconv checkpoint ({error}); train again or take another copy") from None
     return header, arrays
 

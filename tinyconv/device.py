@@ -8,7 +8,7 @@ An array enters once, goes through a whole network in native form, and leaves on
 """
 import numpy as np
 
-from .errors import DtypeError
+from .errors import DtypeError, ShapeError
 from .kernels import BACKENDS
 from .kernels._native import Native, lanes
 
@@ -23,18 +23,25 @@ def check_device(device):
         raise NotImplementedError(f"the device {device!r} is not there yet: use 'cpu' (fast) or 'reference' (textbook)")
 
 
-def enter(x, device, owner):
-    """`x` in the native form of `device`; what is native already passes as it is.
+def enter(x, device, owner, dtype=None):
+    """`x` in the native form of `device`, converted to `dtype` where that is given; what is native already passes as it is.
 
-    Raises DtypeError, naming the `owner` that was called, where x is no array or of a dtype that the device does not compute in.
+    Raises an error that names the `owner` that was called: DtypeError where x is no array or of a dtype that the device does not
+    compute in, ShapeError for an empty batch.
     """
-    if device == "cpu" and isinstance(x, Native):
+    if isinstance(x, Native):
+        if device != "cpu" or dtype not in (None, x.dtype):
+            raise DtypeError(f"{owner!r}: is on {device!r} and expects {dtype or 'its arrays'}, got {x!r} of the cpu; "
+                             "bring all parts to one device with .to(...)")
         return x
     if not isinstance(x, np.ndarray):
         raise DtypeError(f"{owner!r}: expected a NumPy array, got {type(x).__name__}; use numpy.asarray(...)")
     if x.dtype not in DTYPES[device]:
         expected = " or ".join(np.dtype(dtype).name for dtype in DTYPES[device])
         raise DtypeError(f"{owner!r}: the device {device!r} computes in {expected}, got {x.dtype}; use x.astype('float32')")
+    if x.ndim == 0 or len(x) == 0:
+        raise ShapeError(f"{owner!r}: expected a batch of at least one image, got an array of shape {x.shape}")
+    x = x if dtype is None else x.astype(dtype, copy=False)
     return pack(x) if device == "cpu" else x
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from .errors import DtypeError
 
-TOLERANCE = {"central": 1e-6, "complex": 1e-12}
+TOLERANCE = {"central": 1e-7, "complex": 1e-12}
+STEPS = (1e-2, 1e-3, 1e-4, 1e-5)                             # of central differences, relative to an element of more than 1
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,17 @@ def check_gradients(obj, x, *, labels=None, training=False, sample=None, seed=0,
     x          array (N, ...): the point at which to check. Keep it away from kinks (relu at 0, two maxima in a max-pool window).
     labels     (N,) int, for a loss              training   whether forward is called with training=True
     sample     how many elements of each array to check, drawn at random from `seed` as dy is; None: every one
-    tolerance  largest relative error allowed: a number for both oracles, or None: 1e-6 for central differences, 1e-12 for the complex step
+    tolerance  largest relative error allowed: a number for both oracles, or None: 1e-7 for central differences, 1e-12 for the complex step
 
-    The relative error is |backward - expected| / max(|backward|, |expected|, r), r the root mean square of `expected`: an element much
-    smaller than its array is judged by the array's size. Raises TypeError for an object without forward and backward, DtypeError for an x
+    The relative error is (|backward - expected| - noise) / max(|backward|, |expected|, r), r the root mean square of `expected`: an element
+    much smaller than its array is judged by the array's size. The noise is what rounding alone makes of the oracle, 8 eps sum |dy y| over
+    its step: a gradient that is exactly zero would have no digit to agree in. Raises TypeError for an object without forward and backward, DtypeError for an x
     that is not real or a forward that does not keep float64, ValueError where forward gives something other than finite numbers.
     """
     subject, rows, rng = _Subject(obj, x, labels, training), [], np.random.default_rng(seed)
-    dy = rng.standard_normal(subject.run().shape)
+    y = subject.run()
+    dy = rng.standard_normal(y.shape)
+    rounding = 8 * np.finfo(np.float64).eps * float(np.abs(dy * y).sum())
     gradients = subject.gradients(dy)
     picks = {}
     for name in gradients:
@@ -91,7 +95,8 @@ def check_gradients(obj, x, *, labels=None, training=False, sample=None, seed=0,
         limit = TOLERANCE[oracle] if tolerance is None else tolerance
         for name, gradient in gradients.items():
             derivative = partial(getattr(subject, oracle), name, dy)
-            rows.append(_compare(_label(name), oracle, limit, gradient, subject.array(name).shape, picks[name], derivative))
+            noise = rounding / (STEPS[0] if oracle == "central" else 1)
+            rows.append(_compare(_label(name), oracle, limit, gradient, subject.array(name).shape, picks[name], derivative, noise))
     report = Report(textwrap.shorten(repr(obj), 130, placeholder=" ..."), tuple(rows))
     if not quiet:
         print(report)
@@ -111,7 +116,7 @@ def _label(name):
     return f"{layer}{dot}d{key}"                             # x -> dx, C1.weight -> C1.dweight
 
 
-def _compare(array, oracle, tolerance, gradient, shape, picks, derivative):
+def _compare(array, oracle, tolerance, gradient, shape, picks, derivative, noise):
     size = int(np.prod(shape))
     if gradient is None or np.shape(gradient) != shape:
         note = f"WRONG: expected a gradient of shape {shape}, got {'none' if gradient is None else np.shape(gradient)}"
@@ -120,7 +125,7 @@ def _compare(array, oracle, tolerance, gradient, shape, picks, derivative):
     found = np.asarray(gradient).reshape(-1)[picks]
     typical = np.sqrt(np.mean(expected ** 2))
     scale = np.maximum(np.maximum(np.abs(found), np.abs(expected)), typical)
-    errors = np.abs(found - expected) / np.where(scale == 0, 1, scale)
+    errors = np.maximum(np.abs(found - expected) - noise, 0) / np.where(scale == 0, 1, scale)
     worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
     index = tuple(int(i) for i in np.unravel_index(picks[worst], shape))
     return Row(array, oracle, len(picks), size, float(errors[worst]), index, float(found[worst]), float(expected[worst]), tolerance)
@@ -183,11 +188,11 @@ class _Subject:
     def central(self, name, dy, index):
         """The slope by central differences of fourth order at steps h and h/2.
 
-        h goes down from 1e-2, where rounding disturbs least, until both agree: near a kink, or where forward bends sharply, they do
+        h goes down from the first of STEPS, where rounding disturbs least, until both agree: near a kink, or where forward bends sharply, they do
         not, and the step that agrees best is taken.
         """
         best, spread, size = np.nan, np.inf, max(1.0, abs(self.array(name)[index]))
-        for h in (1e-2 * size, 1e-3 * size, 1e-4 * size, 1e-5 * size):
+        for h in (step * size for step in STEPS):
             # outputs are subtracted before they are summed, so that those that did not move cancel exactly
             half, one, two = (np.sum(dy * (self.run(name, index, step) - self.run(name, index, -step))) / (2 * step) for step in (h / 2, h, 2 * h))
             coarse, fine = (4 * one - two) / 3, (4 * half - one) / 3    # Richardson: the error in h^2 cancels

@@ -25,33 +25,33 @@ class Layer:
     device         "cpu" or "reference"
     first_image    where x starts in its batch: 0, unless threads share the batch and this is a replica that sees a part of it
 
-    A layer computes in the dtype of x and converts its parameters to it; y, dx and grads have the dtype of x.
+    A layer computes in the dtype of x and converts its parameters and dy to it; y, dx and grads have the dtype of x.
     """
 
     operation = None                                        # the kernel folder: kernels/<operation>/
     settings = ()                                           # the attributes that __repr__ shows
     supports_complex_step = True                            # on the reference, for check_gradients
-    splittable = True                                       # may several threads take parts of a batch through replicas of it?
 
     def __init__(self):
         self.params, self.grads, self.state = {}, {}, {}
-        self.device, self.cache, self._shapes, self.first_image = "cpu", None, None, 0
+        self.device, self.cache, self._made, self.first_image = "cpu", None, None, 0
 
     def forward(self, x, training=False):
         """y for a batch x of shape (N, ...). Raises ShapeError or DtypeError where the layer cannot take x."""
         entered = self._enter(x)
         self._check_input(entered.shape)
         y = self._forward(entered, training)
-        self._shapes = entered.shape, y.shape
+        self._made = y.shape, y.dtype
         return y if entered is x else door.leave(y)
 
     def backward(self, dy, need_dx=True):
         """dx for the dy of the last forward; sets grads. With need_dx=False the gradient of the input is left out: None."""
-        if self._shapes is None:
+        if self._made is None:
             raise RuntimeError(f"{self!r}: backward before forward; call forward(x) first, backward(dy) reverses it")
-        if tuple(dy.shape) != self._shapes[1]:
-            raise ShapeError(f"{self!r}: expected dy of shape {self._shapes[1]}, that of y; got {tuple(dy.shape)}")
-        entered = self._enter(dy)
+        shape, dtype = self._made
+        if tuple(dy.shape) != shape:
+            raise ShapeError(f"{self!r}: expected dy of shape {shape}, that of y; got {tuple(dy.shape)}")
+        entered = self._enter(dy, dtype)
         dx = self._backward(entered, need_dx)
         return dx if entered is dy or dx is None else door.leave(dx)
 
@@ -69,12 +69,16 @@ class Layer:
         return {}
 
     def _check_input(self, x_shape):
-        if not x_shape or x_shape[0] == 0:
-            raise ShapeError(f"{self!r}: expected a batch of at least one image, got x of shape {x_shape}")
         self.output_shape(x_shape)
 
-    def _enter(self, x):
-        return door.enter(x, self.device, self)
+    def _enter(self, x, dtype=None):
+        return door.enter(x, self.device, self, dtype)
+
+    @property
+    def splittable(self):
+        """May several threads take parts of a batch through replicas? A replica is a shallow copy: enough for one operation, not for a layer
+        that holds others. Those see whole batches."""
+        return self.operation is not None
 
     @property
     def kernel(self):
@@ -112,7 +116,7 @@ class Layer:
     def to(self, device):
         """Compute on `device` from now on; gives the layer itself. What forward left for backward is dropped."""
         door.check_device(device)
-        self.device, self.cache, self._shapes = device, None, None
+        self.device, self.cache, self._made = device, None, None
         return self
 
     def astype(self, dtype):
@@ -126,7 +130,7 @@ class Layer:
     def replica(self, first_image):
         """The same layer for another thread, which sees the batch from `first_image` on: shares params; cache, grads and state are its own."""
         twin = copy.copy(self)
-        twin.grads, twin.state, twin.cache, twin._shapes, twin.first_image = {}, dict(self.state), None, None, first_image
+        twin.grads, twin.state, twin.cache, twin._made, twin.first_image = {}, dict(self.state), None, None, first_image
         return twin
 
     def __repr__(self):

@@ -79,6 +79,8 @@ def _parts(net, x, threads):
     x = net._enter(x)
     net._check_input(x.shape)
     threads = available_threads() if threads is None else threads
+    if threads < 1:
+        raise ValueError(f"threads: expected 1 or more, got {threads}")
     if not isinstance(x, door.Native) or not net.splittable:
         threads = 1
     if threads == 1:

@@ -24,11 +24,13 @@ class Sequential(Layer):
 
     def __init__(self, *layers, input_shape=None, **named):
         # instead of super().__init__(): params, grads and state are those of the layers
-        self.first_image, self.device, self.cache, self._shapes = 0, "cpu", None, None
+        self.first_image, self.device, self.cache, self._made = 0, "cpu", None, None
         self.input_shape = input_shape
         named = {**{f"{place}_{type(layer).__name__}": layer for place, layer in enumerate(layers)}, **named}
         if not named:
             raise ValueError("Sequential: expected at least one layer")
+        if len({id(layer) for layer in named.values()}) < len(named):
+            raise ValueError("Sequential: the same layer stands in two places, but remembers one forward only; make a second one")
         self._layers = {name: layer if isinstance(layer, Layer) else NumPyLayer(layer) for name, layer in named.items()}
 
     splittable = property(lambda self: all(layer.splittable for layer in self.layers))
@@ -129,7 +131,6 @@ class NumPyLayer(Layer):
     """Lets an object of a user's own stand in a Sequential: arrays leave the native form before it and enter again behind it."""
 
     supports_complex_step = False
-    splittable = False                                      # it may keep anything anywhere, so it sees whole batches
 
     def __init__(self, inner):
         super().__init__()

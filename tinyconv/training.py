@@ -117,6 +117,8 @@ class Trainer:
             raise DivergedError(f"training diverged: in epoch {p.epoch + 1} the mean loss was {p.loss_sum / images:.4g}, more than twice the "
                                 f"{p.first_loss:.4g} of the untrained network; use a smaller learning rate, or clip the gradient")
         result = evaluate(self.net, self.loss, self.test, self.threads)
+        if not np.isfinite(result.loss):                     # the last step of an epoch may have been the one too many
+            raise DivergedError(f"training diverged: after epoch {p.epoch + 1} the test loss is {result.loss}; use a smaller learning rate")
         p.history.append({"epoch": p.epoch + 1, "loss": p.loss_sum / images, "error": p.mistakes / images, "test_loss": result.loss,
                           "test_error": result.error, "seconds": round(seconds, 3)})
         if show:

@@ -1,6 +1,6 @@
 """conv2d in Numba: plain loops over connections, taps and pixels, with the L images of a block innermost.
 
-The loops take a list of connections (o, c), one 5x5 filter each. Here that list is full within each group; table_conv2d hands in
+The loops take a list of connections (o, c), one filter each. Here that list is full within each group; table_conv2d hands in
 the connections of its table. A tap that looks beyond the map's edge contributes nothing, so instead of padding the map,
 valid_range leaves those outputs out.
 """

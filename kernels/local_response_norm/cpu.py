@@ -44,5 +44,5 @@ def _backward_input(dy, x, d, size, alpha, beta, dx):
 
 
 def _scalars(x, *values):
-    """Options in the dtype of x, so that float32 maps are not computed in float64."""
+    """Options in the dtype of x."""
     return tuple(x.dtype.type(value) for value in values)

@@ -4,15 +4,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 
 def forward(x, size, stride, padding):
-    windows, winner = _windows(_padded(x, padding), size, stride)
+    windows, winner = _windows(x, size, stride, padding)
     return np.take_along_axis(windows, winner[..., None], axis=-1)[..., 0]
 
 
 def backward_input(dy, x, size, stride, padding):
     (H, W), (PH, PW), (OH, OW) = x.shape[2:], padding, dy.shape[2:]
-    padded = _padded(x, padding)
-    winner = _windows(padded, size, stride)[1]
-    dx = np.zeros(padded.shape, dy.dtype)
+    winner = _windows(x, size, stride, padding)[1]
+    dx = _padded(np.zeros_like(dy, shape=x.shape), padding, 0)
     for u, v in np.ndindex(*size):
         taken = winner == u * size[1] + v                    # the windows whose maximum is their input (u, v)
         # reverses: y = x[winner]
@@ -20,13 +19,17 @@ def backward_input(dy, x, size, stride, padding):
     return np.ascontiguousarray(dx[:, :, PH:PH + H, PW:PW + W])
 
 
-def _padded(x, padding):
+def _padded(x, padding, value):
     PH, PW = padding
-    return np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)), constant_values=-np.inf)
+    return np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)), constant_values=value)
 
 
-def _windows(padded, size, stride):
+def _windows(x, size, stride, padding):
     """The inputs of each window, (N, C, OH, OW, size_h * size_w), and the index of the first maximum of each."""
-    windows = sliding_window_view(padded, size, axis=(2, 3))[:, :, ::stride[0], ::stride[1]]
-    windows = windows.reshape(*windows.shape[:4], -1)
-    return windows, windows.real.argmax(axis=-1)
+    def cut(padded):
+        windows = sliding_window_view(padded, size, axis=(2, 3))[:, :, ::stride[0], ::stride[1]]
+        return windows.reshape(*windows.shape[:4], -1)
+
+    windows, inside = cut(_padded(x, padding, -np.inf)), cut(_padded(np.ones(x.shape, bool), padding, False))
+    largest = (windows.real == windows.real.max(axis=-1, keepdims=True)) | np.isnan(windows)
+    return windows, (largest & inside).argmax(axis=-1)       # also where all of the map is minus infinity, padding does not win

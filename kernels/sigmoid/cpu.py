@@ -12,9 +12,8 @@ def forward(x):
 
 @njit(cache=True, nogil=True)
 def _forward(x, y):
-    half = x.dtype.type(0.5)                                # of the dtype of x: a bare 0.5 would compute in float64
     for e in range(len(x)):
-        y[e] = half + half * math.tanh(half * x[e])
+        y[e] = 0.5 + 0.5 * math.tanh(0.5 * x[e])
 
 
 def backward_input(dy, y):

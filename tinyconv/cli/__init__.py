@@ -12,15 +12,20 @@ from . import doctor, eval, gradcheck, predict, summary, train
 COMMANDS = (train, eval, predict, summary, gradcheck, doctor)
 
 
-def main(arguments=None):
-    """Run one command line (default: that of the process) and give its exit status."""
+def parser():
+    """The parser of the whole command line."""
     parser = argparse.ArgumentParser(prog="tinyconv", description="Convolutional networks whose every backward pass is written by hand.",
                                      epilog="example: tinyconv train lenet5", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"tinyconv {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(commands).set_defaults(run=command.run)
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments=None):
+    """Run one command line (default: that of the process) and give its exit status."""
+    args = parser().parse_args(arguments)
     try:
         return args.run(args)
     except (TinyconvError, OSError, MemoryError) as error:

@@ -1,4 +1,5 @@
 """tinyconv doctor: what tinyconv finds on this machine."""
+import ctypes
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -27,7 +28,7 @@ def run(args):
         "threads": f"{available_threads()} processors for this process, of {os.cpu_count()}",
         "threading layer": "Python threads, each running compiled kernels without the global lock; Numba's own layers are not used",
         "kernel cache": _kernel_cache(),
-        "GPU": "not used: the cuda kernels are not there yet",
+        "GPU": _gpu(),
         **{f"data: {name}": where for name, where in data.find().items()},
     }
     width = max(map(len, rows))
@@ -41,6 +42,14 @@ def _version(package, extra):
         return version(package)
     except PackageNotFoundError:
         return f"not installed (pip install 'tinyconv[{extra}]')"
+
+
+def _gpu():
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return "none: no NVIDIA driver on this machine"
+    return "an NVIDIA driver is there, but not used: the cuda kernels are not written yet"
 
 
 def _kernel_cache():

@@ -33,9 +33,9 @@ def run(args):
     result = evaluate(net, loss, test.padded_to(*net.input_shape[1:]), args.threads)
     print("confusion matrix: rows are the labels, columns the answers")
     print(_table(result.confusion(), test.class_names))
-    wrong = np.flatnonzero(result.predictions != result.labels)
+    wrong, picture = np.flatnonzero(result.predictions != result.labels), this.folder / "misclassified.png"
+    picture.unlink(missing_ok=True)                          # of an earlier test
     if len(wrong):
-        picture = this.folder / "misclassified.png"
         _draw(test, result, wrong[:SHOWN], picture)
         print(f"{picture}: {min(len(wrong), SHOWN)} of {len(wrong)} misclassified images, label > answer")
     print(result)

@@ -1,6 +1,5 @@
 """Command-line options that several commands share, and the types that check them."""
 import argparse
-import math
 
 
 def parser(commands, name, description, example):
@@ -36,6 +35,6 @@ def natural_int(text):
 
 def positive_float(text):
     value = float(text)
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    if not 0 < value <= 1e9:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and up to 1e9, got {text}")
     return value

@@ -14,8 +14,14 @@ from ..errors import CheckpointError, TinyconvError
 from ..files import write_atomically
 from ..models import lenet5, mlp
 
-SETTINGS = {"model", "loss", "lr", "clip", "momentum", "epochs", "batch_size", "seed", "threads", "data", "data_dir", "class_names", "preparation",
-            "fingerprint"}
+SETTINGS = {"model": str, "loss": str, "lr": float, "clip": float | None, "momentum": float, "epochs": int, "batch_size": int, "seed": int,
+            "threads": int, "data": str, "data_dir": str | None, "class_names": list, "preparation": str, "fingerprint": str}
+
+# (model, loss) -> network and loss
+BUILD = {("lenet5", "map"): lambda classes, rng: (lenet5("rbf", rng, classes=classes), losses.RBFLoss("map")),
+         ("lenet5", "mse"): lambda classes, rng: (lenet5("rbf", rng, classes=classes), losses.RBFLoss("mse")),
+         ("lenet5", "softmax"): lambda classes, rng: (lenet5("dense", rng, classes=classes), losses.SoftmaxCrossEntropy()),
+         ("mlp", "softmax"): lambda classes, rng: (mlp(classes=classes, rng=rng), losses.SoftmaxCrossEntropy())}
 
 
 class Run:
@@ -40,8 +46,12 @@ class Run:
         """The run in `folder`. Raises CheckpointError where there is none, or its settings cannot be read."""
         try:
             settings = json.loads((Path(folder) / "run.json").read_text())
-            if missing := SETTINGS - settings.keys():
+            if missing := SETTINGS.keys() - settings.keys():
                 raise ValueError(f"without {', '.join(sorted(missing))}")
+            if wrong := [name for name, kind in SETTINGS.items() if not isinstance(settings[name], kind)]:
+                raise ValueError(f"{wrong[0]}: {settings[wrong[0]]!r}")
+            if (settings["model"], settings["loss"]) not in BUILD:
+                raise ValueError(f"no {settings['model']} with the loss {settings['loss']}")
             return cls(folder, settings)
         except (FileNotFoundError, NotADirectoryError):
             raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train lenet5 --out {folder}") from None
@@ -91,13 +101,8 @@ class Run:
 
 
 def build(settings, rng=None):
-    """The network and the loss of a run's settings: "model", "loss" ("map", "mse" or "softmax") and "class_names"."""
-    softmax = settings["loss"] == "softmax"
-    loss = losses.SoftmaxCrossEntropy() if softmax else losses.RBFLoss(settings["loss"])
-    classes = len(settings["class_names"])
-    if settings["model"] == "mlp":
-        return mlp(classes=classes, rng=rng), loss
-    return lenet5(head="dense" if softmax else "rbf", classes=classes, rng=rng), loss
+    """The network, untrained, and the loss of a run's settings."""
+    return BUILD[settings["model"], settings["loss"]](len(settings["class_names"]), rng)
 
 
 def sgd(settings, net, steps):

@@ -78,14 +78,15 @@ def _train(trainer, this):
     resume = f"continue with: tinyconv train {this.settings['model']} --resume --out {this.folder}"
     try:
         finished = trainer.run(save, stop=lambda: bool(interrupted))
+        curves = this.draw_curves(trainer.progress.history) if trainer.progress.history else None
     except OSError as error:
         if not this.checkpoint.exists():
             raise
         raise TinyconvError(f"{error.filename}: {error.strerror}; the checkpoint before is whole: make room, and {resume}") from error
     finally:
         signal.signal(signal.SIGINT, previous)
-    if trainer.progress.history:
-        print(this.draw_curves(trainer.progress.history))
+    if curves:
+        print(curves)
     if not finished:
         print(f"interrupted; {resume}")
         return 130
@@ -101,10 +102,14 @@ def _settings(given):
     settings.setdefault("epochs", EPOCHS.get(settings["data"], 20))
     if (settings["model"], settings["loss"]) not in RECIPES:
         raise TinyconvError(f"{settings['model']} has no rbf output units for --loss {settings['loss']}: use --loss softmax")
-    for name in ("data", "data_dir"):                        # folders by their full name: a run is resumed and tested from anywhere
-        if settings[name] and Path(settings[name]).is_dir():
-            settings[name] = str(Path(settings[name]).resolve())
+    settings["data"] = _full_name(settings["data"])
+    settings["data_dir"] = settings["data_dir"] and str(Path(settings["data_dir"]).expanduser().resolve())
     return RECIPES[settings["model"], settings["loss"]] | settings
+
+
+def _full_name(name):
+    """A folder of images by its full name, so that a run is resumed and tested from anywhere; a named data set as it is."""
+    return str(Path(name).resolve()) if name not in data.NAMED and Path(name).is_dir() else name
 
 
 def _resumed(folder, given):
@@ -113,8 +118,7 @@ def _resumed(folder, given):
         raise TinyconvError("--resume: name the run with --out RUN")
     settings = Run.open(folder).settings
     for name, value in given.items():
-        same = settings[name] == value or name == "data" and settings[name] == str(Path(value).resolve())
-        if name != "data_dir" and not same:
+        if name != "data_dir" and settings[name] != (_full_name(value) if name == "data" else value):
             option = "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
             raise TinyconvError(f"{folder}: was started with {option} {settings[name]}, not {value}; leave the option out, or start a new run")
     return folder, settings

@@ -9,7 +9,9 @@ from . import image_folder, mnist, mnist5k
 from .dataset import Dataset, to_input
 from .images import prepare_image
 
-__all__ = ["Dataset", "find", "load", "prepare_image", "split_off", "to_input"]
+NAMED = {"mnist": mnist, "mnist5k": mnist5k}                 # a folder of such a name is written ./mnist
+
+__all__ = ["NAMED", "Dataset", "find", "load", "prepare_image", "split_off", "to_input"]
 
 
 def load(name, *, data_dir=None, progress=True):

@@ -19,7 +19,7 @@ class Dropout(Layer):
         super().__init__()
         if not 0 <= rate < 1:
             raise ValueError(f"rate: expected a probability in [0, 1), got {rate}")
-        self.rate = rate
+        self.rate = float(rate)
         seed = np.random.default_rng(rng).integers(2 ** 32, dtype=np.uint64)
         self.state = {"seed": np.array(seed), "draws": np.array(0, np.uint64)}
 

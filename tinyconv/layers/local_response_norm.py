@@ -19,7 +19,7 @@ class LocalResponseNorm(Layer):
             raise ValueError(f"size: expected an odd number (a map and as many neighbours on either side), got {size}")
         if not k > 0 or alpha < 0:
             raise ValueError(f"expected k above 0 and alpha not below 0 (the denominator must stay positive), got k={k}, alpha={alpha}")
-        self.size, self.k, self.alpha, self.beta = size, k, alpha, beta
+        self.size, self.k, self.alpha, self.beta = int(size), float(k), float(alpha), float(beta)
 
     def _forward(self, x, training):
         self.cache = x

@@ -15,7 +15,7 @@ class ScaledTanh(Layer):
         super().__init__()
         if not amplitude > 0 or not slope > 0:
             raise ValueError(f"amplitude and slope: expected numbers above 0, got {amplitude} and {slope}")
-        self.amplitude, self.slope = amplitude, slope
+        self.amplitude, self.slope = float(amplitude), float(slope)
 
     def _forward(self, x, training):
         y = self.cache = self.kernel.forward(x, self.amplitude, self.slope)
