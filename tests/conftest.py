@@ -1,4 +1,6 @@
 """What the tests share."""
+import os
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,4 @@ def rng():
 @pytest.fixture(scope="session", autouse=True)
 def away_from_home(tmp_path_factory):
     """No test reads or writes the user's cache folder."""
-    import os
-
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))

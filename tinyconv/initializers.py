@@ -1,4 +1,4 @@
-"""How weights start. Each takes a numpy Generator and a shape and gives float32; layers convert where they are told to (astype)."""
+"""How weights start: from a numpy Generator and a shape to float32; layers convert where they are told to (astype)."""
 import numpy as np
 
 
@@ -8,8 +8,3 @@ def fan_in_uniform(rng, shape, fan_in, gain=2.4):
     With gain 2.4 the weighted sums stay where tanh is neither linear nor flat (LeCun et al. 1998, appendix A).
     """
     return (rng.uniform(-gain, gain, shape) / fan_in).astype(np.float32)
-
-
-def gaussian(rng, shape, deviation=0.01):
-    """Normal with mean 0 and the given standard deviation (Krizhevsky et al. 2012, section 5)."""
-    return rng.normal(0, deviation, shape).astype(np.float32)

@@ -76,8 +76,10 @@ class Layer:
 
     @property
     def splittable(self):
-        """May several threads take parts of a batch through replicas? A replica is a shallow copy: enough for one operation, not for a layer
-        that holds others. Those see whole batches."""
+        """Whether several threads may take parts of a batch through replicas of it.
+
+        A replica is a shallow copy: enough for one operation, not for a layer that holds others. Those see whole batches.
+        """
         return self.operation is not None
 
     @property
