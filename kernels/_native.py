@@ -12,6 +12,8 @@ of every kernel runs over the L lanes: contiguous, without edges, whatever the s
 The last block may have unused lanes. They are zero where an array enters, hold what the layers make of zeros afterwards, and
 have dy = 0 on the way back, so no gradient of a parameter sees them.
 """
+import math
+import platform
 from functools import lru_cache
 
 import llvmlite.binding as llvm
@@ -25,9 +27,30 @@ def vector_bytes():
     return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
 
 
+def vector_registers():
+    """How many vector registers there are: 32 with AVX-512 and on ARM, 16 with AVX2 and SSE."""
+    return 16 if platform.machine().lower() in ("x86_64", "amd64") and vector_bytes() < 64 else 32
+
+
 def lanes(dtype):
     """L, the number of images side by side: 16 for float32 and 8 for float64 with AVX-512."""
     return vector_bytes() // np.dtype(dtype).itemsize
+
+
+def images_together(N, dtype):
+    """L for a batch of N: as many images as a vector has lanes, or 1 where they would leave more than half of the vector empty.
+
+    With L = 1 an array is plain (N, C, H, W) and the kernels put pixels, not images, side by side.
+    """
+    return lanes(dtype) if 2 * N >= lanes(dtype) else 1
+
+
+def aligned_empty(shape, dtype):
+    """np.empty that starts at a multiple of the vector's bytes: a load that straddles two cache lines costs two."""
+    dtype, line = np.dtype(dtype), 64
+    memory = np.empty(math.prod(shape) * dtype.itemsize + line, np.uint8)
+    first = -memory.ctypes.data % line
+    return memory[first:first + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
 
 class Native:
@@ -39,8 +62,8 @@ class Native:
     @classmethod
     def empty(cls, shape, dtype):
         """Room for an array of the logical `shape`, its contents undefined."""
-        L = lanes(dtype)
-        return cls(np.empty((-(-shape[0] // L), *shape[1:], L), dtype), shape)
+        L = images_together(shape[0], dtype)
+        return cls(aligned_empty((-(-shape[0] // L), *shape[1:], L), dtype), shape)
 
     @classmethod
     def zeros(cls, shape, dtype):
@@ -51,7 +74,7 @@ class Native:
 
     def like(self):
         """Room for an array of the same shape and dtype."""
-        return Native(np.empty_like(self.data), self.shape)
+        return Native(aligned_empty(self.data.shape, self.dtype), self.shape)
 
     @property
     def dtype(self):

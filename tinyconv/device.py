@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import DtypeError, ShapeError
 from .kernels import BACKENDS
-from .kernels._native import Native, lanes
+from .kernels._native import Native
 
 DTYPES = {"cpu": (np.float32, np.float64), "reference": (np.float32, np.float64, np.complex128)}
 
@@ -52,8 +52,8 @@ def leave(x):
 
 def pack(x):
     """(N, ...) as Native (blocks, ..., L); the unused lanes of the last block are zero."""
-    L, N = lanes(x.dtype), len(x)
-    native = Native.empty(x.shape, x.dtype)
+    native, N = Native.empty(x.shape, x.dtype), len(x)
+    L = native.data.shape[-1]
     full = N // L
     native.data[:full] = np.moveaxis(x[:full * L].reshape(full, L, *x.shape[1:]), 1, -1)
     if full < len(native.data):

@@ -1,118 +1,73 @@
-"""conv2d in Numba: plain loops over connections, taps and pixels, with the L images of a block innermost.
+"""conv2d in Numba: tiles of output maps times pixels, for L images at once.
 
-The loops take a list of connections (o, c), one filter each. Here that list is full within each group; table_conv2d hands in
-the connections of its table. A tap that looks beyond the map's edge contributes nothing, so instead of padding the map,
-valid_range leaves those outputs out.
+What is vectorised: L images lie side by side, so one vector holds one pixel of L images, and a window at any place, of any stride, is
+whole vectors. (With fewer images the pixels of a row lie side by side instead.)
+
+What is blocked: 8 output maps times 3 pixels are summed up together in registers, over all input maps and taps,
+
+                    pixel j    j+1    j+2
+        map o      [ sum    ][ sum  ][ sum  ]      += weight[o, c, u, v] * x[c, i SH + u, (j .. j+2) SW + v]
+        map o+1    [ sum    ][ sum  ][ sum  ]         one scalar of weight times three vectors of x,
+          ...                                         three loads and eight scalars for 24 multiply-adds
+        map o+7    [ sum    ][ sum  ][ sum  ]
+
+so that memory is read once for several uses and the arithmetic units never wait. backward_input is the same sum with the taps turned round;
+backward_weight holds a block of weights in registers and runs over the pixels. The micro-kernels stand in kernels/_simd.py, the loops that lay
+them over an array in kernels/_tiles.py, and the tables of what lies where in kernels/_convolution.py.
 """
 import numpy as np
-from numba import njit
 
+from .. import _convolution as convolution
 from .._native import Native
-from .._windows import valid_range
+from .._tiles import lane_sums
+from ..dense import cpu as dense
 from . import output_shape
 
 
 def forward(x, weight, bias, stride, padding, groups):
-    y = Native.empty(output_shape(x.shape, weight.shape, stride, padding, groups), x.dtype)
+    y_shape = output_shape(x.shape, weight.shape, stride, padding, groups)
+    if _one_window(x.shape, weight.shape[2:], padding, groups):
+        return dense.forward(_features(x), weight.reshape(len(weight), -1), bias).reshape(y_shape)
+    y = Native.empty(y_shape, x.dtype)
     bias = np.zeros(len(weight), x.dtype) if bias is None else bias
-    forward_loops(x.data, _filters(weight), bias, _connections(weight.shape, groups), stride, padding, y.data)
+    convolution.forward(x, weight, bias, _wiring(weight.shape, groups), weight.shape[2:], stride, padding, y)
     return y
 
 
 def backward_input(dy, weight, x_shape, stride, padding, groups):
-    dx = Native.zeros(x_shape, dy.dtype)
-    backward_input_loops(dy.data, _filters(weight), _connections(weight.shape, groups), stride, padding, dx.data)
+    if _one_window(x_shape, weight.shape[2:], padding, groups):
+        return dense.backward_input(_features(dy), weight.reshape(len(weight), -1)).reshape(x_shape)
+    dx = Native.empty(x_shape, dy.dtype)
+    # reverses: y[o, i, j] += weight[o, c, u, v] x[c, i SH + u - PH, j SW + v - PW]
+    convolution.backward_input(dy, weight, _wiring(weight.shape, groups), weight.shape[2:], stride, padding, dx)
     return dx
 
 
 def backward_weight(dy, x, kernel_size, stride, padding, groups):
-    dweight = np.empty((dy.shape[1], x.shape[1] // groups, *kernel_size), dy.dtype)
-    backward_weight_loops(dy.data, x.data, _connections(dweight.shape, groups), stride, padding, _filters(dweight))
+    shape = (dy.shape[1], x.shape[1] // groups, *kernel_size)
+    if _one_window(x.shape, kernel_size, padding, groups):
+        return dense.backward_weight(_features(dy), _features(x)).reshape(shape)
+    dweight = np.empty(shape, dy.dtype)
+    # reverses: y[o, i, j] += weight[o, c, u, v] x[c, i SH + u - PH, j SW + v - PW]
+    convolution.backward_weight(dy, x, _wiring(shape, groups), kernel_size, stride, padding, dweight)
     return dweight
 
 
 def backward_bias(dy):
     dbias = np.empty(dy.shape[1], dy.dtype)
-    backward_bias_loops(dy.data, dbias)
+    lane_sums(dy.data.reshape(*dy.data.shape[:2], -1), dbias)            # reverses: y[o] = bias[o] + ...
     return dbias
 
 
-def _filters(weight):
-    """(O, C/groups, KH, KW) as one filter a connection: (O * C/groups, KH, KW), without a copy."""
-    return np.ascontiguousarray(weight).reshape(-1, *weight.shape[2:])
+def _one_window(x_shape, kernel_size, padding, groups):
+    """Whether one window covers the whole map (C5 of LeNet-5): then every pixel of every map is a feature, and this is a dense layer."""
+    return tuple(x_shape[2:]) == tuple(kernel_size) and tuple(padding) == (0, 0) and groups == 1
 
 
-def _connections(weight_shape, groups):
-    """The pairs (o, c') in the order of _filters: o sees all C/groups maps of its own group."""
-    O, C = weight_shape[:2]
-    o, c = np.divmod(np.arange(O * C), C)
-    return np.stack([o, c + o // (O // groups) * C], axis=1)
+def _features(x):
+    """Maps (N, C, H, W) as features (N, C * H * W)."""
+    return x.reshape((x.shape[0], int(np.prod(x.shape[1:]))))
 
 
-@njit(cache=True, nogil=True)
-def forward_loops(x, filters, bias, connections, stride, padding, y):
-    (blocks, _, H, W, L), (_, O, OH, OW, _), (_, KH, KW) = x.shape, y.shape, filters.shape
-    for b in range(blocks):
-        for o in range(O):
-            y[b, o] = bias[o]
-        for k in range(len(connections)):
-            o, c = connections[k, 0], connections[k, 1]
-            for u in range(KH):
-                for i in range(*valid_range(u, H, OH, stride[0], padding[0])):
-                    y_row, x_row = y[b, o, i], x[b, c, i * stride[0] + u - padding[0]]
-                    for v in range(KW):
-                        w, shift = filters[k, u, v], v - padding[1]
-                        for j in range(*valid_range(v, W, OW, stride[1], padding[1])):
-                            for l in range(L):
-                                y_row[j, l] += w * x_row[j * stride[1] + shift, l]
-
-
-@njit(cache=True, nogil=True)
-def backward_input_loops(dy, filters, connections, stride, padding, dx):
-    (blocks, _, H, W, L), (_, _, OH, OW, _), (_, KH, KW) = dx.shape, dy.shape, filters.shape
-    for b in range(blocks):
-        for k in range(len(connections)):
-            o, c = connections[k, 0], connections[k, 1]
-            for u in range(KH):
-                for i in range(*valid_range(u, H, OH, stride[0], padding[0])):
-                    dy_row, dx_row = dy[b, o, i], dx[b, c, i * stride[0] + u - padding[0]]
-                    for v in range(KW):
-                        w, shift = filters[k, u, v], v - padding[1]
-                        for j in range(*valid_range(v, W, OW, stride[1], padding[1])):
-                            for l in range(L):
-                                # reverses: y_row[j, l] += w * x_row[j * stride + shift, l]
-                                dx_row[j * stride[1] + shift, l] += w * dy_row[j, l]
-
-
-@njit(cache=True, nogil=True)
-def backward_weight_loops(dy, x, connections, stride, padding, dfilters):
-    (blocks, _, H, W, L), (_, _, OH, OW, _), (_, KH, KW) = x.shape, dy.shape, dfilters.shape
-    lane_sums = np.empty(L, x.dtype)                        # one sum a lane, added up at the end: short chains of rounding errors
-    for k in range(len(connections)):
-        o, c = connections[k, 0], connections[k, 1]
-        for u in range(KH):
-            for v in range(KW):
-                lane_sums[:] = 0
-                shift = v - padding[1]
-                for b in range(blocks):
-                    for i in range(*valid_range(u, H, OH, stride[0], padding[0])):
-                        dy_row, x_row = dy[b, o, i], x[b, c, i * stride[0] + u - padding[0]]
-                        for j in range(*valid_range(v, W, OW, stride[1], padding[1])):
-                            for l in range(L):
-                                # reverses: y_row[j, l] += w * x_row[j * stride + shift, l]
-                                lane_sums[l] += dy_row[j, l] * x_row[j * stride[1] + shift, l]
-                dfilters[k, u, v] = lane_sums.sum()
-
-
-@njit(cache=True, nogil=True)
-def backward_bias_loops(dy, dbias):
-    blocks, O, OH, OW, L = dy.shape
-    lane_sums = np.empty(L, dy.dtype)
-    for o in range(O):
-        lane_sums[:] = 0
-        for b in range(blocks):
-            for i in range(OH):
-                for j in range(OW):
-                    for l in range(L):
-                        lane_sums[l] += dy[b, o, i, j, l]   # reverses: y[b, o] = bias[o]
-        dbias[o] = lane_sums.sum()
+def _wiring(weight_shape, groups):
+    return convolution.wiring_of_groups(weight_shape[0], weight_shape[1] * groups, groups)

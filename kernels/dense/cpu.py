@@ -1,68 +1,126 @@
-"""dense in Numba: plain loops over features, then positions, with the L images of a block innermost."""
-import numpy as np
-from numba import njit
+"""dense in Numba: three matrix products, in the tiles of kernels/_simd.py.
 
-from .._native import Native
+Many images: L of them side by side. Forward and backward_input sum up 8 features times 3 blocks of images in registers, one scalar of weight
+times three vectors of images; the weights are read where they lie, row by row forward and column by column backward. backward_weight sums over
+images, so there x is transposed once (images_first), and one scalar of dy times a vector of features gives a row of dweight.
+
+Few images (L = 1): x is a matrix (N, C) as it is, features side by side, and all three are plain products of matrices.
+"""
+from functools import lru_cache
+
+import numpy as np
+
+from .. import _convolution as convolution
+from .. import _tiles as tiles
+from .._native import Native, aligned_empty, lanes
+from .._simd import TILES
 from . import output_shape
 
 
 def forward(x, weight, bias):
     y = Native.empty(output_shape(x.shape, weight.shape), x.dtype)
     bias = np.zeros(len(weight), x.dtype) if bias is None else bias
-    _forward(x.positions(), weight, bias, y.positions())
+    if _has_positions(x):
+        convolution.forward(_map(x), weight, bias, _wiring(weight.shape), (1, 1), (1, 1), (0, 0), _map(y))
+    elif x.data.shape[-1] > 1:
+        _images_together(x, weight, 1, weight.shape[1], bias, y)
+    else:
+        _rows_times_matrix(x.data, (0, 1, weight.shape[1]), (1, weight.shape[1]), _transposed(weight), _matrix(y))
+        tiles.add_row(bias, _matrix(y))
     return y
 
 
-@njit(cache=True, nogil=True)
-def _forward(x, weight, bias, y):
-    (blocks, C, P, L), O = x.shape, len(weight)
-    for b in range(blocks):
-        for o in range(O):
-            y[b, o] = bias[o]
-            for c in range(C):
-                w = weight[o, c]
-                for p in range(P):
-                    for l in range(L):
-                        y[b, o, p, l] += w * x[b, c, p, l]
-
-
 def backward_input(dy, weight):
-    dx = Native.zeros((dy.shape[0], weight.shape[1], *dy.shape[2:]), dy.dtype)
-    _backward_input(dy.positions(), weight, dx.positions())
+    dx = Native.empty((dy.shape[0], weight.shape[1], *dy.shape[2:]), dy.dtype)
+    # reverses: y[o] = bias[o] + sum_c weight[o, c] x[c]
+    if _has_positions(dy):
+        convolution.backward_input(_map(dy), weight, _wiring(weight.shape), (1, 1), (1, 1), (0, 0), _map(dx))
+    elif dy.data.shape[-1] > 1:
+        _images_together(dy, weight, weight.shape[1], 1, np.zeros(weight.shape[1], dy.dtype), dx)
+    else:
+        _rows_times_matrix(dy.data, (0, 1, len(weight)), (1, len(weight)), _whole_vectors(weight), _matrix(dx))
     return dx
-
-
-@njit(cache=True, nogil=True)
-def _backward_input(dy, weight, dx):
-    (blocks, O, P, L), C = dy.shape, weight.shape[1]
-    for b in range(blocks):
-        for o in range(O):
-            for c in range(C):
-                w = weight[o, c]
-                for p in range(P):
-                    for l in range(L):
-                        dx[b, c, p, l] += w * dy[b, o, p, l]            # reverses: y[o] += w * x[c]
 
 
 def backward_weight(dy, x):
     dweight = np.empty((dy.shape[1], x.shape[1]), dy.dtype)
-    _backward_weight(dy.positions(), x.positions(), dweight)
+    # reverses: y[o] = bias[o] + sum_c weight[o, c] x[c]
+    if _has_positions(x):
+        convolution.backward_weight(_map(dy), _map(x), _wiring(dweight.shape), (1, 1), (1, 1), (0, 0), dweight)
+    else:                                                   # dy (blocks, O, L) read as a matrix (O, blocks * L), times x (blocks * L, C)
+        blocks, L = len(x.data), x.data.shape[-1]
+        images = _transposed(x.data.reshape(blocks, x.shape[1], L)) if L > 1 else _whole_vectors(_matrix(x))
+        _rows_times_matrix(dy.data, (dy.shape[1] * L, 1, L), (blocks, L), images, dweight)
     return dweight
 
 
-@njit(cache=True, nogil=True)
-def _backward_weight(dy, x, dweight):
-    (blocks, C, P, L), O = x.shape, dy.shape[1]
-    lane_sums = np.empty(L, x.dtype)                                    # one sum a lane, added up at the end
-    for o in range(O):
-        for c in range(C):
-            lane_sums[:] = 0
-            for b in range(blocks):
-                for p in range(P):
-                    for l in range(L):
-                        lane_sums[l] += dy[b, o, p, l] * x[b, c, p, l]  # reverses: y[o] += w * x[c]
-            dweight[o, c] = lane_sums.sum()
-
-
 def backward_bias(dy):
-    return dy.positions().sum(axis=(0, 2, 3))                           # reverses: y[o] = bias[o]
+    dbias = np.empty(dy.shape[1], dy.dtype)
+    tiles.lane_sums(dy.data.reshape(*dy.data.shape[:2], -1), dbias)     # reverses: y[o] = bias[o] + ...
+    return dbias
+
+
+def _images_together(x, weight, weight_t, weight_m, bias, y):
+    """y[m] = bias[m] + sum_k weight[k * weight_t + m * weight_m] x[k] for all blocks of images; the pixels of a tile are blocks."""
+    (blocks, K, O), L = (len(x.data), x.shape[1], y.shape[1]), x.data.shape[-1]
+    panels, offset = _panels(O, 1, K, 0, weight_t, weight_m, L, L)
+    tiles.multiply_add_tiles(x.data.reshape(-1), weight.reshape(-1), bias, y.data.reshape(-1), panels, offset, (1, 0, 0, 0, 0),
+                             (1, 0, 0, 1, 1, 1, 0), (blocks, K * L, O * L, 1, 1, 0, 0), L)
+
+
+def _rows_times_matrix(a, a_distances, size, b, y):
+    """y[i] = sum over u, t < size of a[u a_u + t a_t + i a_m] b[u T + t]: y (I, J), b (U * T, J rounded up to whole vectors)."""
+    (I, J), (U, T), L = y.shape, size, lanes(y.dtype)
+    result = y if J == b.shape[1] else aligned_empty((I, b.shape[1]), y.dtype)
+    panels, offset = _panels(I, U, T, *a_distances, b.shape[1], b.shape[1])
+    tiles.multiply_add_tiles(b.reshape(-1), a.reshape(-1), np.zeros(I, y.dtype), result.reshape(-1), panels, offset, (1, 0, 0, 0, 0),
+                             (1, 0, 0, U, U, 1, 0), (b.shape[1] // L, L, L, 1, 1, 0, 0), b.shape[1])
+    if result is not y:
+        tiles.without_margins(result, y)
+
+
+@lru_cache(maxsize=256)
+def _panels(count, U, T, weight_u, weight_t, weight_m, x_distance, y_distance):
+    """(panels, offset) for `count` rows of y, fed by U * T rows of x: the tables of kernels/_tiles.py."""
+    panels = [(M, T, first * weight_m, weight_u, weight_t, weight_m, 0, first * y_distance, first)
+              for first, M in convolution.split(0, count, TILES)]
+    return np.array(panels, np.int64), (np.arange(U * T) * x_distance).astype(np.int32)
+
+
+def _transposed(x):
+    """(O, C) as (C, O), or (blocks, C, L) as (blocks * L, C), rows rounded up to whole vectors."""
+    x = x.reshape(-1, *x.shape[-2:])
+    result = aligned_empty((x.shape[0] * x.shape[2], _rounded(x.shape[1], x.dtype)), x.dtype)
+    tiles.images_first(x, result)
+    return result
+
+
+def _whole_vectors(x):
+    """(K, J) with rows rounded up to whole vectors."""
+    if x.shape[1] == _rounded(x.shape[1], x.dtype):
+        return x
+    padded = aligned_empty((len(x), _rounded(x.shape[1], x.dtype)), x.dtype)
+    tiles.with_margins(x, 0, padded)
+    return padded
+
+
+def _rounded(n, dtype):
+    return -(-n // lanes(dtype)) * lanes(dtype)
+
+
+def _has_positions(x):
+    return int(np.prod(x.shape[2:])) > 1
+
+
+def _map(x):
+    """Features at positions (N, C, ...) as maps (N, C, 1, positions): the layer is a convolution with a window of one pixel there."""
+    return x.reshape((*x.shape[:2], 1, int(np.prod(x.shape[2:]))))
+
+
+def _matrix(x):
+    """Few images as the matrix (N, C)."""
+    return x.data.reshape(x.shape[0], -1)
+
+
+def _wiring(weight_shape):
+    return convolution.wiring_of_groups(*weight_shape, 1)

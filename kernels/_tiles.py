@@ -1,0 +1,193 @@
+"""The loops that lay micro-kernels (kernels/_simd.py) over whole arrays, and the copies that bring arrays into the form they need.
+
+Arrays are flat here, positions in them are counted in elements, and where things lie is told by tables that are made once for every
+geometry (kernels/_convolution.py).
+"""
+import numpy as np
+
+from ._kernel import helper, kernel
+from ._simd import DOTS, TILES, dot, multiply_add
+
+# What a row of `panels` says of a group of M maps of y that are fed by the same maps of x.
+M, SOURCES, WEIGHT, WEIGHT_U, WEIGHT_T, WEIGHT_M, OFFSET, Y, BIAS = range(9)
+# M: maps of y together; SOURCES: maps of x that feed them; WEIGHT, OFFSET, Y, BIAS: where those of the panel begin; WEIGHT_U, WEIGHT_T, WEIGHT_M: the
+# distance in weight of two rows of the window, of two neighbours within a row (sources innermost), and of two maps of y
+
+
+def _widths(table):
+    """widths[n] lists the tile widths that exist beside n, the widest first."""
+    widths = np.zeros((max(table) + 1, max(map(len, table.values()))), np.int64)
+    for n, row in table.items():
+        widths[n, :len(row)] = row
+        widths[n, len(row):] = row[-1]
+    return widths
+
+
+TILE_WIDTHS, DOT_WIDTHS = _widths(TILES), _widths(DOTS)
+
+
+@helper
+def _widest(widths, left):
+    for width in widths:
+        if width <= left:
+            return width
+    return 1
+
+
+@kernel
+def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns, y_map):
+    """y = bias + sum of products, tile by tile.
+
+    images   blocks, then where the first lies in x and y, and how far apart they are: (blocks, x_first, x_block, y_first, y_block)
+    rows     of outputs: (how many, their distance in x, in y, taps of the window, rows of x, stride, padding)
+    columns  the same along a row
+    y_map    distance of two maps in y
+
+    A tap beyond the first or last row is left out, exactly; a tap beyond the first or last column is left out where it is so for
+    all pixels of a tile (the others find zeros there: see with_margins).
+    """
+    blocks, x_first, x_block, y_first, y_block = images
+    OH, x_row, y_row, KH, H, SH, PH = rows
+    OW, x_pixel, y_pixel, KW, W, SW, PW = columns
+    for b in range(blocks):
+        for i in range(OH):
+            first_u = max(0, PH - i * SH)
+            R = max(0, min(KH, H + PH - i * SH) - first_u)
+            for panel in range(len(panels)):
+                of = panels[panel]
+                row, x_here = KW * of[SOURCES], x_first + b * x_block + i * x_row
+                w_here, o_here, y_here = of[WEIGHT] + first_u * of[WEIGHT_U], of[OFFSET] + first_u * row, y_first + b * y_block + of[Y] + i * y_row
+                j = 0
+                while j < OW:
+                    P = _widest(TILE_WIDTHS[of[M]], OW - j)
+                    first_v = max(0, PW - (j + P - 1) * SW)
+                    T = max(0, min(KW, W + PW - j * SW) - first_v) * of[SOURCES]
+                    t = first_v * of[SOURCES]
+                    multiply_add(of[M], P, R, T, weight, w_here + t * of[WEIGHT_T], of[WEIGHT_U], of[WEIGHT_T], of[WEIGHT_M],
+                                 x, x_here + j * x_pixel, x_pixel, offset, o_here + t, row, bias, of[BIAS], y, y_here + j * y_pixel, y_map, y_pixel)
+                    j += P
+
+
+@kernel
+def dot_tiles(dy, x, dweight, jobs, u_places, v_places, together, images, rows, columns):
+    """dweight = sums over pixels and images of dy times x, tile by tile.
+
+    jobs     rows of (A, position of the first of A maps in dy, their distance, position of the map in x, position of the filter in dweight,
+             distance of the A filters)
+    u_places, v_places   where the taps of the window lie in x; `together` neighbours of a row are at equal distances and share loads of dy
+    images   (blocks, distance of two blocks in dy, in x)
+    rows     of dy: (how many, their distance in dy, in x, rows of x, stride, padding); columns: (how many, their distance in x)
+    """
+    (blocks, d_block, x_block), (OH, d_row, x_row, H, SH, PH), (OW, x_pixel) = images, rows, columns
+    KH, KW = len(u_places), len(v_places)
+    x_v = v_places[1] - v_places[0] if KW > 1 else 0
+    for job in range(len(jobs)):
+        A, d0, d_map, x0, o0, o_map = jobs[job, 0], jobs[job, 1], jobs[job, 2], jobs[job, 3], jobs[job, 4], jobs[job, 5]
+        for u in range(KH):
+            first = max(0, -((u - PH) // SH))                          # the rows of dy for which tap u lies inside x
+            R = max(0, min(OH, (H - 1 - u + PH) // SH + 1) - first)
+            v = 0
+            while v < KW:
+                B = _widest(DOT_WIDTHS[A], min(together, KW - v))
+                dot(A, B, blocks, R, OW, dy, d0 + first * d_row, d_block, d_row, d_map,
+                    x, x0 + first * x_row + u_places[u] + v_places[v], x_block, x_row, x_pixel, x_v, dweight, o0 + u * KW + v, o_map)
+                v += B
+
+
+@kernel
+def gather(weight, index, packed):
+    """packed[e] = weight[index[e]]: the weights in the order in which the tiles read them."""
+    for e in range(len(index)):
+        packed[e] = weight[index[e]]
+
+
+@kernel
+def with_margins(x, left, padded):
+    """Rows (n, W) into rows (n, left + W + right) with zeros on both sides."""
+    n, W = x.shape
+    for row in range(n):
+        padded[row, :left] = 0
+        padded[row, left:left + W] = x[row]
+        padded[row, left + W:] = 0
+
+
+@kernel
+def add_row(row, y):
+    """y[i] += row, in place."""
+    for i in range(len(y)):
+        for j in range(len(row)):
+            y[i, j] += row[j]
+
+
+@kernel
+def without_margins(padded, x):
+    """Rows (n, W or more) cut off to rows (n, W)."""
+    for row in range(len(x)):
+        x[row] = padded[row, :x.shape[1]]
+
+
+@kernel
+def images_first(x, y):
+    """x (blocks, C, L) as y (blocks * L, C or more): the transpose of every block; columns of y beyond C are zero."""
+    blocks, C, L = x.shape
+    for b in range(blocks):
+        for c in range(C):
+            for lane in range(L):
+                y[b * L + lane, c] = x[b, c, lane]
+        for lane in range(L):
+            y[b * L + lane, C:] = 0
+
+
+@kernel
+def positions_apart(x, y):
+    """x (blocks, C, positions, L) as y (blocks * positions, C, L): every position as if it were an image of its own."""
+    blocks, C, P, L = x.shape
+    for b in range(blocks):
+        for p in range(P):
+            for c in range(C):
+                y[b * P + p, c] = x[b, c, p]
+
+
+@kernel
+def widen(x, stride, padding, shape, wide):
+    """Every map of x (maps, H, W) laid out for pixels side by side: wide (maps, SH * SW * rows * pitch or more), shape = (rows, pitch).
+
+    Pixel (h, w) of the padded map goes to phase (h mod SH, w mod SW), row h // SH and column w // SW, so that the pixels that neighbouring
+    outputs see through one tap are neighbours whatever the stride. All else is zero.
+    """
+    (SH, SW), (PH, PW), (rows, pitch), (maps, H, W) = stride, padding, shape, x.shape
+    for n in range(maps):
+        wide[n] = 0
+        for h in range(H):
+            row, phase = (h + PH) // SH, (h + PH) % SH * SW
+            if 0 <= row < rows:
+                for w in range(W):
+                    column = (w + PW) // SW
+                    if 0 <= column < pitch:
+                        wide[n, ((phase + (w + PW) % SW) * rows + row) * pitch + column] = x[n, h, w]
+
+
+@kernel
+def narrow(wide, pitch, size, origin, step, y):
+    """The outputs (i, j) < size of every map, which lie in wide at i * pitch + j, to y at origin + (i, j) * step."""
+    for n in range(len(y)):
+        for i in range(size[0]):
+            for j in range(size[1]):
+                y[n, origin[0] + i * step[0], origin[1] + j * step[1]] = wide[n, i * pitch + j]
+
+
+@kernel
+def lane_sums(dy, total):
+    """total[o] = sum over blocks, pixels and lanes of dy (blocks, O, pixels * L): one vector of partial sums a map, added up at the end."""
+    blocks, O, n = dy.shape
+    partial = np.empty(64, dy.dtype)
+    for o in range(O):
+        partial[:] = 0
+        for b in range(blocks):
+            whole = n // 64 * 64
+            for e in range(0, whole, 64):
+                for lane in range(64):
+                    partial[lane] += dy[b, o, e + lane]
+            for e in range(whole, n):
+                partial[e - whole] += dy[b, o, e]
+        total[o] = partial.sum()
