@@ -1,28 +1,91 @@
 """kernel: what every compiled loop of the cpu backend is decorated with."""
+import inspect
+import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
 
+import numba
+import numpy as np
 from numba import njit
 
-_thread = threading.local()
+# of each Python thread: .calls, where a tape is being recorded, the list of calls (kernels/_tape.py); .threads, how many may share a call
+thread = threading.local()
+SMALLEST_SHARE = 2 ** 17                                    # bytes of arrays that are worth waking another thread for (about 20 microseconds)
 
 
 class Kernel:
-    """A Numba function that fills arrays it is given: calling it computes, and notes the call where a tape is recording.
+    """A Numba function that fills arrays it is given. Calling it computes, and notes the call where a tape is being recorded.
 
-    It returns nothing: what it computes stands in its output arrays. That is what lets a tape (kernels/_tape.py) call it again later
-    with the same arrays and no Python in between.
+    It returns nothing: all that it computes stands in its output arrays, and all that it reads stands in its arguments. That is what lets a
+    tape call it again later with the same arrays and no Python in between.
+
+    once   whether it reads weights alone: a tape then calls it once a step, not once for every chunk of images
+    split  names of arguments that may be cut along their first axis, all at the same places, so that threads can share the call
     """
 
-    def __init__(self, function):
-        self.compiled = njit(cache=True, nogil=True, error_model="numpy")(function)
+    def __init__(self, function, once=False, split=()):
+        self.compiled, self.once = njit(cache=True, nogil=True, error_model="numpy")(function), once
+        self.split = [list(inspect.signature(function).parameters).index(name) for name in split]
         self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
 
     def __call__(self, *arguments):
-        tape = getattr(_thread, "tape", None)
-        if tape is not None:
-            tape.append((self, arguments))
-        self.compiled(*arguments)
+        calls = getattr(thread, "calls", None)
+        if calls is not None:
+            calls.append((self, arguments))
+        threads = getattr(thread, "threads", 1)
+        if threads > 1 and self.split and sum(a.nbytes for a in arguments if isinstance(a, np.ndarray)) > threads * SMALLEST_SHARE:
+            run(lambda part: self.compiled(*part), self._parts(arguments, threads))
+        else:
+            self.compiled(*arguments)
+
+    def _parts(self, arguments, threads):
+        n = len(arguments[self.split[0]])
+        threads = min(threads, n)
+        for t in range(threads):
+            share = slice(n * t // threads, n * (t + 1) // threads)
+            yield tuple(value[share] if place in self.split else value for place, value in enumerate(arguments))
+
+    def signature(self, arguments):
+        """The Numba types of arguments that it has been called with."""
+        return tuple(map(numba.typeof, arguments))
 
 
-kernel = Kernel
-helper = njit(cache=True, nogil=True, error_model="numpy")          # for what only kernels call
+def kernel(function=None, **options):
+    """Decorator: @kernel, or @kernel(once=True), @kernel(split=("x", "y")): see Kernel."""
+    return Kernel(function, **options) if function else lambda function: Kernel(function, **options)
+
+
+helper = njit(cache=True, nogil=True, error_model="numpy")  # for what only kernels call
+
+
+@contextmanager
+def shared(threads):
+    """Within this context up to `threads` share each kernel that this thread calls."""
+    before, thread.threads = getattr(thread, "threads", 1), threads
+    try:
+        yield
+    finally:
+        thread.threads = before
+
+
+@lru_cache(maxsize=None)
+def _pool(threads):
+    return ThreadPoolExecutor(threads, thread_name_prefix="tinyconv")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)   # a forked child inherits the pool, but not its threads
+
+
+def run(work, jobs):
+    """[work(job) for job in jobs], each on a thread of its own, the first on this one. An error in any of them is raised here."""
+    first, *others = jobs
+    waiting = [_pool(len(others)).submit(work, job) for job in others]
+    try:
+        results = [work(first)]
+    finally:
+        for future in waiting:
+            future.exception()                              # wait for all, so that no thread is still at work when an error goes up
+    return results + [future.result() for future in waiting]

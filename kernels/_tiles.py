@@ -34,7 +34,7 @@ def _widest(widths, left):
     return 1
 
 
-@kernel
+@kernel(split=("panels",))
 def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns, y_map):
     """y = bias + sum of products, tile by tile.
 
@@ -68,7 +68,7 @@ def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns
                     j += P
 
 
-@kernel
+@kernel(split=("jobs",))
 def dot_tiles(dy, x, dweight, jobs, u_places, v_places, together, images, rows, columns):
     """dweight = sums over pixels and images of dy times x, tile by tile.
 
@@ -94,14 +94,14 @@ def dot_tiles(dy, x, dweight, jobs, u_places, v_places, together, images, rows, 
                 v += B
 
 
-@kernel
+@kernel(once=True)
 def gather(weight, index, packed):
     """packed[e] = weight[index[e]]: the weights in the order in which the tiles read them."""
     for e in range(len(index)):
         packed[e] = weight[index[e]]
 
 
-@kernel
+@kernel(split=("x", "padded"))
 def with_margins(x, left, padded):
     """Rows (n, W) into rows (n, left + W + right) with zeros on both sides."""
     n, W = x.shape

@@ -23,7 +23,6 @@ class Layer:
     params, grads  dicts of arrays with the same keys; backward *sets* grads, it never adds
     state          dict of arrays that belong to the layer without being trained: fixed codes, a counter of random draws; saved with params
     device         "cpu" or "reference"
-    first_image    where x starts in its batch: 0, unless threads share the batch and this is a replica that sees a part of it
 
     A layer computes in the dtype of x and converts its parameters and dy to it; y, dx and grads have the dtype of x.
     """
@@ -34,7 +33,7 @@ class Layer:
 
     def __init__(self):
         self.params, self.grads, self.state = {}, {}, {}
-        self.device, self.cache, self._made, self.first_image = "cpu", None, None, 0
+        self.device, self.cache, self._made = "cpu", None, None
 
     def forward(self, x, training=False):
         """y for a batch x of shape (N, ...). Raises ShapeError or DtypeError where the layer cannot take x."""
@@ -75,12 +74,14 @@ class Layer:
         return door.enter(x, self.device, self, dtype)
 
     @property
-    def splittable(self):
-        """Whether several threads may take parts of a batch through replicas of it.
+    def replayable(self):
+        """Whether its calls may be recorded once and then repeated (plan.py): all that it computes, it computes in kernels of tinyconv.
 
-        A replica is a shallow copy: enough for one operation, not for a layer that holds others. Those see whole batches.
+        A layer of a user's own may do anything in Python, and does it anew each time.
         """
-        return self.operation is not None
+        methods = ("forward", "backward", "_forward", "_backward", "_backward_input", "_backward_parameters")
+        ours = all(getattr(type(self), method).__module__.startswith(__package__ + ".") for method in methods)
+        return ours and all(layer.replayable for layer in self.named_layers.values())
 
     @property
     def kernel(self):
@@ -129,10 +130,10 @@ class Layer:
             self.params[name] = value.astype(dtype)
         return self
 
-    def replica(self, first_image):
-        """The same layer for another thread, which sees the batch from `first_image` on: shares params; cache, grads and state are its own."""
+    def replica(self):
+        """The same layer for another thread: shares params and state; cache and grads are its own."""
         twin = copy.copy(self)
-        twin.grads, twin.state, twin.cache, twin._made, twin.first_image = {}, dict(self.state), None, None, first_image
+        twin.grads, twin.cache, twin._made = {}, None, None
         return twin
 
     def __repr__(self):

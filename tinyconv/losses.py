@@ -1,6 +1,4 @@
 """Losses: from the scores of a network to one number, and back."""
-import copy
-
 import numpy as np
 
 from . import device as door
@@ -23,8 +21,8 @@ class Loss:
     def __init__(self):
         self.device, self.cache = "cpu", None
 
-    def forward(self, scores, labels, batch_size=None):
-        """E for a batch. Where a batch is split into parts, batch_size is the size of the whole: then the parts' values add up to E.
+    def forward(self, scores, labels):
+        """E for a batch.
 
         Raises ShapeError unless scores is (N, classes) with a label for each image, DataError for a label out of range.
         """
@@ -32,17 +30,17 @@ class Loss:
             raise ShapeError(f"{self!r}: expected scores of shape (N, classes), got {tuple(scores.shape)}")
         entered = door.enter(scores, self.device, self)
         labels = self.check_labels(labels, scores.shape[0], scores.shape[1])
-        self.cache = entered, labels, batch_size or len(labels), entered is scores
+        self.cache = entered, labels, entered is scores
         losses = self.kernel.forward(entered, labels, *self._options())
-        total = losses.sum(dtype=np.result_type(losses.dtype, np.float64)) / self.cache[2]     # in double precision
+        total = losses.sum(dtype=np.result_type(losses.dtype, np.float64)) / len(labels)       # in double precision
         return total.item()
 
     def backward(self):
         """dE/dscores of the last forward, of the same kind (NumPy or native) as its scores."""
         if self.cache is None:
             raise RuntimeError(f"{self!r}: backward before forward; call forward(scores, labels) first")
-        scores, labels, batch_size, native = self.cache
-        dy = np.full(len(labels), 1 / batch_size, scores.dtype)         # reverses: E = sum_n y[n] / N
+        scores, labels, native = self.cache
+        dy = np.full(len(labels), 1 / len(labels), scores.dtype)        # reverses: E = sum_n y[n] / N
         dscores = self.kernel.backward_input(dy, scores, labels, *self._options())
         return dscores if native else door.leave(dscores)
 
@@ -59,14 +57,13 @@ class Loss:
             raise DataError(f"{self!r}: expected labels from 0 to {classes - 1}, got labels[{n}] = {labels[n]}")
         return labels.astype(np.int64, copy=False)
 
-    def replica(self):
-        """The same loss for another thread."""
-        twin = copy.copy(self)
-        twin.cache = None
-        return twin
-
     def _options(self):
         return ()
+
+    @property
+    def replayable(self):
+        """As Layer.replayable: whether the kernels are all there is to it."""
+        return all(getattr(type(self), method).__module__ == __name__ for method in ("forward", "backward", "_options"))
 
     @property
     def kernel(self):

@@ -1,19 +1,30 @@
-"""A batch shared among threads: each takes whole blocks of images through a replica of the network.
+"""A batch shared among threads, in one of two ways.
 
-The kernels release Python's global lock, so plain Python threads are enough. A thread goes through all layers by itself, forward and
-backward, and the threads meet once a batch, when their gradients are added up: always in the order of the images, so that the same
-number of threads gives the same bits.
+"images"  Whole chunks of images go through the whole network on each thread, and the threads meet once a step. For networks whose arrays for one
+          block of images fit into a core's cache: LeNet-5. The calls are on a tape (plan.py), so nothing of Python is in between.
+"layers"  One layer after the other takes the whole batch, and the threads share the work inside each kernel. For networks of large layers
+          (AlexNet), and for those with layers that cannot be put on a tape: a user's own, or dropout, whose mask is new at every step.
+
+Both are plain Python threads, since the kernels release Python's global lock. The same number of threads gives the same bits.
 """
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+import threading
+import weakref
 
+import numba
 import numpy as np
 
 from . import device as door
 from .errors import DataError, DivergedError
+from .kernels._kernel import run, shared
+from .kernels._native import lanes
 from .losses import Loss
+from .plan import Plan, leaves
+
+CACHE = 8 * 2 ** 20             # bytes of second- and third-level cache that one core can count on
+PLANS = 8                       # plans that are kept for each network: a size of batch for training, one for testing, the last batch of each
+_plans, _lock = weakref.WeakKeyDictionary(), threading.RLock()
 
 
 def available_threads():
@@ -21,19 +32,14 @@ def available_threads():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-@lru_cache(maxsize=None)
-def _pool(threads):
-    return ThreadPoolExecutor(threads, thread_name_prefix="tinyconv")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)    # a forked child inherits the pool, but not its threads
-
-
 def forward(net, x, threads=None):
     """y = net.forward(x) as a NumPy array, the batch shared among `threads` (default: all available)."""
-    parts = _parts(net, x, threads)
-    return np.concatenate(_run(lambda replica, part, first: door.leave(replica.forward(part)), parts))
+    threads = _check_threads(threads)
+    if way(net, x)[0] == "layers":
+        with shared(threads):
+            return door.leave(net.forward(x))
+    x = _checked(net, x)
+    return _plan(net, x, threads).forward(x, run)
 
 
 def forward_backward(net, x, labels, loss, threads=None):
@@ -43,27 +49,78 @@ def forward_backward(net, x, labels, loss, threads=None):
     """
     if not isinstance(loss, Loss):
         raise TypeError(f"expected a loss of tinyconv.losses, got {loss!r}; with one of your own call forward, backward and step yourself")
-    parts = _parts(net, x, threads)
-    if len(parts) == 1:
-        labels = [labels]
-    else:                                                    # checked as a whole, so that an error names the place in the batch
+    threads = _check_threads(threads)
+    if way(net, x, loss)[0] == "layers":
+        with shared(threads):
+            scores = net.forward(net._enter(x), training=True)
+            value = loss.forward(scores, labels)
+            net.backward(loss.backward(), need_dx=False)
+            scores = door.leave(scores)
+    else:
+        x = _checked(net, x)
         labels = loss.check_labels(labels, x.shape[0], net.output_shape(x.shape)[1])
-        labels = [labels[first:first + part.shape[0]] for _, part, first in parts]
-    losses = [loss.replica() for _ in parts]
-
-    def work(replica, part, first, part_loss, part_labels):
-        scores = replica.forward(part, training=True)
-        value = part_loss.forward(scores, part_labels, batch_size=x.shape[0])
-        replica.backward(part_loss.backward(), need_dx=False)
-        return value, door.leave(scores)
-
-    values, scores = zip(*_run(work, parts, losses, labels))
-    for replica, _, _ in parts[1:]:
-        _add_grads(net, replica)
-    value = sum(values)
+        losses, scores = _plan(net, x, threads, loss).forward_backward(x, labels, run)
+        value = losses.sum(dtype=np.float64) / len(labels)
     if not math.isfinite(value):
         _explain(value, door.leave(x))
-    return value, np.concatenate(scores)
+    return float(value), scores
+
+
+def way(net, x, loss=None):
+    """("images" or "layers", why) for a batch x, or any array of its shape and dtype."""
+    if numba.config.DISABLE_JIT:
+        return "layers", "NUMBA_DISABLE_JIT is set: plain Python, step by step"
+    if net.device != "cpu" or (loss is not None and loss.device != "cpu"):
+        return "layers", f"the network is on the device {net.device!r}"
+    if not isinstance(x, np.ndarray) or x.dtype not in door.DTYPES["cpu"]:
+        return "layers", "the batch is no float32 or float64 array"
+    for part in (net, *leaves(net), *([] if loss is None else [loss])):
+        if not part.replayable:
+            return "layers", f"{part!r} may compute in Python, which no tape can repeat"
+    for layer in leaves(net):
+        if any(array.dtype != x.dtype for array in layer.params.values()):
+            return "layers", f"the parameters of {layer!r} are not {x.dtype}"
+    size = _bytes_of_a_block(net, x)
+    if size > CACHE:
+        return "layers", f"one block of images takes {size / 2 ** 20:.1f} MiB, more than the {CACHE / 2 ** 20:.0f} MiB of a core's cache"
+    return "images", f"one block of images takes {size / 2 ** 20:.1f} MiB, which a core's cache of {CACHE / 2 ** 20:.0f} MiB holds"
+
+
+def _bytes_of_a_block(net, x):
+    """All that training one block of images works on: what every layer makes, the gradient of each, the parameters and theirs."""
+    shape = (lanes(x.dtype), *x.shape[1:])
+    elements = math.prod(shape)
+    for layer in leaves(net):
+        shape = layer.output_shape(shape)
+        elements += math.prod(shape) + sum(array.size for array in layer.params.values())
+    return 2 * elements * x.dtype.itemsize
+
+
+def _checked(net, x):
+    """x as it may go into a plan: the same errors as net.forward(x) would give."""
+    if x.ndim == 0 or len(x) == 0:
+        net._enter(x)                                       # raises
+    net.output_shape(x.shape)                               # raises where a layer cannot take it
+    return np.ascontiguousarray(x)
+
+
+def _plan(net, x, threads, loss=None):
+    with _lock:
+        plans = _plans.setdefault(net, {})
+        key = x.shape, x.dtype, threads, None if loss is None else (type(loss), loss._options())
+        plan = plans.pop(key, None)
+        if plan is None or not plan.fits():
+            plan = Plan(net, x.shape, x.dtype, threads, loss)
+        plans[key] = plan                                   # the latest stands last
+        if len(plans) > PLANS:
+            del plans[next(iter(plans))]
+        return plan
+
+
+def _check_threads(threads):
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads: expected 1 or more, got {threads}")
+    return threads or available_threads()
 
 
 def _explain(value, x):
@@ -72,41 +129,3 @@ def _explain(value, x):
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise DataError(f"expected finite numbers in x, got x[{', '.join(map(str, index))}] = {x[index]} ({wrong.sum()} such); clean the data")
     raise DivergedError(f"training diverged: the loss is {value} though the data are finite; use a smaller learning rate, or clip the gradient")
-
-
-def _parts(net, x, threads):
-    """[(replica, part of x, index of its first image)]; the first replica is the network itself. Whole blocks, as evenly as they go."""
-    x = net._enter(x)
-    net._check_input(x.shape)
-    threads = available_threads() if threads is None else threads
-    if threads < 1:
-        raise ValueError(f"threads: expected 1 or more, got {threads}")
-    if not isinstance(x, door.Native) or not net.splittable:
-        threads = 1
-    if threads == 1:
-        return [(net, x, 0)]
-    blocks, lanes = x.data.shape[0], x.data.shape[-1]
-    threads = min(threads, blocks)
-    cuts = [blocks * t // threads for t in range(threads + 1)]
-    return [(net if first == 0 else net.replica(first * lanes), x.part(first, last), first * lanes)
-            for first, last in zip(cuts, cuts[1:])]
-
-
-def _run(work, parts, *further):
-    """work(replica, part, first, ...) for each part, the first one in this thread; an error in any of them is raised here."""
-    jobs = [(*part, *more) for part, *more in zip(parts, *further)]
-    waiting = [_pool(len(jobs) - 1).submit(work, *job) for job in jobs[1:]]
-    try:
-        results = [work(*jobs[0])]
-    finally:
-        for future in waiting:
-            future.exception()                              # wait for all, so that no thread is still at work when an error goes up
-    return results + [future.result() for future in waiting]
-
-
-def _add_grads(layer, replica):
-    for inner, twin in zip(layer.named_layers.values(), replica.named_layers.values()):
-        _add_grads(inner, twin)
-    if not layer.named_layers:
-        for name, grad in replica.grads.items():
-            layer.grads[name] += grad

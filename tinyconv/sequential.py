@@ -24,7 +24,7 @@ class Sequential(Layer):
 
     def __init__(self, *layers, input_shape=None, **named):
         # instead of super().__init__(): params, grads and state are those of the layers
-        self.first_image, self.device, self.cache, self._made = 0, "cpu", None, None
+        self.device, self.cache, self._made = "cpu", None, None
         self.input_shape = input_shape
         named = {**{f"{place}_{type(layer).__name__}": layer for place, layer in enumerate(layers)}, **named}
         if not named:
@@ -33,7 +33,6 @@ class Sequential(Layer):
             raise ValueError("Sequential: the same layer stands in two places, but remembers one forward only; make a second one")
         self._layers = {name: layer if isinstance(layer, Layer) else NumPyLayer(layer) for name, layer in named.items()}
 
-    splittable = property(lambda self: all(layer.splittable for layer in self.layers))
     supports_complex_step = property(lambda self: all(layer.supports_complex_step for layer in self.layers))
 
     @property
@@ -72,8 +71,9 @@ class Sequential(Layer):
     def train_step(self, x, labels, loss, optimizer, threads=None):
         """forward, loss, backward and update for one batch; gives the loss (a mean over the batch).
 
-        The batch is split over `threads` (default: all that this process may use), whole blocks of images each; the gradients are
-        added up in a fixed order, so the same number of threads gives the same bits. `labels` (N,) int.
+        The batch is shared among `threads` (default: all that this process may use; parallel.py says how); the same number of threads
+        gives the same bits. After the first step with a size of batch nothing large is allocated, and grads are overwritten by the next
+        step. `labels` (N,) int.
         """
         value, _ = parallel.forward_backward(self, x, labels, loss, threads)
         optimizer.step()
@@ -118,9 +118,9 @@ class Sequential(Layer):
             layer.astype(dtype)
         return self
 
-    def replica(self, first_image):
+    def replica(self):
         twin = copy.copy(self)
-        twin._layers = {name: layer.replica(first_image) for name, layer in self._layers.items()}
+        twin._layers = {name: layer.replica() for name, layer in self._layers.items()}
         return twin
 
     def __repr__(self):
@@ -130,7 +130,7 @@ class Sequential(Layer):
 class NumPyLayer(Layer):
     """Lets an object of a user's own stand in a Sequential: arrays leave the native form before it and enter again behind it."""
 
-    supports_complex_step = False
+    supports_complex_step = replayable = False
 
     def __init__(self, inner):
         super().__init__()

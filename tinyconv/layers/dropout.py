@@ -14,6 +14,7 @@ class Dropout(Layer):
 
     operation = "dropout"
     settings = ("rate",)
+    replayable = False                                      # every step needs a mask of its own
 
     def __init__(self, rate=0.5, *, rng=None):
         super().__init__()
@@ -30,7 +31,7 @@ class Dropout(Layer):
         # the seed in the upper half of the key, the number of the draw in the lower: no two draws of a seed share a key
         self.cache = int(self.state["seed"]) << 32 | int(self.state["draws"]) & 0xFFFFFFFF
         self.state["draws"] = np.array(self.state["draws"] + np.uint64(1))
-        return self.kernel.forward(x, self.rate, self.cache, self.first_image)
+        return self.kernel.forward(x, self.rate, self.cache, 0)
 
     def _backward_input(self, dy):
-        return dy if self.cache is None else self.kernel.backward_input(dy, self.rate, self.cache, self.first_image)
+        return dy if self.cache is None else self.kernel.backward_input(dy, self.rate, self.cache, 0)

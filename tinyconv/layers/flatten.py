@@ -10,7 +10,6 @@ class Flatten(Layer):
     """
 
     settings = ("scan",)
-    splittable = True
 
     def __init__(self, scan=False):
         super().__init__()

@@ -1,0 +1,170 @@
+"""A tape: kernel calls, recorded once and then repeated without Python in between.
+
+A network of small layers spends as long between its kernels as in them: every call from Python costs microseconds, and holds the lock that
+the other threads wait for. But one training step calls the same kernels with the same arrays in the same order as the step before; only
+what stands in the arrays differs. So the calls of one step are written down while it runs (`recording`), the arguments of each as a piece
+of memory that its compiled code can be called with, and from then on `Tape.play` walks through the list in compiled code:
+
+    calls    [ enter | address of the compiled code | address of the arguments ]  one row a call
+    play     for every chunk of images: position = the chunk, for every row: enter(code, arguments)
+
+A tape keeps the arrays that it works on alive. It is the plan of a network's memory: repeating it allocates nothing.
+"""
+from contextlib import contextmanager
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+
+from ._kernel import thread
+
+
+@contextmanager
+def recording():
+    """Within this context every kernel that this thread calls is also written down: gives the list of (kernel, arguments)."""
+    if getattr(thread, "calls", None) is not None:
+        raise RuntimeError("a tape is being recorded in this thread already")
+    thread.calls = calls = []
+    try:
+        yield calls
+    finally:
+        thread.calls = None
+
+
+class Tape:
+    """Kernel calls that can be played again.
+
+    calls     what `recording` gave
+    position  an int64 array (2,) among the arguments of those kernels that enter or leave a chunk of images: play sets it to (first image,
+              whether this is the first chunk)
+    """
+
+    def __init__(self, calls, position):
+        self.position, self._arguments = position, [arguments for _, arguments in calls]
+        enter = _entries({(kernel, kernel.signature(arguments)) for kernel, arguments in calls})
+        self._blocks, self._calls = [], np.empty((len(calls), 2), np.int64)
+        for row, (kernel, arguments) in zip(self._calls, calls):
+            signature = kernel.signature(arguments)
+            block = np.array([word for type, value in zip(signature, arguments) for word in _words(type, value)], np.int64)
+            self._blocks.append(block)
+            row[:] = enter[kernel, signature], block.ctypes.data
+        each_step = np.array([kernel.once for kernel, _ in calls], bool)
+        self._before, self._chunk = self._calls[each_step], self._calls[~each_step]
+
+    def play(self, first, last, images):
+        """Repeat the calls for the chunks that begin at image first, first + images, ... below last; those of weights alone only once."""
+        if _play(self._before, self._chunk, self.position, first, last, images):
+            raise RuntimeError("a kernel failed while a tape was played")
+
+    def replace(self, old, new):
+        """Let every call that was given the array `old` work on `new`, of the same dtype, rank and order in memory."""
+        for block, arguments in zip(self._blocks, self._arguments):
+            at = 0
+            for value in arguments:
+                size = _size(value)
+                if value is old:
+                    block[at:at + size] = _array_words(new)
+                at += size
+
+
+def _array_words(array):
+    """An array as compiled code takes it: no owner, no parent, size, bytes of an element, address, shape, strides."""
+    return (0, 0, array.size, array.itemsize, array.ctypes.data, *array.shape, *array.strides)
+
+
+def _words(type, value):
+    """An argument as the 8-byte words by which compiled code finds it."""
+    if isinstance(value, np.ndarray):
+        return _array_words(value)
+    if isinstance(type, types.BaseTuple):
+        return [word for inner, part in zip(type, value) for word in _words(inner, part)]
+    if isinstance(type, types.Float):
+        return np.array([value, 0], np.dtype(type.name))[:8 // np.dtype(type.name).itemsize].view(np.int64)
+    if isinstance(type, (types.Integer, types.Boolean)):
+        return [int(value)] if int(value) < 2 ** 63 else [int(value) - 2 ** 64]
+    raise TypeError(f"a tape can hold arrays, numbers and tuples of them, not {type}")
+
+
+def _size(value):
+    if isinstance(value, np.ndarray):
+        return 5 + 2 * value.ndim
+    return sum(map(_size, value)) if isinstance(value, tuple) else 1
+
+
+_entered, _libraries = {}, []
+
+
+def _entries(wanted):
+    """{(kernel, signature): the address of a function that takes the address of a call's arguments and makes the call}."""
+    with global_compiler_lock:
+        missing = [key for key in wanted if key not in _entered]
+        if missing:
+            context = cpu_target.target_context
+            library = context.codegen().create_library("tinyconv_tape")
+            module = library.create_ir_module("tinyconv_tape")
+            names = {key: _write_entry(context, module, f"tinyconv_enter_{len(_entered)}_{place}", *key) for place, key in enumerate(missing)}
+            library.add_ir_module(module)
+            library.finalize()
+            _libraries.append(library)                      # owns the code
+            _entered.update((key, library.get_pointer_to_function(name)) for key, name in names.items())
+        return {key: _entered[key] for key in wanted}
+
+
+def _write_entry(context, module, name, kernel, signature):
+    """int32 name(int64 *words): load the arguments from the words, call the kernel, give 0 or what it failed with."""
+    compiled = kernel.compiled.overloads[signature]
+    symbol = f"tinyconv_kernel_{kernel.__module__}_{kernel.__name__}_{abs(hash(signature))}"
+    llvm.add_symbol(symbol, compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+    callee = ir.Function(module, context.call_conv.get_function_type(types.none, signature), symbol)
+    function = ir.Function(module, ir.FunctionType(ir.IntType(32), [ir.IntType(64).as_pointer()]), name)
+    builder = ir.IRBuilder(function.append_basic_block())
+    at, values = 0, []
+    for argument in signature:
+        values.append(_load(context, builder, function.args[0], at, argument))
+        at += _size_of_type(argument)
+    status, _ = context.call_conv.call_function(builder, callee, types.none, signature, values)
+    builder.ret(status.code)
+    return name
+
+
+def _load(context, builder, words, at, type):
+    if isinstance(type, types.BaseTuple):
+        parts = []
+        for inner in type:
+            parts.append(_load(context, builder, words, at, inner))
+            at += _size_of_type(inner)
+        return context.make_tuple(builder, type, parts)
+    model = context.data_model_manager[type]
+    place = builder.bitcast(builder.gep(words, [ir.Constant(ir.IntType(64), at)]), model.get_data_type().as_pointer())
+    return model.load_from_data_pointer(builder, place)
+
+
+def _size_of_type(type):
+    if isinstance(type, types.Array):
+        return 5 + 2 * type.ndim
+    return sum(map(_size_of_type, type)) if isinstance(type, types.BaseTuple) else 1
+
+
+@intrinsic
+def _enter(typing, function, words):
+    """int32 function(int64 *words), both given as addresses."""
+    def generate(context, builder, signature, arguments):
+        pointer = ir.FunctionType(ir.IntType(32), [ir.IntType(64).as_pointer()]).as_pointer()
+        return builder.call(builder.inttoptr(arguments[0], pointer), [builder.inttoptr(arguments[1], ir.IntType(64).as_pointer())])
+    return types.int32(types.int64, types.int64), generate
+
+
+@njit(cache=True, nogil=True)
+def _play(before, chunk, position, first, last, images):
+    failed = 0
+    for row in range(len(before)):
+        failed |= _enter(before[row, 0], before[row, 1])
+    for image in range(first, last, images):
+        position[0], position[1] = image, image == first
+        for row in range(len(chunk)):
+            failed |= _enter(chunk[row, 0], chunk[row, 1])
+    return failed

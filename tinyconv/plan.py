@@ -1,0 +1,115 @@
+"""The plan of one network for one size of batch: which images go through it together, on which thread, in which memory.
+
+A thread takes one chunk of images after the other through all layers, forward and backward, so that what one layer leaves is still in the
+cache when the next one takes it, and the threads meet only once a step, to add up their gradients in a fixed order. What a chunk calls is on a
+tape (kernels/_tape.py), recorded when the plan is made.
+"""
+import numpy as np
+
+from .kernels._batches import add, add_up, enter_images, enter_labels, leave_images, leave_losses
+from .kernels._native import Native, aligned_empty, images_together
+from .kernels._tape import Tape, recording
+
+
+
+def leaves(layer):
+    """The layers without inner layers, in order."""
+    inner = layer.named_layers.values()
+    return [leaf for child in inner for leaf in leaves(child)] if inner else [layer]
+
+
+class Plan:
+    """Made for a network, the shape and dtype of a batch, a number of threads, and a loss where it is for training.
+
+    forward(x)                    y as a NumPy array
+    forward_backward(x, labels)   the loss of every image and the scores; sets the grads of the network
+    """
+
+    def __init__(self, net, x_shape, dtype, threads, loss=None):
+        self.net, self.x_shape, self.loss, self.dtype = net, tuple(x_shape), loss, np.dtype(dtype)
+        self.arrays = [(layer, name, array) for layer in leaves(net) for group in (layer.params, layer.state) for name, array in group.items()]
+        N, L = x_shape[0], images_together(x_shape[0], dtype)
+        blocks = -(-N // L)
+        threads = min(threads, blocks) if L > 1 else 1
+        share = -(-blocks // threads)
+        chunk = -(-share // -(-share // self.blocks_together())) if L > 1 else blocks
+        self.images, chunks = chunk * L, -(-blocks // chunk)
+        threads = min(threads, chunks)
+        self.ranges = [(chunks * t // threads * self.images, min(chunks * (t + 1) // threads * self.images, N)) for t in range(threads)]
+        self.x, self.labels = np.zeros((N, int(np.prod(x_shape[1:]))), dtype), np.zeros(N, np.int64)
+        self.y_shape = net.output_shape(x_shape)
+        self.y, self.losses = np.empty((N, int(np.prod(self.y_shape[1:]))), dtype), np.empty(N, dtype)
+        self.tapes, self.totals = [], []
+        for _ in self.ranges:
+            self._record()
+        if loss is not None:
+            self._hand_out_gradients()
+
+    def blocks_together(self):
+        """Blocks of images in a chunk."""
+        return 2
+
+    def _record(self):
+        chunk, position = Native.empty((self.images, *self.x_shape[1:]), self.dtype), np.array([0, 1])
+        replica = self.net.replica()
+        with recording() as calls:
+            enter_images(self.x, position, _flat(chunk))
+            scores = replica.forward(chunk, training=self.loss is not None)
+            leave_images(_flat(scores), position, self.y)
+            if self.loss is not None:
+                self._record_backward(replica, scores, position)
+        self.tapes.append(Tape(calls, position))
+
+    def _record_backward(self, replica, scores, position):
+        labels, options = np.zeros(self.images, np.int64), self.loss._options()
+        enter_labels(self.labels, position, labels)
+        leave_losses(self.loss.kernel.forward(scores, labels, *options), position, self.losses)
+        dy = np.full(self.images, 1 / self.x_shape[0], self.dtype)      # the loss is the mean over the whole batch
+        replica.backward(self.loss.kernel.backward_input(dy, scores, labels, *options), need_dx=False)
+        grads = [replica_layer.grads[name] for replica_layer in leaves(replica) for name in replica_layer.params]
+        total, first = aligned_empty((sum(grad.size for grad in grads),), self.dtype), 0
+        for grad in grads:
+            add_up(grad.reshape(-1), position, total[first:first + grad.size])
+            first += grad.size
+        self.totals.append(total)
+
+    def _hand_out_gradients(self):
+        """The grads of every layer are views of one array, that of the first thread."""
+        self.grads, first = [], 0
+        for layer in leaves(self.net):
+            self.grads.append((layer, {}))
+            for name, array in layer.params.items():
+                self.grads[-1][1][name] = self.totals[0][first:first + array.size].reshape(array.shape)
+                first += array.size
+
+    def fits(self):
+        """Whether the network still has the arrays that the plan was made with: someone may have put others in their place."""
+        return all((layer.params if name in layer.params else layer.state).get(name) is array for layer, name, array in self.arrays)
+
+    def forward(self, x, run):
+        self._enter("x", x.reshape(self.x.shape))
+        run(self._play, range(len(self.tapes)))
+        return self.y.reshape(self.y_shape).copy()
+
+    def forward_backward(self, x, labels, run):
+        self._enter("labels", labels)
+        y = self.forward(x, run)
+        for total in self.totals[1:]:
+            add(total, self.totals[0])
+        for layer, grads in self.grads:
+            layer.grads = grads
+        return self.losses, y
+
+    def _enter(self, name, new):
+        old = getattr(self, name)
+        for tape in self.tapes:
+            tape.replace(old, new)
+        setattr(self, name, new)
+
+    def _play(self, t):
+        self.tapes[t].play(*self.ranges[t], self.images)
+
+
+def _flat(native):
+    """(blocks, elements of an image, L)"""
+    return native.data.reshape(len(native.data), -1, native.data.shape[-1])
