@@ -1,5 +1,6 @@
 """How a chunk of images enters and leaves a tape (kernels/_tape.py). position = (first image of the chunk, whether it is the first chunk)."""
 from ._kernel import kernel
+from ._simd import transpose
 
 
 @kernel
@@ -7,14 +8,16 @@ def enter_images(x, position, native):
     """Images position[0], ... of x (N, elements) side by side in native (blocks, elements, L); zero where the batch has no more."""
     blocks, elements, L = native.shape
     for b in range(blocks):
+        first = position[0] + b * L
+        whole = elements // L * L if L > 1 and first + L <= len(x) else 0
+        for e in range(0, whole, L):
+            transpose(x.reshape(-1), first * elements + e, elements, native.reshape(-1), (b * elements + e) * L, L)
         for lane in range(L):
-            image = position[0] + b * L + lane
-            if image < len(x):
-                for e in range(elements):
-                    native[b, e, lane] = x[image, e]
+            if first + lane < len(x):
+                for e in range(whole, elements):
+                    native[b, e, lane] = x[first + lane, e]
             else:
-                for e in range(elements):
-                    native[b, e, lane] = 0
+                native[b, :, lane] = 0
 
 
 @kernel

@@ -25,6 +25,10 @@ class Wiring:
             self.sources[o].append((c, k))
             self.targets[c].append((o, k))
 
+    def lone(self, feeding):
+        """Whether no two neighbouring maps are fed by the same maps (`feeding`: "sources" or "targets"), so that none can share tiles."""
+        return all(count == 1 for _, count in alike(getattr(self, feeding)))
+
 
 @lru_cache(maxsize=64)
 def wiring_of_groups(O, C, groups):
@@ -40,17 +44,49 @@ def wiring_of_table(connections, O, C):
 
 
 def forward(x, filters, bias, wiring, kernel_size, stride, padding, y):
+    if _row_by_row(x, wiring, "sources", stride, padding):
+        return _lone_maps(x, filters, bias, wiring, "sources", kernel_size, y)
     taps = tuple(range(kernel_size[0])), tuple(range(kernel_size[1]))
     _correlate(x, filters, bias, wiring, "sources", kernel_size, taps, stride, padding, y, (0, 0), (1, 1))
 
 
 def backward_input(dy, filters, wiring, kernel_size, stride, padding, dx):
     zero = np.zeros(dx.shape[1], dx.dtype)
+    if _row_by_row(dx, wiring, "targets", stride, padding):
+        return _lone_maps(dy, filters, zero, wiring, "targets", kernel_size, dx)
     for r in range(stride[0]):
         for s in range(stride[1]):
             rows, columns = (_phase(*axis) for axis in zip((r, s), kernel_size, stride, padding))
             (h, u, above), (w, v, left) = rows, columns
             _correlate(dy, filters, zero, wiring, "targets", kernel_size, (u, v), (1, 1), (above, left), dx, (h, w), stride)
+
+
+def _row_by_row(x, wiring, feeding, stride, padding):
+    return x.data.shape[-1] > 1 and tuple(stride) == (1, 1) and tuple(padding) == (0, 0) and wiring.lone(feeding)
+
+
+def _lone_maps(x, filters, bias, wiring, feeding, kernel_size, y):
+    """Maps that are fed by other maps than their neighbours, at stride 1 and without padding: x to y by their sources, dy to dx by their targets."""
+    (blocks, O, OH, OW, L), (_, C, H, W, _), (KH, KW), turned = y.data.shape, x.data.shape, kernel_size, feeding == "targets"
+    maps, index, offset = _tables_of_lone_maps(wiring, feeding, kernel_size, (H * W * L, W * L), OH * OW * L)
+    tiles.row_tiles(x.data.reshape(-1), _packed(filters, index), bias, y.data.reshape(-1), maps, offset,
+                    (blocks, C * H * W * L, O * OH * OW * L), (OH, W * L, OW * L, KH, H, KH - 1 if turned else 0), (OW, W if turned else OW, KW), turned)
+
+
+@lru_cache(maxsize=256)
+def _tables_of_lone_maps(wiring, feeding, kernel_size, distances, y_map):
+    """(maps, index, offset) for row_tiles: the weights of a map in the order (row of the window, map of x, column), for dx the rows from below."""
+    KH, KW = kernel_size
+    maps, index, offset, written = [], [], [], 0
+    for m, feeds in enumerate(getattr(wiring, feeding)):
+        source, k = np.array(feeds, np.int64).reshape(-1, 2).T
+        u, v = np.arange(KH)[:, None, None], np.arange(KW)
+        row = KH - 1 - u if feeding == "targets" else u
+        maps.append((len(source), written * KW, written, m * y_map))
+        index.append(((k[:, None] * KH + row) * KW + v).ravel())
+        offset.append((u[:, 0] * distances[1] + source * distances[0]).ravel())
+        written += offset[-1].size
+    return np.array(maps, np.int64), np.concatenate(index).astype(np.int32), np.concatenate(offset).astype(np.int32)
 
 
 def _phase(r, window, stride, padding):
@@ -134,7 +170,7 @@ def _tables(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map)
     place = (u % stride[0] * stride[1] + v % stride[1]) * phase + u // stride[0] * distances[1] + v // stride[1] * distances[2]
     tap = U[:, None] * kernel_size[1] + V
     panels, index, offset, known, written, looked_up = [], [], [], {}, 0, 0
-    for first, count in _alike(feeds):
+    for first, count in alike(feeds):
         maps = tuple(source for source, _ in feeds[first])
         if maps not in known:
             known[maps] = looked_up
@@ -149,7 +185,7 @@ def _tables(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map)
     return np.array(panels, np.int64), joined[0].astype(np.int32), joined[1].astype(np.int32)
 
 
-def _alike(feeds):
+def alike(feeds):
     """(first, count) of neighbouring maps that are fed by the same maps."""
     sources, first = [[source for source, _ in feed] for feed in feeds], 0
     for m in range(1, len(feeds) + 1):

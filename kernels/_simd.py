@@ -1,6 +1,6 @@
-"""The two micro-kernels of the cpu backend, as explicit vectors.
+"""The micro-kernels of the cpu backend, as explicit vectors.
 
-Plain Numba loops do not reach the machine's limit, because LLVM will not keep a block of accumulators in registers by itself. These two
+Plain Numba loops do not reach the machine's limit, because LLVM will not keep a block of accumulators in registers by itself. These
 do: Numba `intrinsics` that write the LLVM code of a loop whose accumulators are local vectors. A vector is as wide as the machine's registers
 (kernels/_native.py), whatever they are, so the same text makes AVX-512, AVX2 and NEON code, in float32 and in float64.
 
@@ -13,6 +13,13 @@ multiply_add    y[m, p, :] = bias[m] + sum_k weight[k, m] x[offset[k] + p, :]   
                m = 2   | acc | acc | acc |                 convolution, with k over the connected maps only a table convolution, with k
                        +-----+-----+-----+                 over features a dense layer. `offset` says where in x the k-th vector lies.
 
+add_row         y[p, :] += sum_k sum_v weight[k, v] x[offset[k] + p + v, :]           the same for a map alone, and turned round
+
+                     x    0     1     2     3              Where maps cannot share a tile because each is fed by other maps, a piece of
+                     v    0    0 1   0 1    1              one row and the V taps of a window's row make the tile: every vector of x is
+                     acc  0     1     2                    loaded once and goes to V neighbouring accumulators. Turned round (x and y
+                                                           exchanged) it is backward_input, and no product falls outside of the map.
+
 dot             out[a, b] = sum over lanes and pixels q of dy[a, q, :] x[q + b, :]   a vector times a vector: backward_weight
 
                      x at tap b = 0     1     2            Each accumulator gathers L partial sums of one weight's gradient: tap b of the
@@ -21,7 +28,7 @@ dot             out[a, b] = sum over lanes and pixels q of dy[a, q, :] x[q + b, 
                     a = 1  | acc | acc | acc |
                            +-----+-----+-----+
 
-Under NUMBA_DISABLE_JIT=1 both are NumPy functions of the same contract, for stepping through.
+Under NUMBA_DISABLE_JIT=1 they are NumPy functions of the same contract, for stepping through.
 """
 import numpy as np
 from llvmlite import ir
@@ -34,6 +41,9 @@ from ._native import lanes, vector_bytes, vector_registers
 # (M, P) that exist, for each M the widest first. Accumulators, M weights or P pixels must fit into the registers together.
 TILES = {8: (3, 2, 1), 6: (4, 2, 1), 4: (4, 2, 1), 2: (8, 4, 1), 1: (10, 4, 1)} if vector_registers() >= 32 else \
         {8: (1,), 6: (2, 1), 4: (2, 1), 2: (4, 1), 1: (10, 4, 1)}
+# V: P that exist for `add_row`
+ROWS = {5: (10, 4, 1), 3: (10, 4, 1), 1: (10, 4, 1)} if vector_registers() >= 32 else {5: (4, 1), 3: (6, 1), 1: (10, 1)}
+# (A, B) that exist for `dot`
 DOTS = {4: (5, 3, 1), 2: (5, 3, 1), 1: (5, 3, 1)} if vector_registers() >= 32 else {2: (5, 3, 1), 1: (5, 3, 1)}
 
 
@@ -155,6 +165,49 @@ def multiply_add(typing, M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offs
     return signature, generate
 
 
+def _row_tile(turned):
+    @intrinsic
+    def row_tile(typing, V, P, R, T, weight, w0, w_r, w_t, x, x0, offset, o0, o_r, y, y0):
+        n = types.int64
+        signature = types.void(n, n, n, n, weight, n, n, n, x, n, offset, n, n, y, n)
+
+        def generate(context, b, signature, arguments):
+            V, P, R, T, weight, w0, w_r, w_t, x, x0, offset, o0, o_r, y, y0 = arguments
+            emit = _Emitter(context, b, signature.args[8].dtype)
+            weights, xs, offsets, ys = (emit.pointer(signature.args[place], array, start) for place, array, start in
+                                        ((4, weight, w0), (8, x, x0), (10, offset, o0), (13, y, y0)))
+
+            def tile(taps, pixels):
+                acc, = emit.accumulators(1, pixels + taps - 1 if turned else pixels)
+                for q, accumulator in enumerate(acc):
+                    b.store(emit.load(b.gep(ys, [_int(q * emit.lanes)])), accumulator)
+                with cgutils.for_range(b, R) as r:
+                    weights_r, offsets_r = emit.at(weights, r.index, w_r), emit.at(offsets, r.index, o_r)
+                    with cgutils.for_range(b, T) as t:
+                        here = b.gep(xs, [b.sext(b.load(emit.at(offsets_r, t.index)), ir.IntType(64))])
+                        weights_t = emit.at(weights_r, t.index, w_t)
+                        w = [emit.splat(b.load(emit.at(weights_t, _int(v)))) for v in range(taps)]
+                        for p in range(pixels if turned else pixels + taps - 1):
+                            x_here = emit.load(b.gep(here, [_int(p * emit.lanes)]))
+                            for v in range(taps):
+                                q = p + v if turned else p - v
+                                if 0 <= q < len(acc):
+                                    emit.add_product(acc[q], w[v], x_here)
+                for q, accumulator in enumerate(acc):
+                    emit.store(b.load(accumulator), b.gep(ys, [_int(q * emit.lanes)]))
+
+            emit.switch(V, P, _shapes(ROWS), tile)
+            return context.get_dummy_value()
+        return signature, generate
+    return row_tile
+
+
+# add_row:       y[y0 + p L + l] += sum over r < R, t < T, v < V of
+#                weight[w0 + r w_r + t w_t + v] x[x0 + offset[o0 + r o_r + t] + (p + v) L + l]    for p < P, l < L; all arrays flat
+# add_row_turned the same with p and p + v exchanged: what x[p] was multiplied by on the way to y, comes back to it
+add_row, add_row_turned = _row_tile(False), _row_tile(True)
+
+
 @intrinsic
 def dot(typing, A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x_r, x_t, x_b, out, o0, o_a):
     """out[o0 + a o_a + b] = sum over n < blocks, r < R, t < T, l < L of
@@ -194,7 +247,42 @@ def dot(typing, A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x
     return signature, generate
 
 
+@intrinsic
+def transpose(typing, x, x0, x_row, y, y0, y_row):
+    """y[y0 + j y_row + i] = x[x0 + i x_row + j]    for i, j < L, the lanes of a vector; all arrays flat.
+
+    In registers: in the round with distance d, rows i and i + d exchange every other group of d elements. After the rounds 1, 2, 4, ... each
+    element has moved by the binary digits in which its row and its column differ, and that is the transpose.
+    """
+    n = types.int64
+    signature = types.void(x, n, n, y, n, n)
+
+    def generate(context, b, signature, arguments):
+        x, x0, x_row, y, y0, y_row = arguments
+        emit = _Emitter(context, b, signature.args[0].dtype)
+        xs, ys = emit.pointer(signature.args[0], x, x0), emit.pointer(signature.args[3], y, y0)
+        L, d = emit.lanes, 1
+        rows = [emit.load(emit.at(xs, _int(i), x_row)) for i in range(L)]
+        shuffle = lambda a, c, places: b.shuffle_vector(a, c, ir.Constant(ir.VectorType(ir.IntType(32), L), places))
+        while d < L:
+            for i in range(L):
+                if not i & d:
+                    upper, lower = rows[i], rows[i + d]     # shuffle counts the lanes of the second vector from L on
+                    rows[i] = shuffle(upper, lower, [L + j - d if j & d else j for j in range(L)])
+                    rows[i + d] = shuffle(upper, lower, [L + j if j & d else j + d for j in range(L)])
+            d *= 2
+        for j in range(L):
+            emit.store(rows[j], emit.at(ys, _int(j), y_row))
+        return context.get_dummy_value()
+    return signature, generate
+
+
 if config.DISABLE_JIT:
+    def transpose(x, x0, x_row, y, y0, y_row):                                                                           # noqa: F811
+        L = lanes(x.dtype)
+        i, j = np.arange(L)[:, None], np.arange(L)
+        y[y0 + j * y_row + i] = x[x0 + i * x_row + j]
+
     def multiply_add(M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offset, o0, o_r, bias, b0, y, y0, y_m, y_p):      # noqa: F811
         lane, m, p = np.arange(lanes(x.dtype)), np.arange(M), np.arange(P)[:, None]
         total = np.empty((M, P, len(lane)), x.dtype)
@@ -203,6 +291,18 @@ if config.DISABLE_JIT:
             for t in range(T):
                 total += weight[w0 + r * w_r + t * w_t + m * w_m, None, None] * x[x0 + offset[o0 + r * o_r + t] + p * x_p + lane]
         y[y0 + m[:, None, None] * y_m + p * y_p + lane] = total
+
+    def _row_in_numpy(turned):
+        def row_tile(V, P, R, T, weight, w0, w_r, w_t, x, x0, offset, o0, o_r, y, y0):
+            L = lanes(x.dtype)
+            for r in range(R):
+                for t in range(T):
+                    for v in range(V):
+                        x_first, y_first = x0 + offset[o0 + r * o_r + t] + (0 if turned else v * L), y0 + (v * L if turned else 0)
+                        y[y_first:y_first + P * L] += weight[w0 + r * w_r + t * w_t + v] * x[x_first:x_first + P * L]
+        return row_tile
+
+    add_row, add_row_turned = _row_in_numpy(False), _row_in_numpy(True)
 
     def dot(A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x_r, x_t, x_b, out, o0, o_a):                  # noqa: F811
         lane = np.arange(lanes(x.dtype))

@@ -6,7 +6,8 @@ geometry (kernels/_convolution.py).
 import numpy as np
 
 from ._kernel import helper, kernel
-from ._simd import DOTS, TILES, dot, multiply_add
+from ._native import vector_bytes as _vector_bytes
+from ._simd import DOTS, ROWS, TILES, add_row, add_row_turned, dot, multiply_add, transpose
 
 # What a row of `panels` says of a group of M maps of y that are fed by the same maps of x.
 M, SOURCES, WEIGHT, WEIGHT_U, WEIGHT_T, WEIGHT_M, OFFSET, Y, BIAS = range(9)
@@ -23,7 +24,8 @@ def _widths(table):
     return widths
 
 
-TILE_WIDTHS, DOT_WIDTHS = _widths(TILES), _widths(DOTS)
+vector_bytes = _vector_bytes()
+TILE_WIDTHS, DOT_WIDTHS, ROW_WIDTHS, ROW_TAPS = _widths(TILES), _widths(DOTS), _widths(ROWS), np.array(sorted(ROWS, reverse=True))
 
 
 @helper
@@ -66,6 +68,42 @@ def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns
                     multiply_add(of[M], P, R, T, weight, w_here + t * of[WEIGHT_T], of[WEIGHT_U], of[WEIGHT_T], of[WEIGHT_M],
                                  x, x_here + j * x_pixel, x_pixel, offset, o_here + t, row, bias, of[BIAS], y, y_here + j * y_pixel, y_map, y_pixel)
                     j += P
+
+
+@kernel(split=("maps",))
+def row_tiles(x, weight, bias, y, maps, offset, images, rows, columns, turned):
+    """y[i, j] = bias + sum over maps of x and taps (u, v) of weight[u, v] x[i + u, j + v], row by row, one map of y at a time.
+
+    Turned round, y[i, j] = bias + sum of weight[u, v] x[i - u, j - v].
+
+    maps     one row a map of y: (maps of x that feed it, where its weights, its offsets and itself begin)
+    images   (blocks, distance of two blocks in x, in y)
+    rows     of y: (how many, their distance in x, in y, taps, rows of x, padding); columns: (of y, of x or y that are cut into tiles, taps)
+    """
+    (blocks, x_block, y_block), (OH, x_row, y_row, KH, H, PH), (OW, cut, KW) = images, rows, columns
+    L = y_row // OW
+    for b in range(blocks):
+        for m in range(len(maps)):
+            sources, w0, o0, y0 = maps[m, 0], maps[m, 1], maps[m, 2], maps[m, 3]
+            for i in range(OH):
+                here = b * y_block + y0 + i * y_row
+                y[here:here + y_row] = bias[m]
+                first = max(0, PH - i)                      # rows i - PH + u of x that there are
+                R = max(0, min(KH, H + PH - i) - first)
+                v = 0
+                while v < KW:
+                    V = _widest(ROW_TAPS, KW - v)
+                    j = 0
+                    while j < cut:
+                        P = _widest(ROW_WIDTHS[V], cut - j)
+                        w_here, o_here = w0 + first * sources * KW + v, o0 + first * sources
+                        x_here = b * x_block + (i - PH) * x_row + j * L
+                        if turned:
+                            add_row_turned(V, P, R, sources, weight, w_here, sources * KW, KW, x, x_here, offset, o_here, sources, y, here + (j + v) * L)
+                        else:
+                            add_row(V, P, R, sources, weight, w_here, sources * KW, KW, x, x_here + v * L, offset, o_here, sources, y, here + j * L)
+                        j += P
+                    v += V
 
 
 @kernel(split=("jobs",))
@@ -112,7 +150,7 @@ def with_margins(x, left, padded):
 
 
 @kernel
-def add_row(row, y):
+def add_to_rows(row, y):
     """y[i] += row, in place."""
     for i in range(len(y)):
         for j in range(len(row)):
@@ -129,12 +167,14 @@ def without_margins(padded, x):
 @kernel
 def images_first(x, y):
     """x (blocks, C, L) as y (blocks * L, C or more): the transpose of every block; columns of y beyond C are zero."""
-    blocks, C, L = x.shape
+    (blocks, C, L), pitch, side = x.shape, y.shape[1], vector_bytes // x.itemsize
+    whole = C // side * side if L == side else 0            # as many maps as fill square tiles
     for b in range(blocks):
-        for c in range(C):
-            for lane in range(L):
-                y[b * L + lane, c] = x[b, c, lane]
+        for c in range(0, whole, side):
+            transpose(x.reshape(-1), (b * C + c) * L, L, y.reshape(-1), b * L * pitch + c, pitch)
         for lane in range(L):
+            for c in range(whole, C):
+                y[b * L + lane, c] = x[b, c, lane]
             y[b * L + lane, C:] = 0
 
 

@@ -26,7 +26,7 @@ def forward(x, weight, bias):
         _images_together(x, weight, 1, weight.shape[1], bias, y)
     else:
         _rows_times_matrix(x.data, (0, 1, weight.shape[1]), (1, weight.shape[1]), _transposed(weight), _matrix(y))
-        tiles.add_row(bias, _matrix(y))
+        tiles.add_to_rows(bias, _matrix(y))
     return y
 
 
