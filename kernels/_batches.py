@@ -61,3 +61,12 @@ def add(part, total):
     """total += part; flat arrays."""
     for e in range(len(part)):
         total[e] += part[e]
+
+
+@kernel(split=("chosen", "x"))
+def look_up(images, chosen, table, x):
+    """x[n] = table[images[chosen[n]]]: chosen images of bytes (N, elements) as a network sees them, x (n, elements)."""
+    for n in range(len(chosen)):
+        image = chosen[n]
+        for e in range(images.shape[1]):
+            x[n, e] = table[images[image, e]]

@@ -1,14 +1,13 @@
 """kernel: what every compiled loop of the cpu backend is decorated with."""
 import inspect
-import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
 
 import numba
 import numpy as np
 from numba import njit
+
+from ._threads import run
 
 # of each Python thread: .calls, where a tape is being recorded, the list of calls (kernels/_tape.py); .threads, how many may share a call
 thread = threading.local()
@@ -68,24 +67,3 @@ def shared(threads):
         yield
     finally:
         thread.threads = before
-
-
-@lru_cache(maxsize=None)
-def _pool(threads):
-    return ThreadPoolExecutor(threads, thread_name_prefix="tinyconv")
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)   # a forked child inherits the pool, but not its threads
-
-
-def run(work, jobs):
-    """[work(job) for job in jobs], each on a thread of its own, the first on this one. An error in any of them is raised here."""
-    first, *others = jobs
-    waiting = [_pool(len(others)).submit(work, job) for job in others]
-    try:
-        results = [work(first)]
-    finally:
-        for future in waiting:
-            future.exception()                              # wait for all, so that no thread is still at work when an error goes up
-    return results + [future.result() for future in waiting]

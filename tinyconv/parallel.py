@@ -17,8 +17,9 @@ import numpy as np
 
 from . import device as door
 from .errors import DataError, DivergedError
-from .kernels._kernel import run, shared
+from .kernels._kernel import shared
 from .kernels._native import lanes
+from .kernels._threads import run
 from .losses import Loss
 from .plan import Plan, leaves
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
+from ..kernels._batches import look_up
 
 # LeCun et al. 1998, section II.B: background -0.1 and foreground 1.175 make the mean of a digit's pixels roughly 0 and
 # their variance roughly 1. A byte has 256 values, so the formula is worked out once and looked up afterwards.
@@ -81,7 +82,13 @@ class Dataset:
 
     def inputs(self, indices=slice(None)):
         """What a network sees of the images at `indices` (a slice or integers): float32 (n, C, H, W) in -0.1..1.175."""
-        return to_input(self.images[indices])
+        images = np.ascontiguousarray(self.images).reshape(len(self), -1)
+        chosen = np.arange(len(self))[indices] if isinstance(indices, slice) else np.asarray(indices, np.int64)
+        if chosen.size and not -len(self) <= chosen.min() <= chosen.max() < len(self):
+            raise IndexError(f"{self.name}: expected indices of {len(self)} images, got {chosen.min()} to {chosen.max()}")
+        x = np.empty((len(chosen), images.shape[1]), np.float32)
+        look_up(images, chosen, _INPUT_OF_BYTE, x)
+        return x.reshape(-1, *self.images.shape[1:])
 
     def fingerprint(self):
         """Eight hex digits that change with any byte: a resumed run notices by them that it got other data."""
