@@ -60,17 +60,10 @@ class Native:
         self.data, self.shape = data, tuple(shape)
 
     @classmethod
-    def empty(cls, shape, dtype):
-        """Room for an array of the logical `shape`, its contents undefined."""
-        L = images_together(shape[0], dtype)
+    def empty(cls, shape, dtype, L=None):
+        """Room for an array of the logical `shape`, its contents undefined; L as in the array that it is made from, else as suits the batch."""
+        L = L or images_together(shape[0], dtype)
         return cls(aligned_empty((-(-shape[0] // L), *shape[1:], L), dtype), shape)
-
-    @classmethod
-    def zeros(cls, shape, dtype):
-        """As `empty`, filled with zeros: for kernels that add into their output."""
-        native = cls.empty(shape, dtype)
-        native.data.fill(0)
-        return native
 
     def like(self):
         """Room for an array of the same shape and dtype."""

@@ -43,7 +43,8 @@ class Tape:
               whether this is the first chunk)
     """
 
-    def __init__(self, calls, position):
+    def __init__(self, calls, position=None):
+        position = np.zeros(2, np.int64) if position is None else position
         self.position, self._arguments = position, [arguments for _, arguments in calls]
         enter = _entries({(kernel, kernel.signature(arguments)) for kernel, arguments in calls})
         self._blocks, self._calls = [], np.empty((len(calls), 2), np.int64)
@@ -55,20 +56,36 @@ class Tape:
         each_step = np.array([kernel.once for kernel, _ in calls], bool)
         self._before, self._chunk = self._calls[each_step], self._calls[~each_step]
 
-    def play(self, first, last, images):
+    def play(self, first=0, last=1, images=1):
         """Repeat the calls for the chunks that begin at image first, first + images, ... below last; those of weights alone only once."""
         if _play(self._before, self._chunk, self.position, first, last, images):
             raise RuntimeError("a kernel failed while a tape was played")
 
-    def replace(self, old, new):
-        """Let every call that was given the array `old` work on `new`, of the same dtype, rank and order in memory."""
+    def slot(self, array):
+        """Where the calls were given `array`, so that they can be given others afterwards."""
+        words = []
         for block, arguments in zip(self._blocks, self._arguments):
             at = 0
             for value in arguments:
-                size = _size(value)
-                if value is old:
-                    block[at:at + size] = _array_words(new)
-                at += size
+                if value is array:
+                    words.append(block[at:at + _size(value)])
+                at += _size(value)
+        return Slot(words, array)
+
+
+class Slot:
+    """An array of a tape's calls that is another one every time: the batch, its labels."""
+
+    def __init__(self, words, array):
+        self._words, self._array = words, array
+
+    def put(self, array):
+        """Let the calls work on `array`, C-contiguous and of the dtype and rank of the one that it replaces."""
+        if (array.dtype, array.ndim) != (self._array.dtype, self._array.ndim) or not array.flags.c_contiguous:
+            raise ValueError(f"a tape made for {self._array.dtype} of rank {self._array.ndim} was given {array.dtype} of rank {array.ndim}, or strides")
+        new, self._array = _array_words(array), array       # which keeps it alive
+        for words in self._words:
+            words[:] = new
 
 
 def _array_words(array):

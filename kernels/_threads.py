@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import config, njit, types
 from numba.extending import intrinsic
 
-WATCH = 2 ** 20                                             # looks at a number that another thread may change: about a millisecond
+WATCH = 2 ** 18                                             # looks at a number that another thread may change: a quarter of a millisecond
 
 
 @intrinsic

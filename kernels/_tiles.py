@@ -8,6 +8,7 @@ import numpy as np
 from ._kernel import helper, kernel
 from ._native import vector_bytes as _vector_bytes
 from ._simd import DOTS, ROWS, TILES, add_row, add_row_turned, dot, multiply_add, transpose
+from ._vector import fill_like, lane_sum, load_run, width
 
 # What a row of `panels` says of a group of M maps of y that are fed by the same maps of x.
 M, SOURCES, WEIGHT, WEIGHT_U, WEIGHT_T, WEIGHT_M, OFFSET, Y, BIAS = range(9)
@@ -218,16 +219,14 @@ def narrow(wide, pitch, size, origin, step, y):
 
 @kernel
 def lane_sums(dy, total):
-    """total[o] = sum over blocks, pixels and lanes of dy (blocks, O, pixels * L): one vector of partial sums a map, added up at the end."""
+    """total[o] = sum over blocks, pixels and lanes of dy (blocks, O, pixels * L): a vector of partial sums a block, lanes added up at the end."""
     blocks, O, n = dy.shape
-    partial = np.empty(64, dy.dtype)
     for o in range(O):
-        partial[:] = 0
+        of_map = fill_like(load_run(dy, (0, o, 0)), 0)
         for b in range(blocks):
-            whole = n // 64 * 64
-            for e in range(0, whole, 64):
-                for lane in range(64):
-                    partial[lane] += dy[b, o, e + lane]
-            for e in range(whole, n):
-                partial[e - whole] += dy[b, o, e]
-        total[o] = partial.sum()
+            even, odd = fill_like(of_map, 0), fill_like(of_map, 0)      # two sums in turn: an addition takes longer than a load
+            for e in range(0, n, 2 * width(dy)):
+                even = even + load_run(dy, (b, o, e))
+                odd = odd + load_run(dy, (b, o, min(e + width(dy), n)))
+            of_map = of_map + (even + odd)
+        total[o] = lane_sum(of_map)

@@ -29,3 +29,8 @@ def valid_range(tap, size, positions, stride, padding):
     first = max(0, -((tap - padding) // stride))                        # ceil((padding - tap) / stride)
     last = min(positions, (size - 1 - tap + padding) // stride + 1)
     return first, max(first, last)
+
+
+def as_lengths(size):
+    """A window (vertical, horizontal) as two tuples of that length: the length is part of their type, so that kernels unroll their loops."""
+    return (0,) * size[0], (0,) * size[1]

@@ -45,14 +45,6 @@ def test_rbf_loss_is_equations_8_and_9(device, rng):
     assert (loss.predict(penalties) == penalties.argmin(axis=1)).all()
 
 
-def test_parts_add_up_to_the_batch(rng):
-    scores, labels, loss = rng.standard_normal((20, 4)), rng.integers(4, size=20), SoftmaxCrossEntropy()
-    whole, dscores = loss.forward(scores, labels), loss.backward()
-    parts = [loss.forward(scores[:7], labels[:7], batch_size=20), loss.forward(scores[7:], labels[7:], batch_size=20)]
-    assert sum(parts) == pytest.approx(whole)
-    np.testing.assert_allclose(loss.backward(), dscores[7:], rtol=1e-12)
-
-
 @pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), RBFLoss("map")], ids=repr)
 def test_wrong_labels_and_scores(loss):
     scores = np.zeros((3, 10), np.float32)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tinyconv.device import pack, unpack
-from tinyconv.kernels._native import Native, lanes, vector_bytes
+from tinyconv.kernels._native import Native, images_together, lanes, vector_bytes
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -11,13 +11,19 @@ from tinyconv.kernels._native import Native, lanes, vector_bytes
 @pytest.mark.parametrize("inner", [(2, 3, 1), (5,)])
 def test_round_trip(images, inner, dtype, rng):
     x = rng.standard_normal((images, *inner)).astype(dtype)
-    native, L = pack(x), lanes(dtype)
+    native, L = pack(x), images_together(images, dtype)
     assert native.shape == x.shape and native.data.shape == (-(-images // L), *inner, L)
     np.testing.assert_array_equal(unpack(native), x)
     for n in range(images):
         np.testing.assert_array_equal(native.data[n // L, ..., n % L], x[n])
     used = np.arange(native.data.shape[0] * L) < images
     assert not native.data[-1][..., ~used[-L:]].any()
+
+
+def test_few_images_stay_apart():
+    """Fewer than half a vector: then pixels, not images, lie side by side, and the array is plain (N, C, H, W)."""
+    L = lanes(np.float32)
+    assert [images_together(N, np.float32) for N in (1, L // 2 - 1, L // 2, L, 3 * L)] == [1, 1, L, L, L]
 
 
 def test_lanes_fill_one_vector():

@@ -1,9 +1,15 @@
 """Optimisers, and the rates that they follow."""
 import math
 
+import numba
 import numpy as np
 
 from .kernels import load
+from .kernels._kernel import shared
+from .kernels._tape import Tape, recording
+from .parallel import available_threads
+
+SMALL = 2 ** 20                                             # parameters, below which waking other threads costs more than it gains
 
 
 class SGD:
@@ -30,7 +36,7 @@ class SGD:
         self.net, self.rate = net, lr if callable(lr) else constant(lr)
         self.momentum, self.weight_decay, self.nesterov, self.clip = momentum, weight_decay, nesterov, clip
         self.velocity = {name: np.zeros_like(value) for name, value in net.params.items()}
-        self.steps = 0
+        self.steps, self._updates = 0, None
         for name, value in net.params.items():
             if not value.flags.c_contiguous:
                 raise ValueError(f"SGD: {name} must lie contiguously in memory to be updated there; use numpy.ascontiguousarray")
@@ -41,14 +47,49 @@ class SGD:
         if missing := params.keys() - grads.keys():
             raise RuntimeError(f"SGD: no gradient for {', '.join(sorted(missing))}; call backward before step")
         kernel = load("sgd", "reference" if getattr(self.net, "device", "cpu") == "reference" else "cpu")
+        triples = [(weight, grads[name].astype(weight.dtype, copy=False), self.velocity[name]) for name, weight in params.items()]
         scale = 1.0
         if self.clip is not None:
-            norm = math.sqrt(sum(kernel.sum_of_squares(grads[name]) for name in params))
+            norm = math.sqrt(sum(kernel.sum_of_squares(dweight) for _, dweight, _ in triples))
             scale = min(1.0, self.clip / norm) if norm > 0 else 1.0
-        for name, weight in params.items():
-            dweight = grads[name].astype(weight.dtype, copy=False)
-            kernel.update(weight, dweight, self.velocity[name], self.rate(self.steps), self.momentum, self.weight_decay, self.nesterov, scale)
+        rates = self.rate(self.steps), self.momentum, self.weight_decay, self.nesterov, scale
+        if kernel.__name__.endswith("cpu") and not numba.config.DISABLE_JIT and sum(weight.size for weight, _, _ in triples) < SMALL:
+            if self._updates is None or not self._updates.fit(triples):
+                self._updates = _Updates(kernel, triples, self.nesterov)
+            self._updates.play(triples, rates)
+        else:
+            with shared(available_threads()):
+                for triple in triples:
+                    kernel.update(*triple, *rates)
         self.steps += 1
+
+
+class _Updates:
+    """The updates of many small parameters as one tape (kernels/_tape.py): a call from Python for each would take longer than the work."""
+
+    def __init__(self, kernel, triples, nesterov):
+        self.triples = triples
+        with recording() as calls:
+            for triple in triples:
+                kernel.update(*triple, 0, 1, 0, nesterov, 0)            # at rate 0 and scale 0: noted, compiled, nothing changed
+        self.options = [arguments[3] for _, arguments in calls]
+        self.tape = Tape(calls)
+        self.slots = [self.tape.slot(arguments[1]) for _, arguments in calls]
+
+    def fit(self, triples):
+        """Whether weights and velocities are still the same arrays; the gradients may be others every time."""
+        return all(weight is new_weight and velocity is new_velocity
+                   for (weight, _, velocity), (new_weight, _, new_velocity) in zip(self.triples, triples))
+
+    def play(self, triples, rates):
+        for slot, (_, dweight, _), (_, new, _) in zip(self.slots, self.triples, triples):
+            if new is not dweight:
+                slot.put(new.reshape(-1))
+        self.triples = triples
+        lr, momentum, weight_decay, _, scale = rates
+        for options in self.options:
+            options[:] = lr, momentum, weight_decay, scale
+        self.tape.play()
 
 
 def constant(lr):

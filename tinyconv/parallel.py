@@ -36,11 +36,11 @@ def available_threads():
 def forward(net, x, threads=None):
     """y = net.forward(x) as a NumPy array, the batch shared among `threads` (default: all available)."""
     threads = _check_threads(threads)
-    if way(net, x)[0] == "layers":
-        with shared(threads):
-            return door.leave(net.forward(x))
-    x = _checked(net, x)
-    return _plan(net, x, threads).forward(x, run)
+    plan = _plan(net, x, threads)
+    if plan:
+        return plan.forward(np.ascontiguousarray(x), run)
+    with shared(threads):
+        return door.leave(net.forward(x))
 
 
 def forward_backward(net, x, labels, loss, threads=None):
@@ -51,20 +51,19 @@ def forward_backward(net, x, labels, loss, threads=None):
     if not isinstance(loss, Loss):
         raise TypeError(f"expected a loss of tinyconv.losses, got {loss!r}; with one of your own call forward, backward and step yourself")
     threads = _check_threads(threads)
-    if way(net, x, loss)[0] == "layers":
+    plan = _plan(net, x, threads, loss)
+    if plan:
+        labels = loss.check_labels(labels, x.shape[0], plan.y_shape[1])
+        value, scores = plan.forward_backward(np.ascontiguousarray(x), labels, run)
+    else:
         with shared(threads):
             scores = net.forward(net._enter(x), training=True)
             value = loss.forward(scores, labels)
             net.backward(loss.backward(), need_dx=False)
             scores = door.leave(scores)
-    else:
-        x = _checked(net, x)
-        labels = loss.check_labels(labels, x.shape[0], net.output_shape(x.shape)[1])
-        losses, scores = _plan(net, x, threads, loss).forward_backward(x, labels, run)
-        value = losses.sum(dtype=np.float64) / len(labels)
     if not math.isfinite(value):
         _explain(value, door.leave(x))
-    return float(value), scores
+    return value, scores
 
 
 def way(net, x, loss=None):
@@ -97,24 +96,22 @@ def _bytes_of_a_block(net, x):
     return 2 * elements * x.dtype.itemsize
 
 
-def _checked(net, x):
-    """x as it may go into a plan: the same errors as net.forward(x) would give."""
-    if x.ndim == 0 or len(x) == 0:
-        net._enter(x)                                       # raises
-    net.output_shape(x.shape)                               # raises where a layer cannot take it
-    return np.ascontiguousarray(x)
-
-
 def _plan(net, x, threads, loss=None):
+    """The plan for a batch like x; None where the way is "layers"."""
+    if not isinstance(x, np.ndarray) or net.device != "cpu" or (loss is not None and loss.device != "cpu") or numba.config.DISABLE_JIT:
+        return None
     with _lock:
         plans = _plans.setdefault(net, {})
         key = x.shape, x.dtype, threads, None if loss is None else (type(loss), loss._options())
-        plan = plans.pop(key, None)
-        if plan is None or not plan.fits():
-            plan = Plan(net, x.shape, x.dtype, threads, loss)
-        plans[key] = plan                                   # the latest stands last
+        plan = plans.get(key)
+        if plan is not None and plan.fits():
+            return plan
+        if x.ndim == 0 or len(x) == 0 or way(net, x, loss)[0] == "layers":
+            return None
+        plans.pop(key, None)
+        plans[key] = plan = Plan(net, x.shape, x.dtype, threads, loss)
         if len(plans) > PLANS:
-            del plans[next(iter(plans))]
+            del plans[next(iter(plans))]                    # the oldest
         return plan
 
 

@@ -27,7 +27,7 @@ class Plan:
 
     def __init__(self, net, x_shape, dtype, threads, loss=None):
         self.net, self.x_shape, self.loss, self.dtype = net, tuple(x_shape), loss, np.dtype(dtype)
-        self.arrays = [(layer, name, array) for layer in leaves(net) for group in (layer.params, layer.state) for name, array in group.items()]
+        self.arrays = [(group, name, array) for layer in leaves(net) for group in (layer.params, layer.state) for name, array in group.items()]
         N, L = x_shape[0], images_together(x_shape[0], dtype)
         blocks = -(-N // L)
         threads = min(threads, blocks) if L > 1 else 1
@@ -42,6 +42,7 @@ class Plan:
         self.tapes, self.totals = [], []
         for _ in self.ranges:
             self._record()
+        self._slots = {name: [tape.slot(getattr(self, name)) for tape in self.tapes] for name in ("x", "labels")}
         if loss is not None:
             self._hand_out_gradients()
 
@@ -84,27 +85,25 @@ class Plan:
 
     def fits(self):
         """Whether the network still has the arrays that the plan was made with: someone may have put others in their place."""
-        return all((layer.params if name in layer.params else layer.state).get(name) is array for layer, name, array in self.arrays)
+        return all(group.get(name) is array for group, name, array in self.arrays)
 
     def forward(self, x, run):
-        self._enter("x", x.reshape(self.x.shape))
+        self._put("x", x.reshape(self.x.shape))
         run(self._play, range(len(self.tapes)))
         return self.y.reshape(self.y_shape).copy()
 
     def forward_backward(self, x, labels, run):
-        self._enter("labels", labels)
+        self._put("labels", labels)
         y = self.forward(x, run)
         for total in self.totals[1:]:
             add(total, self.totals[0])
         for layer, grads in self.grads:
             layer.grads = grads
-        return self.losses, y
+        return self.losses.sum(dtype=np.float64).item() / len(labels), y
 
-    def _enter(self, name, new):
-        old = getattr(self, name)
-        for tape in self.tapes:
-            tape.replace(old, new)
-        setattr(self, name, new)
+    def _put(self, name, array):
+        for slot in self._slots[name]:
+            slot.put(array)
 
     def _play(self, t):
         self.tapes[t].play(*self.ranges[t], self.images)

@@ -88,15 +88,17 @@ class Trainer:
     def _epoch(self, stop, show):
         p, images = self.progress, len(self.train)
         order = np.random.default_rng([self.seed, p.epoch]).permutation(images)
-        start = time.perf_counter() - p.seconds
+        start, shown = time.perf_counter() - p.seconds, 0.0
         with tqdm(total=images, initial=p.step * self.batch_size, desc=f"epoch {p.epoch + 1}/{self.epochs}", unit="image", leave=False,
                   disable=not show) as bar:
             while p.step < self.steps_per_epoch:
                 chosen = order[p.step * self.batch_size:(p.step + 1) * self.batch_size]
                 self._step(self.train.inputs(chosen), self.train.labels[chosen])
                 seen = min(p.step * self.batch_size, images)
-                bar.set_postfix(loss=f"{p.loss_sum / seen:.3f}", error=f"{100 * p.mistakes / seen:.2f}%", refresh=False)
-                bar.update(len(chosen))
+                if time.perf_counter() - shown > 0.1 or seen == images:          # a bar drawn at every step would cost a tenth of it
+                    shown = time.perf_counter()
+                    bar.set_postfix(loss=f"{p.loss_sum / seen:.3f}", error=f"{100 * p.mistakes / seen:.2f}%", refresh=False)
+                    bar.update(seen - bar.n)
                 if p.step < self.steps_per_epoch and stop():
                     p.seconds = time.perf_counter() - start
                     return

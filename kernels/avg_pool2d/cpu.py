@@ -1,38 +1,55 @@
-"""avg_pool2d in Numba: plain loops, the L images of a block innermost. Padding adds nothing, so windows are cut off at the edge."""
-import numpy as np
-from numba import njit
+"""avg_pool2d in Numba: the L images of a block are one vector, so a window is added pixel by pixel for all of them at once.
 
-from .._native import Native
+Padding adds nothing, so windows are cut off at the edge.
+"""
+from .._kernel import kernel
+from .._vector import fill_like, lanewise, load, room, store
+from .._windows import as_lengths
 from . import output_shape
 
 
 def forward(x, size, stride, padding):
-    y = Native.zeros(output_shape(x.shape, size, stride, padding), x.dtype)
-    _forward(x.data, size, stride, padding, x.dtype.type(1 / (size[0] * size[1])), y.data)
+    y = room(x, output_shape(x.shape, size, stride, padding))
+    _forward(lanewise(x.data), *as_lengths(size), stride, padding, 1 / (size[0] * size[1]), lanewise(y.data))
     return y
 
 
-@njit(cache=True, nogil=True)
-def _forward(x, size, stride, padding, share, y):
-    (blocks, C, OH, OW, L), H, W = y.shape, x.shape[2], x.shape[3]
-    for b, c, i, j in np.ndindex(blocks, C, OH, OW):
-        for h in range(max(0, i * stride[0] - padding[0]), min(H, i * stride[0] - padding[0] + size[0])):
-            for w in range(max(0, j * stride[1] - padding[1]), min(W, j * stride[1] - padding[1] + size[1])):
-                for l in range(L):
-                    y[b, c, i, j, l] += share * x[b, c, h, w, l]
+@kernel(split=("x", "y"))
+def _forward(x, rows, columns, stride, padding, share, y):
+    (blocks, C, OH, OW), (H, W) = y.shape[:4], x.shape[2:4]
+    for b in range(blocks):
+        for c in range(C):
+            for i in range(OH):
+                for j in range(OW):
+                    top, left = i * stride[0] - padding[0], j * stride[1] - padding[1]
+                    total = fill_like(load(x, (b, c, 0, 0)), 0)
+                    for u in range(len(rows)):
+                        for v in range(len(columns)):
+                            if 0 <= top + u < H and 0 <= left + v < W:
+                                total = total + load(x, (b, c, top + u, left + v))
+                    store(y, (b, c, i, j), share * total)
 
 
 def backward_input(dy, x_shape, size, stride, padding):
-    dx = Native.zeros(x_shape, dy.dtype)
-    _backward_input(dy.data, size, stride, padding, dy.dtype.type(1 / (size[0] * size[1])), dx.data)
+    dx = room(dy, x_shape)
+    _backward_input(lanewise(dy.data), *as_lengths(size), stride, padding, 1 / (size[0] * size[1]), lanewise(dx.data))
     return dx
 
 
-@njit(cache=True, nogil=True)
-def _backward_input(dy, size, stride, padding, share, dx):
-    (blocks, C, OH, OW, L), H, W = dy.shape, dx.shape[2], dx.shape[3]
-    for b, c, i, j in np.ndindex(blocks, C, OH, OW):
-        for h in range(max(0, i * stride[0] - padding[0]), min(H, i * stride[0] - padding[0] + size[0])):
-            for w in range(max(0, j * stride[1] - padding[1]), min(W, j * stride[1] - padding[1] + size[1])):
-                for l in range(L):
-                    dx[b, c, h, w, l] += share * dy[b, c, i, j, l]     # reverses: y[i, j] += share * x[h, w]
+@kernel(split=("dy", "dx"))
+def _backward_input(dy, rows, columns, stride, padding, share, dx):
+    (blocks, C, OH, OW), (H, W) = dy.shape[:4], dx.shape[2:4]
+    for b in range(blocks):
+        for c in range(C):
+            for h in range(H):
+                for w in range(W):
+                    store(dx, (b, c, h, w), fill_like(load(dy, (b, c, 0, 0)), 0))
+            for i in range(OH):
+                for j in range(OW):
+                    top, left = i * stride[0] - padding[0], j * stride[1] - padding[1]
+                    part = share * load(dy, (b, c, i, j))
+                    for u in range(len(rows)):
+                        for v in range(len(columns)):
+                            if 0 <= top + u < H and 0 <= left + v < W:
+                                pixel = (b, c, top + u, left + v)
+                                store(dx, pixel, load(dx, pixel) + part)                   # reverses: total + x[pixel], then share * total

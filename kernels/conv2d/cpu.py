@@ -28,7 +28,7 @@ def forward(x, weight, bias, stride, padding, groups):
     y_shape = output_shape(x.shape, weight.shape, stride, padding, groups)
     if _one_window(x.shape, weight.shape[2:], padding, groups):
         return dense.forward(_features(x), weight.reshape(len(weight), -1), bias).reshape(y_shape)
-    y = Native.empty(y_shape, x.dtype)
+    y = Native.empty(y_shape, x.dtype, x.data.shape[-1])
     bias = np.zeros(len(weight), x.dtype) if bias is None else bias
     convolution.forward(x, weight, bias, _wiring(weight.shape, groups), weight.shape[2:], stride, padding, y)
     return y
@@ -37,7 +37,7 @@ def forward(x, weight, bias, stride, padding, groups):
 def backward_input(dy, weight, x_shape, stride, padding, groups):
     if _one_window(x_shape, weight.shape[2:], padding, groups):
         return dense.backward_input(_features(dy), weight.reshape(len(weight), -1)).reshape(x_shape)
-    dx = Native.empty(x_shape, dy.dtype)
+    dx = Native.empty(x_shape, dy.dtype, dy.data.shape[-1])
     # reverses: y[o, i, j] += weight[o, c, u, v] x[c, i SH + u - PH, j SW + v - PW]
     convolution.backward_input(dy, weight, _wiring(weight.shape, groups), weight.shape[2:], stride, padding, dx)
     return dx

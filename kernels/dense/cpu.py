@@ -18,7 +18,7 @@ from . import output_shape
 
 
 def forward(x, weight, bias):
-    y = Native.empty(output_shape(x.shape, weight.shape), x.dtype)
+    y = Native.empty(output_shape(x.shape, weight.shape), x.dtype, x.data.shape[-1])
     bias = np.zeros(len(weight), x.dtype) if bias is None else bias
     if _has_positions(x):
         convolution.forward(_map(x), weight, bias, _wiring(weight.shape), (1, 1), (1, 1), (0, 0), _map(y))
@@ -31,7 +31,7 @@ def forward(x, weight, bias):
 
 
 def backward_input(dy, weight):
-    dx = Native.empty((dy.shape[0], weight.shape[1], *dy.shape[2:]), dy.dtype)
+    dx = Native.empty((dy.shape[0], weight.shape[1], *dy.shape[2:]), dy.dtype, dy.data.shape[-1])
     # reverses: y[o] = bias[o] + sum_c weight[o, c] x[c]
     if _has_positions(dy):
         convolution.backward_input(_map(dy), weight, _wiring(weight.shape), (1, 1), (1, 1), (0, 0), _map(dx))

@@ -1,53 +1,69 @@
-"""max_pool2d in Numba: plain loops, the L images of a block innermost.
+"""max_pool2d in Numba: the L images of a block are one vector, so a window is gone through once for all of them.
 
-The L images of a block have their maxima at different places, so backward_input finds the winner of each lane again, in the
-order of forward, and adds to that lane alone.
+The L images have their maxima at different places. backward_input finds each maximum again and hands out dy in the order of reading: the
+first pixel that equals the maximum takes all that is left of dy, lane by lane, and leaves 0 for the others.
+
+Where a window looks beyond the edge it sees the pixel at the edge once more: that changes no maximum, and its second visit finds nothing left.
 """
-import numpy as np
-from numba import njit
-
-from .._native import Native
+from .._kernel import kernel
+from .._vector import fill_like, inner, lanewise, load, maximum, room, store, where
+from .._windows import as_lengths
 from . import output_shape
 
 
 def forward(x, size, stride, padding):
-    y = Native.empty(output_shape(x.shape, size, stride, padding), x.dtype)
-    _forward(x.data, size, stride, padding, y.data)
+    y = room(x, output_shape(x.shape, size, stride, padding))
+    _forward(lanewise(x.data), *as_lengths(size), stride, padding, lanewise(y.data))
     return y
 
 
-@njit(cache=True, nogil=True)
-def _forward(x, size, stride, padding, y):
-    (blocks, C, OH, OW, L), H, W = y.shape, x.shape[2], x.shape[3]
-    for b, c, i, j in np.ndindex(blocks, C, OH, OW):
-        y[b, c, i, j] = -np.inf
-        for h in range(max(0, i * stride[0] - padding[0]), min(H, i * stride[0] - padding[0] + size[0])):
-            for w in range(max(0, j * stride[1] - padding[1]), min(W, j * stride[1] - padding[1] + size[1])):
-                for l in range(L):
-                    value = x[b, c, h, w, l]
-                    if value > y[b, c, i, j, l] or np.isnan(value):
-                        y[b, c, i, j, l] = value
+@kernel(split=("x", "y"))
+def _forward(x, rows, columns, stride, padding, y):
+    blocks, C, OH, OW = y.shape[:4]
+    for b in range(blocks):
+        for c in range(C):
+            for i in range(OH):
+                for j in range(OW):
+                    store(y, (b, c, i, j), _largest(x, b, c, i * stride[0] - padding[0], j * stride[1] - padding[1], rows, columns))
+
+
+@inner
+def _largest(x, b, c, top, left, rows, columns):
+    largest = load(x, _pixel(x, b, c, top, left))
+    for u in range(len(rows)):
+        for v in range(len(columns)):
+            value = load(x, _pixel(x, b, c, top + u, left + v))
+            largest = where(value != value, value, maximum(value, largest))                # NaN is never hidden
+    return largest
+
+
+@inner
+def _pixel(x, b, c, h, w):
+    return b, c, min(max(h, 0), x.shape[2] - 1), min(max(w, 0), x.shape[3] - 1)
 
 
 def backward_input(dy, x, size, stride, padding):
-    dx = Native.zeros(x.shape, dy.dtype)
-    _backward_input(dy.data, x.data, size, stride, padding, dx.data)
+    dx = room(dy, x.shape)
+    _backward_input(lanewise(dy.data), lanewise(x.data), *as_lengths(size), stride, padding, lanewise(dx.data))
     return dx
 
 
-@njit(cache=True, nogil=True)
-def _backward_input(dy, x, size, stride, padding, dx):
-    (blocks, C, OH, OW, L), H, W = dy.shape, x.shape[2], x.shape[3]
-    best = np.empty(L, x.dtype)
-    row, column = np.empty(L, np.int64), np.empty(L, np.int64)
-    for b, c, i, j in np.ndindex(blocks, C, OH, OW):
-        first_row, first_column = max(0, i * stride[0] - padding[0]), max(0, j * stride[1] - padding[1])
-        best[:], row[:], column[:] = -np.inf, first_row, first_column
-        for h in range(first_row, min(H, i * stride[0] - padding[0] + size[0])):
-            for w in range(first_column, min(W, j * stride[1] - padding[1] + size[1])):
-                for l in range(L):
-                    value = x[b, c, h, w, l]
-                    if value > best[l] or (np.isnan(value) and not np.isnan(best[l])):
-                        best[l], row[l], column[l] = value, h, w
-        for l in range(L):
-            dx[b, c, row[l], column[l], l] += dy[b, c, i, j, l]        # reverses: y = x[row, column]
+@kernel(split=("dy", "x", "dx"))
+def _backward_input(dy, x, rows, columns, stride, padding, dx):
+    (blocks, C, OH, OW), (H, W) = dy.shape[:4], x.shape[2:4]
+    for b in range(blocks):
+        for c in range(C):
+            for h in range(H):
+                for w in range(W):
+                    store(dx, (b, c, h, w), fill_like(load(dy, (b, c, 0, 0)), 0))
+            for i in range(OH):
+                for j in range(OW):
+                    top, left = i * stride[0] - padding[0], j * stride[1] - padding[1]
+                    largest, rest = _largest(x, b, c, top, left, rows, columns), load(dy, (b, c, i, j))
+                    for u in range(len(rows)):
+                        for v in range(len(columns)):
+                            pixel = _pixel(x, b, c, top + u, left + v)
+                            value = load(x, pixel)
+                            taken = where(value == largest, rest, where(value != value, rest, 0))
+                            store(dx, pixel, load(dx, pixel) + taken)                      # reverses: y = x[pixel]
+                            rest = where(value == largest, 0, where(value != value, 0, rest))

@@ -1,29 +1,38 @@
-"""sgd in Numba: one loop over all elements of a parameter."""
+"""sgd in Numba: one loop over all elements of a parameter, a register of them at a time."""
 import numpy as np
-from numba import njit
+
+from .._kernel import kernel
+from .._vector import double, fill_like, fma, lane_sum, load_run, store_run, width
 
 
 def update(weight, dweight, velocity, lr, momentum, weight_decay, nesterov, scale):
-    lr, momentum, weight_decay, scale = (weight.dtype.type(value) for value in (lr, momentum, weight_decay, scale))
-    _update(weight.reshape(-1), dweight.reshape(-1), velocity.reshape(-1), lr, momentum, weight_decay, nesterov, scale)
+    options = np.array([lr, momentum, weight_decay, scale], np.float64)
+    _update(weight.reshape(-1), dweight.reshape(-1), velocity.reshape(-1), options, bool(nesterov))
 
 
-@njit(cache=True, nogil=True)
-def _update(weight, dweight, velocity, lr, momentum, weight_decay, nesterov, scale):
-    for e in range(len(weight)):
-        g = scale * dweight[e] + weight_decay * weight[e]
-        velocity[e] = momentum * velocity[e] + g
-        weight[e] -= lr * (g + momentum * velocity[e] if nesterov else velocity[e])
+@kernel(split=("weight", "dweight", "velocity"))
+def _update(weight, dweight, velocity, options, nesterov):
+    lr, momentum, weight_decay, scale = options[0], options[1], options[2], options[3]
+    for e in range(0, len(weight), width(weight)):
+        w = load_run(weight, e)
+        g = fma(scale, load_run(dweight, e), weight_decay * w)
+        v = fma(momentum, load_run(velocity, e), g)
+        store_run(velocity, e, v)
+        if nesterov:
+            v = fma(momentum, v, g)
+        store_run(weight, e, fma(-lr, v, w))
 
 
 def sum_of_squares(dweight):
-    return float(_sum_of_squares(dweight.reshape(-1)))
+    total = np.empty(1)
+    _sum_of_squares(dweight.reshape(-1), total)
+    return float(total[0])
 
 
-@njit(cache=True, nogil=True)
-def _sum_of_squares(dweight):
-    total = 0.0
-    for e in range(len(dweight)):
-        value = np.float64(dweight[e])                     # float64: the square of a large float32 would overflow
-        total += value * value
-    return total
+@kernel
+def _sum_of_squares(dweight, total):
+    lanes = fill_like(double(load_run(dweight, 0)), 0)       # float64: the square of a large float32 would overflow
+    for e in range(0, len(dweight), width(dweight)):
+        v = double(load_run(dweight, e))
+        lanes = fma(v, v, lanes)
+    total[0] = lane_sum(lanes)

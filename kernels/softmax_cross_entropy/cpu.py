@@ -1,44 +1,57 @@
-"""softmax_cross_entropy in Numba: image by image. Lanes without an image get dscores = 0, so no gradient sees them."""
-import math
+"""softmax_cross_entropy in Numba: the L images of a block are one vector, and so are their labels, as numbers of the dtype of the scores.
 
-import numpy as np
-from numba import njit
-
-from .._native import Native
+No label equals -1, so an image with that label and a lane without an image have no right class; they get y = 0 and dscores = 0.
+"""
+from .._kernel import kernel
+from .._math import exp, log
+from .._per_image import per_image, spread
+from .._vector import fill_like, inner, lanewise, load, maximum, store, where
 from . import output_shape
 
 
 def forward(scores, labels):
-    y = np.empty(output_shape(scores.shape), scores.dtype)
-    _forward(scores.data, labels, y)
-    return y
+    output_shape(scores.shape)
+    y = per_image(scores)
+    _forward(lanewise(scores.data), spread(labels, -1, scores), y)
+    return y.reshape(-1)[:len(labels)]
 
 
-@njit(cache=True, nogil=True)
-def _forward(scores, labels, y):
-    _, K, L = scores.shape
-    for n in range(len(labels)):
-        s = scores[n // L, :, n % L]
-        largest, total = s.max(), 0.0
+@kernel(split=("scores", "label", "y"))
+def _forward(scores, label, y):
+    blocks, K = scores.shape[:2]
+    for b in range(blocks):
+        largest, total = _softmax(scores, b)
+        right, of_image = fill_like(total, 0), load(label, b)
         for k in range(K):
-            total += math.exp(s[k] - largest)
-        y[n] = math.log(total) + largest - s[labels[n]]
+            right = where(of_image == k, load(scores, (b, k)) - largest, right)
+        store(y, b, where(of_image < 0, 0, log(total) - right))
+
+
+@inner
+def _softmax(scores, b):
+    """max_k s, sum_k e^(s - max)"""
+    largest = load(scores, (b, 0))
+    for k in range(1, scores.shape[1]):
+        largest = maximum(load(scores, (b, k)), largest)
+    total = fill_like(largest, 0)
+    for k in range(scores.shape[1]):
+        total = total + exp(load(scores, (b, k)) - largest)
+    return largest, total
 
 
 def backward_input(dy, scores, labels):
-    dscores = Native.zeros(scores.shape, scores.dtype)
-    _backward_input(dy, scores.data, labels, dscores.data)
+    dscores = scores.like()
+    _backward_input(spread(dy, 0, scores), lanewise(scores.data), spread(labels, -1, scores), lanewise(dscores.data))
     return dscores
 
 
-@njit(cache=True, nogil=True)
-def _backward_input(dy, scores, labels, dscores):
-    _, K, L = scores.shape
-    for n in range(len(labels)):
-        s, ds = scores[n // L, :, n % L], dscores[n // L, :, n % L]
-        largest, total = s.max(), 0.0
+@kernel(split=("dy", "scores", "label", "dscores"))
+def _backward_input(dy, scores, label, dscores):
+    blocks, K = scores.shape[:2]
+    for b in range(blocks):
+        largest, total = _softmax(scores, b)
+        of_image = load(label, b)
         for k in range(K):
-            total += math.exp(s[k] - largest)
-        for k in range(K):
-            ds[k] = dy[n] * math.exp(s[k] - largest) / total             # reverses: log sum_k e^s
-        ds[labels[n]] -= dy[n]                                           # reverses: - s[label]
+            p = exp(load(scores, (b, k)) - largest) / total                    # reverses: log sum_k e^s
+            p = where(of_image == k, p - 1, p)                                 # reverses: - s[label]
+            store(dscores, (b, k), where(of_image < 0, 0, load(dy, b) * p))

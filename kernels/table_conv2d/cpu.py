@@ -14,14 +14,14 @@ STRIDE, PADDING = (1, 1), (0, 0)
 
 
 def forward(x, weight, bias, connections):
-    y = Native.empty(output_shape(x.shape, weight.shape[1:], (len(bias), x.shape[1])), x.dtype)
+    y = Native.empty(output_shape(x.shape, weight.shape[1:], (len(bias), x.shape[1])), x.dtype, x.data.shape[-1])
     wiring = _wiring(connections, len(bias), x.shape[1])
     convolution.forward(x, weight, bias, wiring, weight.shape[1:], STRIDE, PADDING, y)
     return y
 
 
 def backward_input(dy, weight, connections, x_shape):
-    dx = Native.empty(x_shape, dy.dtype)
+    dx = Native.empty(x_shape, dy.dtype, dy.data.shape[-1])
     wiring = _wiring(connections, dy.shape[1], x_shape[1])
     # reverses: y[o] += weight[k, u, v] x[c, i + u, j + v] for every connection k = (o, c)
     convolution.backward_input(dy, weight, wiring, weight.shape[1:], STRIDE, PADDING, dx)
