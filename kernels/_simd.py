@@ -167,32 +167,30 @@ def multiply_add(typing, M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offs
 
 def _row_tile(turned):
     @intrinsic
-    def row_tile(typing, V, P, R, T, weight, w0, w_r, w_t, x, x0, offset, o0, o_r, y, y0):
+    def row_tile(typing, V, P, T, weight, w0, w_t, x, x0, offset, o0, y, y0):
         n = types.int64
-        signature = types.void(n, n, n, n, weight, n, n, n, x, n, offset, n, n, y, n)
+        signature = types.void(n, n, n, weight, n, n, x, n, offset, n, y, n)
 
         def generate(context, b, signature, arguments):
-            V, P, R, T, weight, w0, w_r, w_t, x, x0, offset, o0, o_r, y, y0 = arguments
-            emit = _Emitter(context, b, signature.args[8].dtype)
+            V, P, T, weight, w0, w_t, x, x0, offset, o0, y, y0 = arguments
+            emit = _Emitter(context, b, signature.args[6].dtype)
             weights, xs, offsets, ys = (emit.pointer(signature.args[place], array, start) for place, array, start in
-                                        ((4, weight, w0), (8, x, x0), (10, offset, o0), (13, y, y0)))
+                                        ((3, weight, w0), (6, x, x0), (8, offset, o0), (10, y, y0)))
 
             def tile(taps, pixels):
                 acc, = emit.accumulators(1, pixels + taps - 1 if turned else pixels)
                 for q, accumulator in enumerate(acc):
                     b.store(emit.load(b.gep(ys, [_int(q * emit.lanes)])), accumulator)
-                with cgutils.for_range(b, R) as r:
-                    weights_r, offsets_r = emit.at(weights, r.index, w_r), emit.at(offsets, r.index, o_r)
-                    with cgutils.for_range(b, T) as t:
-                        here = b.gep(xs, [b.sext(b.load(emit.at(offsets_r, t.index)), ir.IntType(64))])
-                        weights_t = emit.at(weights_r, t.index, w_t)
-                        w = [emit.splat(b.load(emit.at(weights_t, _int(v)))) for v in range(taps)]
-                        for p in range(pixels if turned else pixels + taps - 1):
-                            x_here = emit.load(b.gep(here, [_int(p * emit.lanes)]))
-                            for v in range(taps):
-                                q = p + v if turned else p - v
-                                if 0 <= q < len(acc):
-                                    emit.add_product(acc[q], w[v], x_here)
+                with cgutils.for_range(b, T) as t:
+                    here = b.gep(xs, [b.sext(b.load(emit.at(offsets, t.index)), ir.IntType(64))])
+                    weights_t = emit.at(weights, t.index, w_t)
+                    w = [emit.splat(b.load(emit.at(weights_t, _int(v)))) for v in range(taps)]
+                    for p in range(pixels if turned else pixels + taps - 1):
+                        x_here = emit.load(b.gep(here, [_int(p * emit.lanes)]))
+                        for v in range(taps):
+                            q = p + v if turned else p - v
+                            if 0 <= q < len(acc):
+                                emit.add_product(acc[q], w[v], x_here)
                 for q, accumulator in enumerate(acc):
                     emit.store(b.load(accumulator), b.gep(ys, [_int(q * emit.lanes)]))
 
@@ -202,8 +200,8 @@ def _row_tile(turned):
     return row_tile
 
 
-# add_row:       y[y0 + p L + l] += sum over r < R, t < T, v < V of
-#                weight[w0 + r w_r + t w_t + v] x[x0 + offset[o0 + r o_r + t] + (p + v) L + l]    for p < P, l < L; all arrays flat
+# add_row:       y[y0 + p L + l] += sum over t < T, v < V of weight[w0 + t w_t + v] x[x0 + offset[o0 + t] + (p + v) L + l]
+#                for p < P, l < L; all arrays flat
 # add_row_turned the same with p and p + v exchanged: what x[p] was multiplied by on the way to y, comes back to it
 add_row, add_row_turned = _row_tile(False), _row_tile(True)
 
@@ -293,13 +291,12 @@ if config.DISABLE_JIT:
         y[y0 + m[:, None, None] * y_m + p * y_p + lane] = total
 
     def _row_in_numpy(turned):
-        def row_tile(V, P, R, T, weight, w0, w_r, w_t, x, x0, offset, o0, o_r, y, y0):
+        def row_tile(V, P, T, weight, w0, w_t, x, x0, offset, o0, y, y0):
             L = lanes(x.dtype)
-            for r in range(R):
-                for t in range(T):
-                    for v in range(V):
-                        x_first, y_first = x0 + offset[o0 + r * o_r + t] + (0 if turned else v * L), y0 + (v * L if turned else 0)
-                        y[y_first:y_first + P * L] += weight[w0 + r * w_r + t * w_t + v] * x[x_first:x_first + P * L]
+            for t in range(T):
+                for v in range(V):
+                    x_first, y_first = x0 + offset[o0 + t] + (0 if turned else v * L), y0 + (v * L if turned else 0)
+                    y[y_first:y_first + P * L] += weight[w0 + t * w_t + v] * x[x_first:x_first + P * L]
         return row_tile
 
     add_row, add_row_turned = _row_in_numpy(False), _row_in_numpy(True)

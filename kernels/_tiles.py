@@ -65,8 +65,10 @@ def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns
                     P = _widest(TILE_WIDTHS[of[M]], OW - j)
                     first_v = max(0, PW - (j + P - 1) * SW)
                     T = max(0, min(KW, W + PW - j * SW) - first_v) * of[SOURCES]
-                    t = first_v * of[SOURCES]
-                    multiply_add(of[M], P, R, T, weight, w_here + t * of[WEIGHT_T], of[WEIGHT_U], of[WEIGHT_T], of[WEIGHT_M],
+                    t, rows_apart = first_v * of[SOURCES], R
+                    if T == row and of[WEIGHT_U] == row * of[WEIGHT_T]:  # whole rows follow each other in the tables: one long row
+                        T, rows_apart = R * row, 1
+                    multiply_add(of[M], P, rows_apart, T, weight, w_here + t * of[WEIGHT_T], of[WEIGHT_U], of[WEIGHT_T], of[WEIGHT_M],
                                  x, x_here + j * x_pixel, x_pixel, offset, o_here + t, row, bias, of[BIAS], y, y_here + j * y_pixel, y_map, y_pixel)
                     j += P
 
@@ -100,9 +102,9 @@ def row_tiles(x, weight, bias, y, maps, offset, images, rows, columns, turned):
                         w_here, o_here = w0 + first * sources * KW + v, o0 + first * sources
                         x_here = b * x_block + (i - PH) * x_row + j * L
                         if turned:
-                            add_row_turned(V, P, R, sources, weight, w_here, sources * KW, KW, x, x_here, offset, o_here, sources, y, here + (j + v) * L)
+                            add_row_turned(V, P, R * sources, weight, w_here, KW, x, x_here, offset, o_here, y, here + (j + v) * L)
                         else:
-                            add_row(V, P, R, sources, weight, w_here, sources * KW, KW, x, x_here + v * L, offset, o_here, sources, y, here + j * L)
+                            add_row(V, P, R * sources, weight, w_here, KW, x, x_here + v * L, offset, o_here, y, here + j * L)
                         j += P
                     v += V
 

@@ -59,14 +59,14 @@ def test_dot(A, B, dtype):
 @pytest.mark.parametrize("V, P", _simd._shapes(_simd.ROWS))
 def test_add_row(V, P, turned, dtype):
     rng, L = np.random.default_rng(V * P), lanes(dtype)
-    R, T, w_r, w_t, o_r = 2, 3, 40, 10, 5
+    T, w_t = 3, 10
     weight, x, offset = numbers(rng, dtype, 200), numbers(rng, dtype, 300 + 20 * L), rng.integers(0, 250, 20, np.int32)
     y = numbers(rng, dtype, (P + V + 1) * L)
     expected = y.copy()
-    for r, t, v, p, lane in np.ndindex(R, T, V, P, L):
+    for t, v, p, lane in np.ndindex(T, V, P, L):
         source, target = (p, p + v) if turned else (p + v, p)
-        expected[L + target * L + lane] += weight[2 + r * w_r + t * w_t + v] * x[4 + offset[1 + r * o_r + t] + source * L + lane]
-    (add_row_turned if turned else add_row)(V, P, R, T, weight, 2, w_r, w_t, x, 4, offset, 1, o_r, y, L)
+        expected[L + target * L + lane] += weight[2 + t * w_t + v] * x[4 + offset[1 + t] + source * L + lane]
+    (add_row_turned if turned else add_row)(V, P, T, weight, 2, w_t, x, 4, offset, 1, y, L)
     np.testing.assert_array_equal(y, expected)
 
 

@@ -1,0 +1,192 @@
+"""A recorded training step computes what the layers compute one after the other, for any batch, any threads, again and again."""
+import copy
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import tinyconv as tc
+from tinyconv import parallel
+from tinyconv.kernels._kernel import kernel
+from tinyconv.kernels._tape import Tape, recording
+from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, Tanh
+from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy
+from tinyconv.models import lenet5
+from tinyconv.optimizers import SGD
+
+
+@kernel
+def scale(x, factor, shape, flag, y):
+    for e in range(len(x)):
+        y[e] = x[e] * factor + shape[1] if flag else x[e]
+
+
+def step_by_step(net, x, labels, loss):
+    """forward, loss and backward through the layers, without a plan: value, scores, grads."""
+    net = copy.deepcopy(net)
+    scores = net.forward(x, training=True)
+    value = loss.forward(scores, labels)
+    net.backward(loss.backward(), need_dx=False)
+    return value, scores, net.grads
+
+
+def batch(rng, N, dtype=np.float64, size=32):
+    return rng.standard_normal((N, 1, size, size)).astype(dtype), rng.integers(10, size=N)
+
+
+def small_net(dtype=np.float64):
+    return tc.Sequential(Conv2d(1, 3, 3, stride=2, padding=1, rng=0), Tanh(), Flatten(), Dense(48, 10, rng=1)).astype(dtype)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("N", [1, 3, 7, 8, 17, 40, 65])
+@pytest.mark.parametrize("head, loss", [("rbf", RBFLoss("map")), ("dense", SoftmaxCrossEntropy())])
+def test_plan_is_the_layers_one_after_the_other(N, threads, head, loss, rng):
+    net = lenet5(head, rng=2).astype(np.float64)
+    for value in net.params.values():
+        value *= 3                                          # at the paper's initial weights the gradients are near 0
+    for _ in range(2):                                      # the second step plays what the first one recorded, on another batch
+        x, labels = batch(rng, N)
+        assert parallel.way(net, x, loss)[0] == "images"
+        value, scores = parallel.forward_backward(net, x, labels, loss, threads)
+        expected_value, expected_scores, expected_grads = step_by_step(net, x, labels, loss)
+        assert value == pytest.approx(expected_value, rel=1e-12)
+        np.testing.assert_allclose(scores, expected_scores, rtol=0, atol=1e-12 * np.abs(expected_scores).max())
+        np.testing.assert_allclose(parallel.forward(net, x, threads), expected_scores, rtol=0, atol=1e-12 * np.abs(expected_scores).max())
+        assert net.grads.keys() == expected_grads.keys()
+        for name, grad in expected_grads.items():
+            np.testing.assert_allclose(net.grads[name], grad, rtol=0, atol=1e-11 * np.abs(grad).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_same_threads_same_bits(threads, rng):
+    x, labels = batch(rng, 100, np.float32)
+    weights = []
+    for _ in range(2):
+        net, loss = lenet5(rng=3), RBFLoss("map")
+        optimizer = SGD(net, lr=0.01, momentum=0.9, nesterov=True)
+        for first in (0, 33, 50):
+            net.train_step(x[first:first + 50], labels[first:first + 50], loss, optimizer, threads)
+        weights.append({name: value.tobytes() for name, value in net.params.items()})
+    assert weights[0] == weights[1]
+
+
+def test_steps_allocate_nothing_large(rng):
+    net, loss = lenet5(rng=3), RBFLoss("map")
+    optimizer, (x, labels) = SGD(net, lr=0.01, momentum=0.9), batch(rng, 64, np.float32)
+    net.train_step(x, labels, loss, optimizer)
+    tracemalloc.start()
+    for _ in range(3):
+        net.train_step(x, labels, loss, optimizer)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50_000, f"{peak} bytes; one map of C1 alone takes {64 * 784 * 4}"
+
+
+def test_other_parameters_other_results(rng):
+    net, (x, labels) = small_net(), batch(rng, 20, size=8)
+    before = parallel.forward(net, x)
+    net.layers[0].params["weight"] = net.layers[0].params["weight"] + 1
+    after = parallel.forward(net, x)
+    np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
+    assert not np.allclose(before, after)
+    net.layers[3].params["weight"][:] = 0                   # in place: the same array
+    np.testing.assert_allclose(parallel.forward(net, x), net.forward(x), rtol=1e-12)
+
+
+def test_results_are_not_overwritten_by_the_next_call(rng):
+    net, (x, _) = small_net(), batch(rng, 20, size=8)
+    first = parallel.forward(net, x)
+    kept = first.copy()
+    parallel.forward(net, 2 * x)
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_what_cannot_be_recorded_goes_layer_by_layer(rng):
+    class Doubled(Tanh):
+        def _forward(self, x, training):
+            y = super()._forward(x, training)
+            y.data[...] *= 2                                # in Python: a tape would leave it out
+            return y
+
+    x, labels = batch(rng, 20, size=8)
+    for layer, reason in ((Doubled(), "Doubled"), (Dropout(0.5, rng=0), "Dropout")):
+        net = tc.Sequential(Flatten(), layer, Dense(64, 10, rng=0)).astype(np.float64)
+        way, why = parallel.way(net, x)
+        assert way == "layers" and reason in why
+        np.testing.assert_allclose(parallel.forward(net, x), net.forward(x), rtol=1e-12)
+    large = tc.Sequential(Conv2d(1, 64, 3, padding=1, rng=0), Conv2d(64, 8, 3, rng=0), Flatten(), Dense(8 * 62 * 62, 10, rng=0))
+    way, why = parallel.way(large, np.zeros((1, 1, 64, 64), np.float32))
+    assert way == "layers" and "MiB" in why
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_share_large_layers(threads, rng):
+    net = tc.Sequential(Conv2d(1, 24, 5, padding=2, rng=0), Tanh(), Conv2d(24, 32, 3, stride=2, rng=0), Flatten(), Dense(32 * 31 * 31, 10, rng=0)).astype(np.float64)
+    x, labels = batch(rng, 16, size=64)
+    assert parallel.way(net, x)[0] == "layers"
+    loss = SoftmaxCrossEntropy()
+    value, _ = parallel.forward_backward(net, x, labels, loss, threads)
+    expected, _, grads = step_by_step(net, x, labels, loss)
+    assert value == expected                                # shares are cut between sums, never within one: the same bits
+    for name, grad in grads.items():
+        np.testing.assert_array_equal(net.grads[name], grad, err_msg=name)
+
+
+def test_two_python_threads_two_networks(rng):
+    batches = [batch(rng, 48, np.float32) for _ in range(2)]
+
+    def train(place, weights):
+        net, loss = lenet5(rng=place), RBFLoss("map")
+        optimizer = SGD(net, lr=0.01, momentum=0.9)
+        for _ in range(5):
+            net.train_step(*batches[place], loss, optimizer, threads=2)
+        weights[place] = net.params
+
+    alone, together = {}, {}
+    for place in range(2):
+        train(place, alone)
+    threads = [threading.Thread(target=train, args=(place, together)) for place in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for place in range(2):
+        for name, value in alone[place].items():
+            np.testing.assert_array_equal(together[place][name], value, err_msg=name)
+
+
+def test_tape_repeats_calls_on_new_arrays():
+    x, y, z = np.arange(5.0), np.empty(5), np.empty(5)
+    with recording() as calls:
+        scale(x, 2.0, (1, 3), True, y)
+        scale(y, 0.5, (0, 1), True, z)
+    tape = Tape(calls)
+    slot = tape.slot(x)
+    y[:] = z[:] = np.nan
+    tape.play()
+    np.testing.assert_array_equal(z, np.arange(5.0) + 2.5)
+    slot.put(np.arange(3.0) + 10)                            # shorter: only as much is written
+    z[:] = np.nan
+    tape.play()
+    np.testing.assert_array_equal(z, [12.5, 13.5, 14.5, 5.5, 6.5])
+    for wrong in (np.arange(5), np.ones((5, 1)), np.arange(10.0)[::2]):
+        with pytest.raises(ValueError, match="a tape made for float64 of rank 1"):
+            slot.put(wrong)
+
+
+def test_recording_within_a_recording_is_an_error():
+    with recording(), pytest.raises(RuntimeError, match="already"):
+        with recording():
+            pass
+    with recording() as calls:                              # and the error left nothing behind
+        scale(np.ones(2), 1.0, (1, 2), False, np.ones(2))
+    assert len(calls) == 1
+
+
+def test_a_kernel_takes_no_strings():
+    with recording() as calls:
+        scale(np.ones(2), 1.0, (1, 2), False, np.ones(2))
+    with pytest.raises((TypeError, KeyError)):
+        Tape([(calls[0][0], ("x",))])
