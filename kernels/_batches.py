@@ -1,4 +1,6 @@
 """How a chunk of images enters and leaves a tape (kernels/_tape.py). position = (first image of the chunk, whether it is the first chunk)."""
+import numpy as np
+
 from ._kernel import kernel
 from ._simd import transpose
 
@@ -64,9 +66,9 @@ def add(part, total):
 
 
 @kernel(split=("chosen", "x"))
-def look_up(images, chosen, table, x):
-    """x[n] = table[images[chosen[n]]]: chosen images of bytes (N, elements) as a network sees them, x (n, elements)."""
+def scale_bytes(images, chosen, scale, shift, x):
+    """x[n] = scale images[chosen[n]] + shift: chosen images of bytes (N, elements) as a network sees them, x (n, elements)."""
     for n in range(len(chosen)):
         image = chosen[n]
         for e in range(images.shape[1]):
-            x[n, e] = table[images[image, e]]
+            x[n, e] = scale * np.float32(images[image, e]) + shift

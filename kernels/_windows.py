@@ -1,5 +1,4 @@
 """Windows that slide over a map: what conv2d, the pools and subsample2d share."""
-from numba import njit
 
 
 def output_size(size, window, stride, padding):
@@ -21,14 +20,6 @@ def pool_output_shape(x_shape, size, stride, padding):
     if any(p >= s for p, s in zip(padding, size)):
         raise ValueError(f"padding {padding} must be smaller than the window {size}")
     return (*x_shape[:2], *output_map(x_shape, size, stride, padding))
-
-
-@njit(cache=True, nogil=True)
-def valid_range(tap, size, positions, stride, padding):
-    """The outputs i for which tap u of the window lies inside the map: 0 <= i * stride + u - padding < size, as (first, last + 1)."""
-    first = max(0, -((tap - padding) // stride))                        # ceil((padding - tap) / stride)
-    last = min(positions, (size - 1 - tap + padding) // stride + 1)
-    return first, max(first, last)
 
 
 def as_lengths(size):

@@ -1,11 +1,13 @@
 """The cpu kernels compute what the reference computes, in float64 and float32, through the same layers."""
 import copy
+import sys
 
 import numpy as np
 import pytest
 
 from tinyconv.device import pack
 from tinyconv.gradient_cases import CASES
+from tinyconv.kernels._native import aligned_empty
 
 ALL = [pytest.param(case, id=f"{name}-{place}") for name, cases in CASES.items() for place, case in enumerate(cases)]
 
@@ -34,6 +36,23 @@ def test_cpu_is_reference(case, dtype):
         assert labels is not None and name == "y" or found[name].dtype == dtype
         np.testing.assert_allclose(found[name], value, rtol=0, atol=tolerance * np.abs(value).max(), err_msg=name)
         assert name == "y" or np.abs(value).max() > 0, f"{name} is all zeros: nothing was compared"
+
+
+@pytest.mark.parametrize("case", ALL)
+def test_nothing_is_read_before_it_is_written(case, monkeypatch):
+    """Fresh memory full of NaN, as it may well be: a kernel that reads a margin or the end of a run that nobody wrote gives NaN."""
+    def poisoned(shape, dtype):
+        memory = aligned_empty(shape, dtype)
+        memory.fill(np.nan)
+        return memory
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("tinyconv.kernels.") and hasattr(module, "aligned_empty"):
+            monkeypatch.setattr(module, "aligned_empty", poisoned)
+    obj, x, options = case.build(seed=2)
+    dy = lambda y: np.random.default_rng(3).standard_normal(y.shape).astype(y.dtype)
+    for name, value in run(obj.to("cpu"), x, dy, options.get("labels"), options.get("training", False)).items():
+        assert np.isfinite(value).all(), name
 
 
 @pytest.mark.parametrize("device", ["reference", "cpu"])

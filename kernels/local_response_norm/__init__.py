@@ -11,6 +11,8 @@ The window is symmetric, so "c' is a neighbour of c" and "c is a neighbour of c'
 alpha is not divided by the size. The authors' later code, Caffe, PyTorch and ONNX compute k + (alpha/size) sum: to get theirs, give
 alpha/size here.
 
+On the CPU d^-beta is 1 / (sqrt(d) sqrt(sqrt(d))) for beta = 0.75, and e^(-beta log d) for any other.
+
 Source: Krizhevsky et al. 2012, section 3.3 (k = 2, n = 5, alpha = 1e-4, beta = 0.75). dtype: float32 or float64 (reference:
 complex128 too).
 """

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from ..kernels._batches import look_up
+from ..kernels._batches import scale_bytes
 
 # LeCun et al. 1998, section II.B: background -0.1 and foreground 1.175 make the mean of a digit's pixels roughly 0 and
-# their variance roughly 1. A byte has 256 values, so the formula is worked out once and looked up afterwards.
-_INPUT_OF_BYTE = (1.275 * np.arange(256) / 255 - 0.1).astype(np.float32)
+# their variance roughly 1.
+_SCALE, _SHIFT = np.float32(1.275 / 255), np.float32(-0.1)
 
 
 def to_input(images):
@@ -21,7 +21,9 @@ def to_input(images):
     images = np.asarray(images)
     if images.dtype != np.uint8:
         raise DataError(f"images must be uint8 (bytes 0..255), got {images.dtype}; scale them to 0..255 and convert")
-    return _INPUT_OF_BYTE[images]
+    x = np.empty((1, images.size), np.float32)
+    scale_bytes(np.ascontiguousarray(images).reshape(1, -1), np.zeros(1, np.int64), _SCALE, _SHIFT, x)
+    return x.reshape(images.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,7 @@ class Dataset:
         if chosen.size and not -len(self) <= chosen.min() <= chosen.max() < len(self):
             raise IndexError(f"{self.name}: expected indices of {len(self)} images, got {chosen.min()} to {chosen.max()}")
         x = np.empty((len(chosen), images.shape[1]), np.float32)
-        look_up(images, chosen, _INPUT_OF_BYTE, x)
+        scale_bytes(images, chosen, _SCALE, _SHIFT, x)
         return x.reshape(-1, *self.images.shape[1:])
 
     def fingerprint(self):
