@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from . import _layouts as layouts
 from . import _tiles as tiles
 from ._native import aligned_empty, lanes
 from ._simd import DOTS, TILES
@@ -124,7 +125,7 @@ def _with_margins(x, W, OW, KW, SW, PW):
     if not left and not right:
         return x.data, W, 0
     padded = aligned_empty((x.data.size // (W * L), (left + W + right) * L), x.dtype)
-    tiles.with_margins(x.data.reshape(-1, W * L), left * L, padded)
+    layouts.with_margins(x.data.reshape(-1, W * L), left * L, padded)
     return padded, left + W + right, left
 
 
@@ -138,7 +139,7 @@ def _few_images(x, filters, bias, connected, stride, padding, y, origin, step, s
     tiles.multiply_add_tiles(
         wide, _packed(filters, index), bias, result.reshape(-1), panels, offset, (N, 0, C * area, 0, O * run),
         (1, 0, 0, KH, KH, 1, 0), (vectors, lanes(x.dtype), lanes(x.dtype), KW, KW, 0, 0), run)
-    tiles.narrow(result, shape[1], size, origin, step, y.data.reshape(N * O, YH, YW))
+    layouts.narrow(result, shape[1], size, origin, step, y.data.reshape(N * O, YH, YW))
 
 
 def widened(x, window, stride, padding, size):
@@ -147,14 +148,14 @@ def widened(x, window, stride, padding, size):
     (N, C, H, W), area = x.shape, stride[0] * stride[1] * rows * pitch
     flat = aligned_empty((N * C * area + lanes(x.dtype) + pitch,), x.dtype)
     flat[N * C * area:] = 0                                 # the last vector of a run may look beyond it; no kernel writes there
-    tiles.widen(x.data.reshape(N * C, H, W), stride, padding, (rows, pitch), flat[:N * C * area].reshape(N * C, area))
+    layouts.widen(x.data.reshape(N * C, H, W), stride, padding, (rows, pitch), flat[:N * C * area].reshape(N * C, area))
     return flat, (rows, pitch), area
 
 
 def _packed(filters, index):
     """The weights in the order in which the tiles read them."""
     packed = aligned_empty((len(index),), filters.dtype)
-    tiles.gather(filters.reshape(-1), index, packed)
+    layouts.gather(filters.reshape(-1), index, packed)
     return packed
 
 
@@ -215,7 +216,7 @@ def backward_weight(dy, x, wiring, kernel_size, stride, padding, dfilters):
         data, (_, pitch), x_map = widened(x, kernel_size, stride, padding, (OH, OW))
         d_map, first = -(-OH * pitch // vector) * vector, 0
         d = aligned_empty((N * O, d_map), dy.dtype)
-        tiles.widen(dy.data.reshape(N * O, OH, OW), (1, 1), (0, 0), (OH, pitch), d)
+        layouts.widen(dy.data.reshape(N * O, OH, OW), (1, 1), (0, 0), (OH, pitch), d)
         places = _places(kernel_size, stride, x_map // (SH * SW), pitch, 1)
         rows, columns = (1, 0, 0, KH, 1, 0), (d_map // vector, vector)
     tiles.dot_tiles(d.reshape(-1), data.reshape(-1), dfilters.reshape(-1), _jobs(wiring, d_map, x_map, first, KH * KW), *places,

@@ -1,4 +1,4 @@
-"""The loops that lay micro-kernels (kernels/_simd.py) over whole arrays, and the copies that bring arrays into the form they need.
+"""The loops that lay micro-kernels (kernels/_simd.py) over whole arrays.
 
 Arrays are flat here, positions in them are counted in elements, and where things lie is told by tables that are made once for every
 geometry (kernels/_convolution.py).
@@ -6,8 +6,7 @@ geometry (kernels/_convolution.py).
 import numpy as np
 
 from ._kernel import helper, kernel
-from ._native import vector_bytes as _vector_bytes
-from ._simd import DOTS, ROWS, TILES, add_row, add_row_turned, dot, multiply_add, transpose
+from ._simd import DOTS, ROWS, TILES, add_row, add_row_turned, dot, multiply_add
 from ._vector import fill_like, lane_sum, load_run, width
 
 # What a row of `panels` says of a group of M maps of y that are fed by the same maps of x.
@@ -25,7 +24,6 @@ def _widths(table):
     return widths
 
 
-vector_bytes = _vector_bytes()
 TILE_WIDTHS, DOT_WIDTHS, ROW_WIDTHS, ROW_TAPS = _widths(TILES), _widths(DOTS), _widths(ROWS), np.array(sorted(ROWS, reverse=True))
 
 
@@ -73,7 +71,7 @@ def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns
                     j += P
 
 
-@kernel(split=("maps",))
+@kernel(split=("maps", "bias"))
 def row_tiles(x, weight, bias, y, maps, offset, images, rows, columns, turned):
     """y[i, j] = bias + sum over maps of x and taps (u, v) of weight[u, v] x[i + u, j + v], row by row, one map of y at a time.
 
@@ -133,90 +131,6 @@ def dot_tiles(dy, x, dweight, jobs, u_places, v_places, together, images, rows, 
                 dot(A, B, blocks, R, OW, dy, d0 + first * d_row, d_block, d_row, d_map,
                     x, x0 + first * x_row + u_places[u] + v_places[v], x_block, x_row, x_pixel, x_v, dweight, o0 + u * KW + v, o_map)
                 v += B
-
-
-@kernel(once=True)
-def gather(weight, index, packed):
-    """packed[e] = weight[index[e]]: the weights in the order in which the tiles read them."""
-    for e in range(len(index)):
-        packed[e] = weight[index[e]]
-
-
-@kernel(split=("x", "padded"))
-def with_margins(x, left, padded):
-    """Rows (n, W) into rows (n, left + W + right) with zeros on both sides."""
-    n, W = x.shape
-    for row in range(n):
-        padded[row, :left] = 0
-        padded[row, left:left + W] = x[row]
-        padded[row, left + W:] = 0
-
-
-@kernel
-def add_to_rows(row, y):
-    """y[i] += row, in place."""
-    for i in range(len(y)):
-        for j in range(len(row)):
-            y[i, j] += row[j]
-
-
-@kernel
-def without_margins(padded, x):
-    """Rows (n, W or more) cut off to rows (n, W)."""
-    for row in range(len(x)):
-        x[row] = padded[row, :x.shape[1]]
-
-
-@kernel
-def images_first(x, y):
-    """x (blocks, C, L) as y (blocks * L, C or more): the transpose of every block; columns of y beyond C are zero."""
-    (blocks, C, L), pitch, side = x.shape, y.shape[1], vector_bytes // x.itemsize
-    whole = C // side * side if L == side else 0            # as many maps as fill square tiles
-    for b in range(blocks):
-        for c in range(0, whole, side):
-            transpose(x.reshape(-1), (b * C + c) * L, L, y.reshape(-1), b * L * pitch + c, pitch)
-        for lane in range(L):
-            for c in range(whole, C):
-                y[b * L + lane, c] = x[b, c, lane]
-            y[b * L + lane, C:] = 0
-
-
-@kernel
-def positions_apart(x, y):
-    """x (blocks, C, positions, L) as y (blocks * positions, C, L): every position as if it were an image of its own."""
-    blocks, C, P, L = x.shape
-    for b in range(blocks):
-        for p in range(P):
-            for c in range(C):
-                y[b * P + p, c] = x[b, c, p]
-
-
-@kernel
-def widen(x, stride, padding, shape, wide):
-    """Every map of x (maps, H, W) laid out for pixels side by side: wide (maps, SH * SW * rows * pitch or more), shape = (rows, pitch).
-
-    Pixel (h, w) of the padded map goes to phase (h mod SH, w mod SW), row h // SH and column w // SW, so that the pixels that neighbouring
-    outputs see through one tap are neighbours whatever the stride. All else is zero.
-    """
-    (SH, SW), (PH, PW), (rows, pitch), (maps, H, W) = stride, padding, shape, x.shape
-    for n in range(maps):
-        wide[n] = 0
-        for h in range(H):
-            row, phase = (h + PH) // SH, (h + PH) % SH * SW
-            if 0 <= row < rows:
-                for w in range(W):
-                    column = (w + PW) // SW
-                    if 0 <= column < pitch:
-                        wide[n, ((phase + (w + PW) % SW) * rows + row) * pitch + column] = x[n, h, w]
-
-
-@kernel
-def narrow(wide, pitch, size, origin, step, y):
-    """The outputs (i, j) < size of every map, which lie in wide at i * pitch + j, to y at origin + (i, j) * step."""
-    for n in range(len(y)):
-        for i in range(size[0]):
-            for j in range(size[1]):
-                y[n, origin[0] + i * step[0], origin[1] + j * step[1]] = wide[n, i * pitch + j]
 
 
 @kernel

@@ -10,7 +10,7 @@ import tinyconv as tc
 from tinyconv import parallel
 from tinyconv.kernels._kernel import kernel
 from tinyconv.kernels._tape import Tape, recording
-from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, Tanh
+from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, TableConv2d, Tanh
 from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy
 from tinyconv.models import lenet5
 from tinyconv.optimizers import SGD
@@ -123,7 +123,8 @@ def test_what_cannot_be_recorded_goes_layer_by_layer(rng):
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_share_large_layers(threads, rng):
-    net = tc.Sequential(Conv2d(1, 24, 5, padding=2, rng=0), Tanh(), Conv2d(24, 32, 3, stride=2, rng=0), Flatten(), Dense(32 * 31 * 31, 10, rng=0)).astype(np.float64)
+    net = tc.Sequential(Conv2d(1, 24, 5, padding=2, rng=0), Tanh(), TableConv2d(np.eye(24, dtype=bool), 3, rng=0),
+                        Conv2d(24, 32, 3, stride=2, rng=0), Flatten(), Dense(32 * 30 * 30, 10, rng=0)).astype(np.float64)
     x, labels = batch(rng, 16, size=64)
     assert parallel.way(net, x)[0] == "layers"
     loss = SoftmaxCrossEntropy()

@@ -36,7 +36,7 @@ class SGD:
         self.net, self.rate = net, lr if callable(lr) else constant(lr)
         self.momentum, self.weight_decay, self.nesterov, self.clip = momentum, weight_decay, nesterov, clip
         self.velocity = {name: np.zeros_like(value) for name, value in net.params.items()}
-        self.steps, self._updates = 0, None
+        self.steps, self._tapes = 0, None
         for name, value in net.params.items():
             if not value.flags.c_contiguous:
                 raise ValueError(f"SGD: {name} must lie contiguously in memory to be updated there; use numpy.ascontiguousarray")
@@ -48,48 +48,60 @@ class SGD:
             raise RuntimeError(f"SGD: no gradient for {', '.join(sorted(missing))}; call backward before step")
         kernel = load("sgd", "reference" if getattr(self.net, "device", "cpu") == "reference" else "cpu")
         triples = [(weight, grads[name].astype(weight.dtype, copy=False), self.velocity[name]) for name, weight in params.items()]
-        scale = 1.0
-        if self.clip is not None:
-            norm = math.sqrt(sum(kernel.sum_of_squares(dweight) for _, dweight, _ in triples))
-            scale = min(1.0, self.clip / norm) if norm > 0 else 1.0
-        rates = self.rate(self.steps), self.momentum, self.weight_decay, self.nesterov, scale
         if kernel.__name__.endswith("cpu") and not numba.config.DISABLE_JIT and sum(weight.size for weight, _, _ in triples) < SMALL:
-            if self._updates is None or not self._updates.fit(triples):
-                self._updates = _Updates(kernel, triples, self.nesterov)
-            self._updates.play(triples, rates)
+            if self._tapes is None or not self._tapes.fit(triples):
+                self._tapes = _Tapes(kernel, triples, self.nesterov)
+            self._tapes.put(triples)
+            self._tapes.update(self.rate(self.steps), self.momentum, self.weight_decay, self._scale(self._tapes.sum_of_squares))
         else:
             with shared(available_threads()):
+                scale = self._scale(lambda: sum(kernel.sum_of_squares(dweight) for _, dweight, _ in triples))
                 for triple in triples:
-                    kernel.update(*triple, *rates)
+                    kernel.update(*triple, self.rate(self.steps), self.momentum, self.weight_decay, self.nesterov, scale)
         self.steps += 1
 
+    def _scale(self, sum_of_squares):
+        """What the gradient is multiplied by so that its norm is no larger than clip."""
+        norm = 0 if self.clip is None else math.sqrt(sum_of_squares())
+        return min(1.0, self.clip / norm) if norm > 0 else 1.0
 
-class _Updates:
-    """The updates of many small parameters as one tape (kernels/_tape.py): a call from Python for each would take longer than the work."""
+
+class _Tapes:
+    """The updates of many small parameters, and the norm of their gradients, as tapes (kernels/_tape.py): to call a kernel for each of them from
+    Python would take longer than the work."""
 
     def __init__(self, kernel, triples, nesterov):
         self.triples = triples
-        with recording() as calls:
+        with recording() as updates:
             for triple in triples:
                 kernel.update(*triple, 0, 1, 0, nesterov, 0)            # at rate 0 and scale 0: noted, compiled, nothing changed
-        self.options = [arguments[3] for _, arguments in calls]
-        self.tape = Tape(calls)
-        self.slots = [self.tape.slot(arguments[1]) for _, arguments in calls]
+        with recording() as sums:
+            for _, dweight, _ in triples:
+                kernel.sum_of_squares(dweight)
+        self.options, self.sums = [arguments[3] for _, arguments in updates], [arguments[1] for _, arguments in sums]
+        self.update_tape, self.sum_tape = Tape(updates), Tape(sums)
+        self.slots = [(self.update_tape.slot(update[1]), self.sum_tape.slot(square[0])) for (_, update), (_, square) in zip(updates, sums)]
 
     def fit(self, triples):
         """Whether weights and velocities are still the same arrays; the gradients may be others every time."""
         return all(weight is new_weight and velocity is new_velocity
                    for (weight, _, velocity), (new_weight, _, new_velocity) in zip(self.triples, triples))
 
-    def play(self, triples, rates):
-        for slot, (_, dweight, _), (_, new, _) in zip(self.slots, self.triples, triples):
+    def put(self, triples):
+        for slots, (_, dweight, _), (_, new, _) in zip(self.slots, self.triples, triples):
             if new is not dweight:
-                slot.put(new.reshape(-1))
+                for slot in slots:
+                    slot.put(new.reshape(-1))
         self.triples = triples
-        lr, momentum, weight_decay, _, scale = rates
-        for options in self.options:
-            options[:] = lr, momentum, weight_decay, scale
-        self.tape.play()
+
+    def sum_of_squares(self):
+        self.sum_tape.play()
+        return sum(float(total[0]) for total in self.sums)
+
+    def update(self, *options):
+        for place in self.options:
+            place[:] = options
+        self.update_tape.play()
 
 
 def constant(lr):

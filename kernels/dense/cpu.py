@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from .. import _convolution as convolution
+from .. import _layouts as layouts
 from .. import _tiles as tiles
 from .._native import Native, aligned_empty, lanes
 from .._simd import TILES
@@ -26,7 +27,7 @@ def forward(x, weight, bias):
         _images_together(x, weight, 1, weight.shape[1], bias, y)
     else:
         _rows_times_matrix(x.data, (0, 1, weight.shape[1]), (1, weight.shape[1]), _transposed(weight), _matrix(y))
-        tiles.add_to_rows(bias, _matrix(y))
+        layouts.add_to_rows(bias, _matrix(y))
     return y
 
 
@@ -76,7 +77,7 @@ def _rows_times_matrix(a, a_distances, size, b, y):
     tiles.multiply_add_tiles(b.reshape(-1), a.reshape(-1), np.zeros(I, y.dtype), result.reshape(-1), panels, offset, (1, 0, 0, 0, 0),
                              (1, 0, 0, U, U, 1, 0), (b.shape[1] // L, L, L, 1, 1, 0, 0), b.shape[1])
     if result is not y:
-        tiles.without_margins(result, y)
+        layouts.without_margins(result, y)
 
 
 @lru_cache(maxsize=256)
@@ -91,7 +92,7 @@ def _transposed(x):
     """(O, C) as (C, O), or (blocks, C, L) as (blocks * L, C), rows rounded up to whole vectors."""
     x = x.reshape(-1, *x.shape[-2:])
     result = aligned_empty((x.shape[0] * x.shape[2], _rounded(x.shape[1], x.dtype)), x.dtype)
-    tiles.images_first(x, result)
+    layouts.images_first(x, result)
     return result
 
 
@@ -100,7 +101,7 @@ def _whole_vectors(x):
     if x.shape[1] == _rounded(x.shape[1], x.dtype):
         return x
     padded = aligned_empty((len(x), _rounded(x.shape[1], x.dtype)), x.dtype)
-    tiles.with_margins(x, 0, padded)
+    layouts.with_margins(x, 0, padded)
     return padded
 
 

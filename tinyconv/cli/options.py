@@ -38,3 +38,10 @@ def positive_float(text):
     if not 0 < value <= 1e9:
         raise argparse.ArgumentTypeError(f"expected a number above 0 and up to 1e9, got {text}")
     return value
+
+
+def not_negative_float(text):
+    value = float(text)
+    if not 0 <= value <= 1e9:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1e9, got {text}")
+    return value

@@ -14,8 +14,8 @@ from ..errors import CheckpointError, TinyconvError
 from ..files import write_atomically
 from ..models import lenet5, mlp
 
-SETTINGS = {"model": str, "loss": str, "lr": float, "clip": float | None, "momentum": float, "epochs": int, "batch_size": int, "seed": int,
-            "threads": int, "data": str, "data_dir": str | None, "class_names": list, "preparation": str, "fingerprint": str}
+SETTINGS = {"model": str, "loss": str, "lr": float, "clip": float | None, "momentum": float, "weight_decay": float, "epochs": int, "batch_size": int,
+            "seed": int, "threads": int, "data": str, "data_dir": str | None, "class_names": list, "preparation": str, "fingerprint": str}
 
 # (model, loss) -> network and loss
 BUILD = {("lenet5", "map"): lambda classes, rng: (lenet5("rbf", rng, classes=classes), losses.RBFLoss("map")),
@@ -45,7 +45,7 @@ class Run:
     def open(cls, folder):
         """The run in `folder`. Raises CheckpointError where there is none, or its settings cannot be read."""
         try:
-            settings = json.loads((Path(folder) / "run.json").read_text())
+            settings = {"weight_decay": 0.0} | json.loads((Path(folder) / "run.json").read_text())      # runs of before had none
             if missing := SETTINGS.keys() - settings.keys():
                 raise ValueError(f"without {', '.join(sorted(missing))}")
             if wrong := [name for name, kind in SETTINGS.items() if not isinstance(settings[name], kind)]:
@@ -107,4 +107,5 @@ def build(settings, rng=None):
 
 def sgd(settings, net, steps):
     """The optimiser of a run's settings: Nesterov momentum, its rate falling to 0 along a cosine over all `steps`."""
-    return optimizers.SGD(net, optimizers.cosine(settings["lr"], steps), settings["momentum"], nesterov=True, clip=settings["clip"])
+    return optimizers.SGD(net, optimizers.cosine(settings["lr"], steps), settings["momentum"], settings["weight_decay"], nesterov=True,
+                          clip=settings["clip"])

@@ -30,6 +30,8 @@ def add_parser(commands):
     command.add_argument("--lr", type=options.positive_float,
                          help="learning rate at the start; it falls to 0 along a cosine (default: by model and loss)")
     command.add_argument("--clip", type=options.positive_float, help="limit the norm of the gradient to this (default: no limit)")
+    command.add_argument("--weight-decay", type=options.not_negative_float, metavar="W",
+                         help="pull the weights towards 0 by this times the rate (default: by model and loss)")
     command.add_argument("--seed", type=options.natural_int, metavar="S", help="of the weights and of the order of the images (default: 0)")
     options.add_threads_option(command)
     command.add_argument("--out", metavar="RUN", type=Path, help="folder of the run (default: runs/MODEL-DATA, with a number where that is taken)")
@@ -38,7 +40,8 @@ def add_parser(commands):
 
 
 def run(args):
-    given = {name: getattr(args, name) for name in ("model", "data", "data_dir", "epochs", "batch_size", "loss", "lr", "clip", "seed")
+    given = {name: getattr(args, name) for name in ("model", "data", "data_dir", "epochs", "batch_size", "loss", "lr", "clip",
+                                                  "weight_decay", "seed")
              if getattr(args, name) is not None}
     folder, settings = _resumed(args.out, given) if args.resume else (args.out, _settings(given))
     train, test = data.load(settings["data"], data_dir=given.get("data_dir", settings["data_dir"]))
