@@ -11,9 +11,10 @@ from ..training import Trainer
 from . import options
 from .run_folder import Run, build, sgd
 
-# What a run uses where the command line is silent. On held-out training images no other recipe was better than the first beyond the noise.
-RECIPES = {("lenet5", "map"): {"lr": 3e-3, "clip": None}, ("lenet5", "mse"): {"lr": 3e-3, "clip": None},
-           ("lenet5", "softmax"): {"lr": 1e-2, "clip": None}, ("mlp", "softmax"): {"lr": 2e-2, "clip": None}}
+# What a run uses where the command line is silent. The first was chosen on a held-out tenth of MNIST's training images, five seeds a recipe.
+PLAIN = {"clip": None, "weight_decay": 0.0}
+RECIPES = {("lenet5", "map"): {"lr": 1e-2, "clip": 10.0, "weight_decay": 5e-3}, ("lenet5", "mse"): {"lr": 3e-3} | PLAIN,
+           ("lenet5", "softmax"): {"lr": 1e-2} | PLAIN, ("mlp", "softmax"): {"lr": 2e-2} | PLAIN}
 EPOCHS = {"mnist5k": 40}                                     # a twelfth of the images: more passes. Other data: 20, as in 1998
 DEFAULTS = {"data": "mnist5k", "data_dir": None, "batch_size": 64, "momentum": 0.9, "seed": 0}
 
