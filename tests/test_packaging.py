@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = {"tinyconv": "tinyconv", "kernels": "tinyconv.kernels", "models": "tinyconv.models"}
+FOLDERS = {"tinyconv": "tinyconv", "kernels": "tinyconv.kernels", "models": "tinyconv.models", "benchmarks": "tinyconv.benchmarks"}
 
 
 def modules_in_the_repository():

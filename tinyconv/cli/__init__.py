@@ -7,9 +7,9 @@ import sys
 
 from .. import __version__
 from ..errors import TinyconvError
-from . import doctor, eval, gradcheck, predict, summary, train
+from . import bench, doctor, eval, gradcheck, predict, summary, train
 
-COMMANDS = (train, eval, predict, summary, gradcheck, doctor)
+COMMANDS = (train, eval, predict, summary, gradcheck, bench, doctor)
 
 
 def parser():

@@ -1,0 +1,92 @@
+"""A workload on a backend of tinyconv: arrays in its native form, the batch shared among threads."""
+import numpy as np
+
+from .. import device
+from ..errors import TinyconvError
+from ..kernels import load
+from ..kernels._native import Native
+from .timing import Contender, team
+from .workloads import IN_PLACE
+
+ACTIVATIONS = {"x", "y", "dy", "penalties", "scores"}
+
+
+class NotMeasured(TinyconvError):
+    """Something that cannot be measured here; the message says why."""
+
+
+class Reference:
+    """NumPy arrays, the whole batch in one call. NumPy decides by itself how many threads its matrix products take."""
+
+    def parts(self, arrays, threads):
+        return [arrays]
+
+    leave = staticmethod(np.asarray)
+
+
+class Cpu:
+    """Images innermost. Each thread takes whole blocks of images, as in training: the threads meet once a sample, not once a call."""
+
+    def parts(self, arrays, threads):
+        arrays = {name: device.pack(value) if name in ACTIVATIONS and np.ndim(value) > 1 else value for name, value in arrays.items()}
+        native = next((value for value in arrays.values() if isinstance(value, Native)), None)
+        if native is None:
+            return [arrays]
+        blocks, lanes, images = len(native.data), native.data.shape[-1], native.shape[0]
+        threads = min(threads, blocks)
+        cuts = [blocks * t // threads for t in range(threads + 1)]
+        return [{name: _part(name, value, first, last, lanes, images) for name, value in arrays.items()} for first, last in zip(cuts, cuts[1:])]
+
+    leave = staticmethod(lambda result: device.leave(result) if isinstance(result, Native) else np.asarray(result))
+
+
+def _part(name, value, first, last, lanes, images):
+    """What blocks first to last - 1 see of the argument `value`."""
+    begin, end = first * lanes, min(last * lanes, images)
+    if isinstance(value, Native):
+        return value.part(first, last)
+    if name == "x_shape":
+        return (end - begin, *value[1:])
+    return value[begin:end] if name in ("labels", "dy") else value
+
+
+BACKENDS = {"reference": Reference(), "cpu": Cpu()}         # cuda comes with its kernels
+
+
+def kernel_contender(backend, workload, batch, dtype, threads):
+    """The kernel of `backend` as a Contender. Raises NotMeasured where there is none."""
+    try:
+        function = getattr(load(workload.operation, backend), workload.direction)
+    except NotImplementedError as error:
+        raise NotMeasured(str(error)) from None
+    if backend not in BACKENDS:
+        raise NotMeasured(f"the benchmark does not know the backend {backend} yet")
+    return contender(backend, function, BACKENDS[backend], workload, batch, dtype, threads)
+
+
+def contender(name, function, form, workload, batch, dtype, threads):
+    """`function` on the arrays of `workload` in the native form `form`. What adds up over images is added up, and that is timed too."""
+    arrays = workload.arrays(batch, dtype)
+    parts = form.parts(arrays, threads if workload.splits else 1)
+    jobs = [[part[parameter] for parameter in workload.parameters] for part in parts]
+    last = []
+
+    def repeat(arguments, n):
+        for _ in range(n):
+            result = function(*arguments)
+        return result
+
+    def call(n):
+        results = team([lambda arguments=arguments: repeat(arguments, n) for arguments in jobs])
+        if workload.sums_over_images and len(results) > 1:
+            for _ in range(n):
+                total = sum(results[1:], results[0])
+            results = [total]
+        last[:] = results
+
+    def result():
+        if workload.direction in IN_PLACE:
+            return arrays[IN_PLACE[workload.direction][0]]
+        found = [form.leave(part) for part in last]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+    return Contender(name, len(jobs), call, result)

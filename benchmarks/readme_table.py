@@ -1,0 +1,89 @@
+"""Writes README's benchmark section from the results in benchmarks/results/: `python benchmarks/readme_table.py`, in a checkout.
+
+A result comes from `tinyconv bench lenet5 conv2d --against torch --batch 1,64,256 --json benchmarks/results/NAME.json`, NAME saying the machine.
+"""
+import json
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+README, RESULTS = HERE.parent / "README.md", HERE / "results"
+BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
+
+
+def section():
+    """The text between the markers: one part for each result, in the order of the file names."""
+    parts = [_part(json.loads(path.read_text()), path.name) for path in sorted(RESULTS.glob("*.json"))]
+    return "\n\n".join(parts) or "No results are kept yet."
+
+
+def with_section(readme):
+    """The text `readme` with the section between its markers replaced. Raises ValueError where there are none."""
+    if BEGIN not in readme or END not in readme:
+        raise ValueError(f"expected the markers {BEGIN} and {END}")
+    return re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{section()}\n{END}", readme, flags=re.DOTALL)
+
+
+def _part(result, name):
+    machine, versions, what = result["machine"], result["versions"], result["arguments"]
+    ours = [row for row in result["rows"] if row["contender"] == "cpu" and "median" in row]
+    with_torch = {_key(row): row for row in result["rows"] if row["contender"] == "torch" and "median" in row}
+    peak = "; ".join(f"{threads} thread{'s' if threads != '1' else ''} {found['arithmetic']['flops'] / 1e9:.0f} GFLOP/s"
+                     for threads, found in sorted(result["ceilings"].items(), key=lambda item: int(item[0])))
+    lines = [f"{machine['processor']}, {machine['vector_bits']} bits wide, {what['dtype']}, {result['date']}; Python {versions['python']}, "
+             f"Numba {versions['numba']}, PyTorch {versions['torch'] or 'not installed'}. Multiply-adds in registers reach {peak}. "
+             f"All samples: [`{name}`](benchmarks/results/{name})."]
+    networks = [row for row in ours if row["kind"] == "network"]
+    if networks:
+        lines += ["", "| LeNet-5, whole | images | threads | tinyconv | PyTorch | times as fast |", "|---|---|---|---|---|---|"]
+        for row in networks:
+            peer = with_torch.get(_key(row))
+            lines.append(f"| {row['direction']} | {row['batch']:,} | {row['threads']} | {_time(row['median'])} | "
+                         f"{_time(peer['median']) if peer else 'not measured'} | {_times(row)} |")
+    batch, threads = max(what["batches"]), max(what["threads"])
+    layers = [row for row in ours if row["kind"] == "layer" and row["batch"] == batch and row["roof"] == "arithmetic" and row["threads"] == threads]
+    if layers:
+        lines += ["", f"| batch {batch}, {threads} threads | forward | dx | dweight |", "|---|---|---|---|"]
+        for layer in dict.fromkeys((row["layer"], row["operation"]) for row in layers):
+            cells = [next((_speed(row) for row in layers if (row["layer"], row["direction"]) == (layer[0], direction)), "")
+                     for direction in ("forward", "backward_input", "backward_weight")]
+            lines.append(f"| {layer[0]} {layer[1]} | {' | '.join(cells)} |")
+    return "\n".join(lines + _ladder([row for row in result["rows"] if row["kind"] == "ladder" and row["contender"].count(":") == 0]))
+
+
+def _ladder(rows):
+    rows = [row for row in rows if "median" in row]
+    if not rows:
+        return []
+    panels = list(dict.fromkeys((row["layer"], row["direction"]) for row in rows))
+    titles = [f"{layer.split(',')[0]} {direction}" for layer, direction in panels]
+    lines = ["", f"| the ladder, GFLOP/s, batch {rows[0]['batch']} | {' | '.join(titles)} |",
+             "|---" * (len(panels) + 1) + "|"]
+    for rung in dict.fromkeys(row["contender"] for row in rows):
+        speeds = {(row["layer"], row["direction"]): f"{row['flop'] / row['median'] / 1e9:.1f}" for row in rows if row["contender"] == rung}
+        lines.append(f"| {rung} | {' | '.join(speeds.get(panel, '') for panel in panels)} |")
+    return lines
+
+
+def _key(row):
+    return row["layer"], row["direction"], row["batch"], row["threads"], row["kind"]
+
+
+def _speed(row):
+    against = f", {row['times_torch']:.1f}x PyTorch" if "times_torch" in row else ""
+    return f"{row['rate']:.0f} GFLOP/s, {100 * row['share']:.0f} %{against}"
+
+
+def _times(row):
+    return f"{row['times_torch']:.2f}" if "times_torch" in row else ""
+
+
+def _time(value):
+    return f"{value:.2f} s" if value >= 1 else f"{1e3 * value:.3g} ms"
+
+
+if __name__ == "__main__":
+    if not README.is_file():
+        sys.exit(f"{README}: no such file; run this in a checkout of the repository")
+    README.write_text(with_section(README.read_text()))

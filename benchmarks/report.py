@@ -1,0 +1,89 @@
+"""The rows as a table to read: printed while they come, one line each."""
+COLUMNS = [("layer", 9), ("what", 36), ("batch", 6), ("thr", 4), ("by", 10), ("first call", 11), ("median", 11), ("spread", 7), ("speed", 13),
+           ("of the roof", 17), ("error", 6), ("x torch", 8)]
+LADDER = [("rung", 28), ("thr", 4), ("first call", 11), ("median", 11), ("spread", 7), ("speed", 13), ("of the roof", 17), ("error", 6),
+          ("x first", 8), ("x previous", 11), ("rank", 5)]
+BUSY = 0.5                                                  # load average from which on a comparison is not to be trusted
+LEGEND = """
+first call   compiling is part of it, unless Numba found the kernel in its cache (NUMBA_CACHE_DIR names an empty folder to see it)
+median       of interleaved repeats; spread: the distance of their quartiles, as a share of the median
+speed        useful arithmetic only (2 x multiply-adds), or bytes that must move at least
+of the roof  share of what this machine reached in this run: multiply-adds in registers, or copying in the level of memory that
+             the arrays fit; work that reads more than it writes can be faster than a copy
+error        the largest one against the float64 reference, in units of sqrt(K) eps, K the terms of a sum; above 16 is wrong
+x torch      how many times faster than PyTorch, same work, same threads, in turns with it"""
+
+
+class Printer:
+    """Calls write(line) for each row, with a heading wherever the kind of table changes."""
+
+    def __init__(self, write):
+        self.write, self.heading = write, None
+
+    def __call__(self, rows):
+        for row in rows:
+            columns, cells = (LADDER, _ladder_cells(row)) if row["kind"] == "ladder" else (COLUMNS, _cells(row))
+            heading = (row["kind"] == "ladder") and (row["layer"], row["direction"], row["batch"])
+            if heading != self.heading:
+                self.heading = heading
+                title = f"the ladder: conv2d {row['direction']}, {row['layer']}, batch {row['batch']}\n" if heading else ""
+                self.write(f"\n{title}{_line(columns, [name for name, _ in columns])}")
+            self.write(_line(columns, cells) + (f"   {row['status'].upper()}: {row['why']}" if row["status"] != "ok" else ""))
+
+
+def _cells(row):
+    what = f"{row['operation']} {row['direction']}"
+    if row.get("chunk"):
+        what += f", {row['chunk']} at a time"
+    return [row["layer"], what, str(row["batch"]), str(row["threads"]), row["contender"], *_measured(row), f"{row['times_torch']:.2f}"
+            if "times_torch" in row and row["contender"] != "torch" else ""]
+
+
+def _ladder_cells(row):
+    places = [f"{row['times_first']:.1f}", f"{row['times_previous']:.2f}", str(row["rank"])] if "rank" in row else ["", "", "-"]
+    return [row["contender"], str(row["threads"]), *_measured(row), *places]
+
+
+def _measured(row):
+    """first call, median, spread, speed, share of the roof, error; empty where there is no number."""
+    error = "" if row.get("error") is None else f"{row['error']:.2g}"
+    if "median" not in row:
+        return [seconds(row["first_call"]) if "first_call" in row else "", "", "", "", "", error]
+    return [seconds(row["first_call"]), seconds(row["median"]), f"{100 * row['spread']:.0f}%", f"{row['rate']:.4g} {row['unit']}",
+            f"{100 * row['share']:.0f}% {row['roof']}", error]
+
+
+def _line(columns, cells):
+    return " ".join(cell.ljust(width) if place == 0 or name in ("what", "by", "of the roof") else cell.rjust(width)
+                    for place, ((name, width), cell) in enumerate(zip(columns, cells))).rstrip()
+
+
+def seconds(value):
+    """1.234 s, 12.34 ms or 12.34 us"""
+    for unit, factor in (("s", 1), ("ms", 1e3), ("us", 1e6)):
+        if value * factor >= 1 or unit == "us":
+            return f"{value * factor:.4g} {unit}"
+
+
+def ceilings(result):
+    """The roofs, one line for each number of threads."""
+    for threads, found in result["ceilings"].items():
+        roofs = [f"{found['arithmetic']['flops'] / 1e9:.0f} GFLOP/s in registers"]
+        roofs += [f"{found[level]['bytes_per_second'] / 1e9:.0f} GB/s {level}" for level in found if level != "arithmetic"]
+        yield f"ceiling of {threads} thread{'' if int(threads) == 1 else 's'} ({result['arguments']['dtype']}): {', '.join(roofs)}"
+
+
+def closing(result):
+    """What is said after the table: the legend, the roofs, what is wrong and what could not be measured, with the reason."""
+    lines = [LEGEND, *ceilings(result), "{processor}: vectors of {vector_bits} bits, {cores} cores".format(**result["machine"])]
+    load = result["load_average"]["before"]
+    if load and load > BUSY:
+        lines.append(f"OTHERS ARE AT WORK: the load average was {load:.1f} before this run. Threads that wait for each other, PyTorch's above all, "
+                     "lose far more by that than threads that do not, so no ratio here is to be trusted: measure again on a quiet machine")
+    reasons = {}
+    for row in result["rows"]:
+        if row["status"] == "not measured":
+            reasons.setdefault((row["contender"], row["why"]), []).append(row)
+    lines += [f"not measured: {name} ({len(rows)} rows): {why}" for (name, why), rows in reasons.items()]
+    wrong = [row for row in result["rows"] if row["status"] == "wrong"]
+    return lines + [f"WRONG, not ranked: {row['contender']}, {row['layer']} {row['direction']}: {row['why']}" for row in wrong]

@@ -1,0 +1,82 @@
+"""How time is taken: the first call apart, then interleaved repeats of everything that is compared."""
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+
+from ..kernels._threads import run
+
+SHORTEST = 4e-3                                             # seconds in one sample: a faster call is repeated within it
+TURNS = 7                                                   # how often each contender's turn comes
+SETTLE = 0.01                                               # seconds of calls at the start of a turn that are not counted
+
+
+@dataclass
+class Contender:
+    """Something to be timed: call(n) does it n times and leaves nothing undone; result() is what it computed, as a NumPy array."""
+
+    name: str
+    threads: int
+    call: Callable
+    result: Callable
+
+
+def team(jobs):
+    """Run the functions `jobs` at once, the first one in this thread, and give their results: on the threads that a training step uses."""
+    return run(lambda job: job(), jobs)
+
+
+def first_call(contender):
+    """Seconds of the first call: compiling is part of it, unless Numba finds the kernel in its cache."""
+    start = time.perf_counter()
+    contender.call(1)
+    return time.perf_counter() - start
+
+
+def interleaved(contenders, seconds):
+    """{name: samples}, each sample the seconds of one call; about `seconds` are spent on each contender.
+
+    Their turns alternate, so that a machine that gets slower or faster does so for all of them. A turn begins with calls that are not
+    counted, so that no one is charged for what the one before left behind: its data in the cache, its threads still spinning.
+    """
+    calls = {contender.name: _calls_in_a_sample(contender) for contender in contenders}
+    samples = {contender.name: [] for contender in contenders}
+    for _ in range(TURNS):
+        for contender in contenders:
+            taken = samples[contender.name]
+            if len(taken) >= 3 and sum(taken) > 4 * seconds:
+                continue                                    # so slow that three samples must do
+            _settle(contender, SETTLE if len(contenders) > 1 else 1e-3)
+            n, end = calls[contender.name], time.perf_counter() + seconds / TURNS
+            while True:
+                start = time.perf_counter()
+                contender.call(n)
+                now = time.perf_counter()
+                taken.append(float(f"{(now - start) / n:.5g}"))        # five digits are more than any clock has
+                if now >= end:
+                    break
+    return samples
+
+
+def _calls_in_a_sample(contender):
+    n = 1
+    while True:
+        start = time.perf_counter()
+        contender.call(n)
+        taken = time.perf_counter() - start
+        if taken >= SHORTEST / 2:
+            return max(1, round(n * SHORTEST / taken))
+        n *= 4
+
+
+def _settle(contender, seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        contender.call(1)
+
+
+def summary(samples):
+    """median, spread (distance of the quartiles, as a share of the median)"""
+    low, median, high = np.quantile(samples, (0.25, 0.5, 0.75))
+    return float(median), float((high - low) / median)
