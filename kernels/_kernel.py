@@ -11,7 +11,7 @@ from ._threads import run
 
 # of each Python thread: .calls, where a tape is being recorded, the list of calls (kernels/_tape.py); .threads, how many may share a call
 thread = threading.local()
-SMALLEST_SHARE = 2 ** 17                                    # bytes of arrays that are worth waking another thread for (about 20 microseconds)
+SMALLEST_SHARE = 2 ** 19                                    # bytes of arrays that are worth waking another thread for (up to 0.2 milliseconds)
 
 
 class Kernel:
@@ -33,7 +33,7 @@ class Kernel:
         calls = getattr(thread, "calls", None)
         if calls is not None:
             calls.append((self, arguments))
-        threads = getattr(thread, "threads", 1)
+        threads = threads_at_hand()
         if threads > 1 and self.split and sum(a.nbytes for a in arguments if isinstance(a, np.ndarray)) > threads * SMALLEST_SHARE:
             run(lambda part: self.compiled(*part), self._parts(arguments, threads))
         else:
@@ -59,10 +59,15 @@ def kernel(function=None, **options):
 helper = njit(cache=True, nogil=True, error_model="numpy")  # for what only kernels call
 
 
+def threads_at_hand():
+    """How many threads may share what this thread does: see shared."""
+    return getattr(thread, "threads", 1)
+
+
 @contextmanager
 def shared(threads):
     """Within this context up to `threads` share each kernel that this thread calls."""
-    before, thread.threads = getattr(thread, "threads", 1), threads
+    before, thread.threads = threads_at_hand(), threads
     try:
         yield
     finally:

@@ -5,8 +5,8 @@ the other threads wait for. But one training step calls the same kernels with th
 what stands in the arrays differs. So the calls of one step are written down while it runs (`recording`), the arguments of each as a piece
 of memory that its compiled code can be called with, and from then on `Tape.play` walks through the list in compiled code:
 
-    calls    [ enter | address of the compiled code | address of the arguments ]  one row a call
-    play     for every chunk of images: position = the chunk, for every row: enter(code, arguments)
+    calls    [ address of code that takes the arguments and calls the kernel | address of the arguments ]     one row a call
+    play     for every chunk of images: position = the chunk; for every row: code(arguments)                  kernels/_replay.py
 
 A tape keeps the arrays that it works on alive. It is the plan of a network's memory: repeating it allocates nothing.
 """
@@ -15,12 +15,12 @@ from contextlib import contextmanager
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic
 
 from ._kernel import thread
+from ._threads import play
 
 
 @contextmanager
@@ -55,11 +55,15 @@ class Tape:
             row[:] = enter[kernel, signature], block.ctypes.data
         each_step = np.array([kernel.once for kernel, _ in calls], bool)
         self._before, self._chunk = self._calls[each_step], self._calls[~each_step]
+        self._tables = (self._before.ctypes.data, len(self._before), self._chunk.ctypes.data, len(self._chunk), position.ctypes.data)
 
     def play(self, first=0, last=1, images=1):
         """Repeat the calls for the chunks that begin at image first, first + images, ... below last; those of weights alone only once."""
-        if _play(self._before, self._chunk, self.position, first, last, images):
-            raise RuntimeError("a kernel failed while a tape was played")
+        play([self.task(first, last, images)])
+
+    def task(self, first=0, last=1, images=1):
+        """The same as a task for a thread: see kernels/_threads.py, play."""
+        return (*self._tables, first, last, images)
 
     def slot(self, array):
         """Where the calls were given `array`, so that they can be given others afterwards."""
@@ -164,24 +168,3 @@ def _size_of_type(type):
     if isinstance(type, types.Array):
         return 5 + 2 * type.ndim
     return sum(map(_size_of_type, type)) if isinstance(type, types.BaseTuple) else 1
-
-
-@intrinsic
-def _enter(typing, function, words):
-    """int32 function(int64 *words), both given as addresses."""
-    def generate(context, builder, signature, arguments):
-        pointer = ir.FunctionType(ir.IntType(32), [ir.IntType(64).as_pointer()]).as_pointer()
-        return builder.call(builder.inttoptr(arguments[0], pointer), [builder.inttoptr(arguments[1], ir.IntType(64).as_pointer())])
-    return types.int32(types.int64, types.int64), generate
-
-
-@njit(cache=True, nogil=True)
-def _play(before, chunk, position, first, last, images):
-    failed = 0
-    for row in range(len(before)):
-        failed |= _enter(before[row, 0], before[row, 1])
-    for image in range(first, last, images):
-        position[0], position[1] = image, image == first
-        for row in range(len(chunk)):
-            failed |= _enter(chunk[row, 0], chunk[row, 1])
-    return failed

@@ -1,76 +1,65 @@
-"""Threads that are at hand within a microsecond: what shares a step of a millisecond among processors.
+"""Threads that are at hand within a microsecond: what shares a step of less than a millisecond among processors.
 
-A processor that has gone to sleep takes half a millisecond to come back, as long as a whole training step. So a worker that has finished
-watches for its next job for a while before it sleeps, in compiled code and without Python's global lock, as OpenMP's threads do.
+A processor that has gone to sleep takes half a millisecond to come back. So a worker that has finished watches for its next task for a while
+before it sleeps, in compiled code and without Python's global lock (kernels/_replay.py), as OpenMP's threads do.
 """
 import os
 import threading
+import time
 
-import numpy as np
-from llvmlite import ir
-from numba import config, njit, types
-from numba.extending import intrinsic
+from numba import config
+
+from . import _replay as replay
 
 WATCH = 2 ** 18                                             # looks at a number that another thread may change: a quarter of a millisecond
-
-
-@intrinsic
-def _read(typing, array):
-    """array[0] as another thread may have changed it just now."""
-    def generate(context, builder, signature, arguments):
-        return builder.load_atomic(context.make_array(signature.args[0])(context, builder, arguments[0]).data, "acquire", 8)
-    return types.int64(array), generate
-
-
-@njit(cache=True, nogil=True)
-def _watch(number, target, looks):
-    for _ in range(looks):
-        if _read(number) >= target:
-            return True
-    return False
-
-
-if config.DISABLE_JIT:
-    def _watch(number, target, looks):                      # noqa: F811
-        return False                                        # to sleep at once: Python would hold its lock while it watches
-
-
-class _Signal:
-    """One thread sends, another waits: awake at first, then asleep."""
-
-    def __init__(self):
-        self.number, self.received, self.sent = np.zeros(1, np.int64), 0, threading.Semaphore(0)
-
-    def send(self):
-        self.sent.release()
-        self.number[0] += 1                                 # one sender: nobody else writes
-
-    def wait(self):
-        self.received += 1
-        _watch(self.number, self.received, WATCH)
-        self.sent.acquire()                                 # at once where it was seen, else asleep until it is sent
+NO_TAPE = (0,) * 8
 
 
 class _Worker(threading.Thread):
+    """Takes one task at a time: a tape to play, or a Python function to call."""
+
     def __init__(self):
         super().__init__(name="tinyconv", daemon=True)
-        self.begin, self.done, self.task, self.result, self.error = _Signal(), _Signal(), None, None, None
+        self.box, self.tasks, self.sent = replay.mailbox(), 0, threading.Semaphore(0)
+        self.python, self.result, self.error = None, None, None
         self.start()
 
     def run(self):
+        if config.DISABLE_JIT:                              # compiled code cannot watch: sleep between tasks
+            while True:
+                self.sent.acquire()
+                self._call()
+        received = 0                                        # of the permits of `sent`, one a task: only who sleeps needs to wait for them
         while True:
-            self.begin.wait()
-            (work, job), self.task = self.task, None
-            try:
-                self.result, self.error = work(job), None
-            except BaseException as error:                  # raised again in the thread that waits
-                self.result, self.error = None, error
-            del work, job                                   # or the arrays of the last step would live as long as the thread
-            self.done.send()
+            python = replay.serve(self.box, WATCH)
+            while received < self.box[replay.DONE]:
+                self.sent.acquire()
+                received += 1
+            if python:
+                self._call()
+            elif received == self.box[replay.DONE]:         # else there is a permit for a task whose numbers are still on their way
+                self.sent.acquire()
+                received += 1
 
-    def give(self, work, job):
-        self.task = work, job
-        self.begin.send()
+    def _call(self):
+        (work, job), self.python = self.python, None
+        try:
+            self.result, self.error = work(job), None
+        except BaseException as error:                      # raised again in the thread that waits
+            self.result, self.error = None, error
+        del work, job                                       # or the arrays of the last step would live as long as the thread
+        self.box[replay.DONE] += 1
+
+    def give(self, kind, task):
+        self.tasks += 1
+        self.sent.release()                                 # before the number changes: a worker that sees the number finds the permit
+        if config.DISABLE_JIT:
+            return
+        replay.send(self.box, kind, task)
+
+    def wait(self):
+        while not (not config.DISABLE_JIT and replay.watch(self.box, self.tasks, WATCH)) and self.box[replay.DONE] < self.tasks:
+            time.sleep(5e-5)
 
 
 _idle, _lock = [], threading.Lock()
@@ -78,26 +67,55 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_idle.clear)         # a forked child inherits the list, but not the threads
 
 
+def _workers(count):
+    with _lock:
+        workers = [_idle.pop() for _ in range(min(len(_idle), count))]
+    return workers + [_Worker() for _ in range(count - len(workers))]
+
+
+def _release(workers):
+    with _lock:
+        _idle.extend(reversed(workers))                     # the same workers for the same shares next time: they have the data in their caches
+
+
+def cut(n, threads):
+    """Slices that share out n elements among threads, in whole lines of the cache: two processors that write to one line wait for each other."""
+    lines = -(-n // 16)
+    return [slice(lines * t // threads * 16, min(lines * (t + 1) // threads * 16, n)) for t in range(threads)]
+
+
 def run(work, jobs):
     """[work(job) for job in jobs], each on a thread of its own, the first on this one. An error in any of them is raised here."""
     first, *others = jobs
-    with _lock:
-        workers = [_idle.pop() for _ in range(min(len(_idle), len(others)))]
-    workers += [_Worker() for _ in others[len(workers):]]
+    workers = _workers(len(others))
     for worker, job in zip(workers, others):
-        worker.give(work, job)
+        worker.python = work, job
+        worker.give(replay.PYTHON, NO_TAPE)
     try:
         results = [work(first)]
     finally:
         for worker in workers:
-            worker.done.wait()                              # for all, so that no thread is still at work when an error goes up
+            worker.wait()                                   # for all, so that no thread is still at work when an error goes up
         outcomes = [(worker.result, worker.error) for worker in workers]
         for worker in workers:
             worker.result = worker.error = None
-        with _lock:
-            _idle.extend(reversed(workers))                 # the same workers for the same shares next time: they have the data in their caches
+        _release(workers)
     for result, error in outcomes:
         if error is not None:
             raise error
         results.append(result)
     return results
+
+
+def play(tasks):
+    """Play tapes at the same time, the first on this thread; each is the tuple that Tape.task gives. Raises RuntimeError where a kernel failed."""
+    workers = _workers(len(tasks) - 1)
+    for worker, task in zip(workers, tasks[1:]):
+        worker.give(replay.TAPE, task)
+    failed = replay.play(*tasks[0])
+    for worker in workers:
+        worker.wait()
+        failed |= int(worker.box[replay.FAILED])
+    _release(workers)
+    if failed:
+        raise RuntimeError("a kernel failed while a tape was played")

@@ -5,9 +5,9 @@ import numba
 import numpy as np
 
 from .kernels import load
-from .kernels._kernel import shared
+from .kernels._kernel import threads_at_hand
 from .kernels._tape import Tape, recording
-from .parallel import available_threads
+from .kernels._threads import cut, play
 
 SMALL = 2 ** 20                                             # parameters, below which waking other threads costs more than it gains
 
@@ -54,10 +54,9 @@ class SGD:
             self._tapes.put(triples)
             self._tapes.update(self.rate(self.steps), self.momentum, self.weight_decay, self._scale(self._tapes.sum_of_squares))
         else:
-            with shared(available_threads()):
-                scale = self._scale(lambda: sum(kernel.sum_of_squares(dweight) for _, dweight, _ in triples))
-                for triple in triples:
-                    kernel.update(*triple, self.rate(self.steps), self.momentum, self.weight_decay, self.nesterov, scale)
+            scale = self._scale(lambda: sum(kernel.sum_of_squares(dweight) for _, dweight, _ in triples))
+            for triple in triples:
+                kernel.update(*triple, self.rate(self.steps), self.momentum, self.weight_decay, self.nesterov, scale)
         self.steps += 1
 
     def _scale(self, sum_of_squares):
@@ -68,30 +67,38 @@ class SGD:
 
 class _Tapes:
     """The updates of many small parameters, and the norm of their gradients, as tapes (kernels/_tape.py): to call a kernel for each of them from
-    Python would take longer than the work."""
+    Python would take longer than the work. The threads at hand take a share of every parameter."""
 
     def __init__(self, kernel, triples, nesterov):
-        self.triples = triples
-        with recording() as updates:
-            for triple in triples:
-                kernel.update(*triple, 0, 1, 0, nesterov, 0)            # at rate 0 and scale 0: noted, compiled, nothing changed
+        self.triples, self.threads = triples, threads_at_hand()
+        flat = [[array.reshape(-1) for array in triple] for triple in triples]
         with recording() as sums:
-            for _, dweight, _ in triples:
+            for _, dweight, _ in flat:
                 kernel.sum_of_squares(dweight)
-        self.options, self.sums = [arguments[3] for _, arguments in updates], [arguments[1] for _, arguments in sums]
-        self.update_tape, self.sum_tape = Tape(updates), Tape(sums)
-        self.slots = [(self.update_tape.slot(update[1]), self.sum_tape.slot(square[0])) for (_, update), (_, square) in zip(updates, sums)]
+        self.sums, self.sum_tape = [arguments[1] for _, arguments in sums], Tape(sums)
+        self.options, self.update_tapes, self.slots = [], [], [[(self.sum_tape.slot(arguments[0]), slice(None))] for _, arguments in sums]
+        for t in range(self.threads):
+            shares = [cut(weight.size, self.threads)[t] for weight, _, _ in flat]
+            with recording() as updates:
+                for arrays, share in zip(flat, shares):     # at rate 0 and scale 0: noted, compiled, nothing changed
+                    kernel.update(*(array[share] for array in arrays), 0, 1, 0, nesterov, 0)
+            tape = Tape(updates)
+            self.update_tapes.append(tape)
+            for slots, share, (_, arguments) in zip(self.slots, shares, updates):
+                slots.append((tape.slot(arguments[1]), share))
+                self.options.append(arguments[3])
 
     def fit(self, triples):
         """Whether weights and velocities are still the same arrays; the gradients may be others every time."""
-        return all(weight is new_weight and velocity is new_velocity
-                   for (weight, _, velocity), (new_weight, _, new_velocity) in zip(self.triples, triples))
+        return self.threads == threads_at_hand() and all(
+            weight is new_weight and velocity is new_velocity
+            for (weight, _, velocity), (new_weight, _, new_velocity) in zip(self.triples, triples))
 
     def put(self, triples):
         for slots, (_, dweight, _), (_, new, _) in zip(self.slots, self.triples, triples):
             if new is not dweight:
-                for slot in slots:
-                    slot.put(new.reshape(-1))
+                for slot, share in slots:
+                    slot.put(new.reshape(-1)[share])
         self.triples = triples
 
     def sum_of_squares(self):
@@ -101,7 +108,7 @@ class _Tapes:
     def update(self, *options):
         for place in self.options:
             place[:] = options
-        self.update_tape.play()
+        play([tape.task() for tape in self.update_tapes])
 
 
 def constant(lr):

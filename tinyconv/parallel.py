@@ -19,7 +19,6 @@ from . import device as door
 from .errors import DataError, DivergedError
 from .kernels._kernel import shared
 from .kernels._native import lanes
-from .kernels._threads import run
 from .losses import Loss
 from .plan import Plan, leaves
 
@@ -38,7 +37,7 @@ def forward(net, x, threads=None):
     threads = _check_threads(threads)
     plan = _plan(net, x, threads)
     if plan:
-        return plan.forward(np.ascontiguousarray(x), run)
+        return plan.forward(np.ascontiguousarray(x))
     with shared(threads):
         return door.leave(net.forward(x))
 
@@ -54,7 +53,7 @@ def forward_backward(net, x, labels, loss, threads=None):
     plan = _plan(net, x, threads, loss)
     if plan:
         labels = loss.check_labels(labels, x.shape[0], plan.y_shape[1])
-        value, scores = plan.forward_backward(np.ascontiguousarray(x), labels, run)
+        value, scores = plan.forward_backward(np.ascontiguousarray(x), labels)
     else:
         with shared(threads):
             scores = net.forward(net._enter(x), training=True)

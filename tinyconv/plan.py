@@ -9,6 +9,7 @@ import numpy as np
 from .kernels._batches import add, add_up, enter_images, enter_labels, leave_images, leave_losses
 from .kernels._native import Native, aligned_empty, images_together
 from .kernels._tape import Tape, recording
+from .kernels._threads import cut, play
 
 
 
@@ -42,9 +43,11 @@ class Plan:
         self.tapes, self.totals = [], []
         for _ in self.ranges:
             self._record()
+        self.tasks = [tape.task(*span, self.images) for tape, span in zip(self.tapes, self.ranges)]
         self._slots = {name: [tape.slot(getattr(self, name)) for tape in self.tapes] for name in ("x", "labels")}
         if loss is not None:
             self._hand_out_gradients()
+            self.sums = [self._sum_up(share) for share in cut(self.totals[0].size, len(self.totals))] if len(self.totals) > 1 else []
 
     def blocks_together(self):
         """Blocks of images in a chunk."""
@@ -74,6 +77,13 @@ class Plan:
             first += grad.size
         self.totals.append(total)
 
+    def _sum_up(self, share):
+        """A thread's share of adding up the gradients of all threads, always in the same order."""
+        with recording() as calls:
+            for total in self.totals[1:]:
+                add(total[share], self.totals[0][share])
+        return Tape(calls)
+
     def _hand_out_gradients(self):
         """The grads of every layer are views of one array, that of the first thread."""
         self.grads, first = [], 0
@@ -87,16 +97,16 @@ class Plan:
         """Whether the network still has the arrays that the plan was made with: someone may have put others in their place."""
         return all(group.get(name) is array for group, name, array in self.arrays)
 
-    def forward(self, x, run):
+    def forward(self, x):
         self._put("x", x.reshape(self.x.shape))
-        run(self._play, range(len(self.tapes)))
+        play(self.tasks)
         return self.y.reshape(self.y_shape).copy()
 
-    def forward_backward(self, x, labels, run):
+    def forward_backward(self, x, labels):
         self._put("labels", labels)
-        y = self.forward(x, run)
-        for total in self.totals[1:]:
-            add(total, self.totals[0])
+        y = self.forward(x)
+        if self.sums:
+            play([tape.task() for tape in self.sums])
         for layer, grads in self.grads:
             layer.grads = grads
         return self.losses.sum(dtype=np.float64).item() / len(labels), y
@@ -104,9 +114,6 @@ class Plan:
     def _put(self, name, array):
         for slot in self._slots[name]:
             slot.put(array)
-
-    def _play(self, t):
-        self.tapes[t].play(*self.ranges[t], self.images)
 
 
 def _flat(native):

@@ -76,7 +76,8 @@ class Sequential(Layer):
         step. `labels` (N,) int.
         """
         value, _ = parallel.forward_backward(self, x, labels, loss, threads)
-        optimizer.step()
+        with parallel.shared(threads or parallel.available_threads()):
+            optimizer.step()
         return value
 
     def trace(self, x):

@@ -107,7 +107,8 @@ class Trainer:
     def _step(self, x, labels):
         p = self.progress
         value, scores = parallel.forward_backward(self.net, x, labels, self.loss, self.threads)
-        self.optimizer.step()
+        with parallel.shared(self.threads or parallel.available_threads()):
+            self.optimizer.step()
         p.step += 1
         p.loss_sum += value * len(labels)
         p.mistakes += int((self.loss.predict(scores) != labels).sum())
