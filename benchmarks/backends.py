@@ -5,6 +5,8 @@ from .. import device
 from ..errors import TinyconvError
 from ..kernels import load
 from ..kernels._native import Native
+from ..kernels._tape import Tape, recording
+from ..kernels._threads import play
 from .timing import Contender, team
 from .workloads import IN_PLACE
 
@@ -50,6 +52,13 @@ def _part(name, value, first, last, lanes, images):
     return value[begin:end] if name in ("labels", "dy") else value
 
 
+def _recorded(function, arguments):
+    """A tape of one call of `function`, and what the call made."""
+    with recording() as calls:
+        made = function(*arguments)
+    return Tape(calls), made
+
+
 BACKENDS = {"reference": Reference(), "cpu": Cpu()}         # cuda comes with its kernels
 
 
@@ -65,11 +74,15 @@ def kernel_contender(backend, workload, batch, dtype, threads):
 
 
 def contender(name, function, form, workload, batch, dtype, threads):
-    """`function` on the arrays of `workload` in the native form `form`. What adds up over images is added up, and that is timed too."""
+    """`function` on the arrays of `workload` in the native form `form`. What adds up over images is added up, and that is timed too.
+
+    One thread calls it from Python, as it calls PyTorch. Several threads of tinyconv play it from tapes, as a training step does: called from
+    Python they would wait for each other's turn with the interpreter. (Weights are packed once a sample then, in training once a step.)
+    """
     arrays = workload.arrays(batch, dtype)
     parts = form.parts(arrays, threads if workload.splits else 1)
     jobs = [[part[parameter] for parameter in workload.parameters] for part in parts]
-    last = []
+    last, tapes = [], []
 
     def repeat(arguments, n):
         for _ in range(n):
@@ -77,7 +90,13 @@ def contender(name, function, form, workload, batch, dtype, threads):
         return result
 
     def call(n):
-        results = team([lambda arguments=arguments: repeat(arguments, n) for arguments in jobs])
+        if isinstance(form, Cpu) and len(jobs) > 1:
+            if not tapes:
+                tapes.extend(_recorded(function, arguments) for arguments in jobs)
+            play([tape.task(0, n, 1) for tape, _ in tapes])
+            results = [made for _, made in tapes]
+        else:
+            results = team([lambda arguments=arguments: repeat(arguments, n) for arguments in jobs])
         if workload.sums_over_images and len(results) > 1:
             for _ in range(n):
                 total = sum(results[1:], results[0])

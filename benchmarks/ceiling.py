@@ -32,6 +32,8 @@ def measure(dtype, threads, seconds=0.3):
     chains = fma_chains(dtype)
     contenders = [Contender("arithmetic", threads, lambda n: team([lambda: chains(n * STEPS)] * threads), None)]
     contenders += [_copy(level, per_thread, threads) for level, per_thread, _ in _levels(threads)]
+    for contender in contenders:
+        contender.call(1)                                   # compiles: no call that takes so long may decide how many make a sample
     samples = interleaved(contenders, seconds)
     flop = 2 * CHAINS * lanes(dtype) * STEPS * threads
     found = {"arithmetic": {"flops": flop / min(samples["arithmetic"]), "samples": samples["arithmetic"]}}

@@ -2,6 +2,8 @@
 import inspect
 import threading
 from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -12,6 +14,24 @@ from ._threads import run
 # of each Python thread: .calls, where a tape is being recorded, the list of calls (kernels/_tape.py); .threads, how many may share a call
 thread = threading.local()
 SMALLEST_SHARE = 2 ** 19                                    # bytes of arrays that are worth waking another thread for (up to 0.2 milliseconds)
+
+
+def compiled(function):
+    """njit for kernels: without Python's lock, division as in NumPy, kept on disk until a file of the kernels changes.
+
+    Numba compares only the file of the function itself; but what it calls stands in the files that all kernels share (kernels/_*.py), so the
+    sizes and times of those belong to the stamp too.
+    """
+    dispatcher = njit(cache=True, nogil=True, error_model="numpy")(function)
+    kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
+    if kept is not None:                                    # None under NUMBA_DISABLE_JIT
+        kept._source_stamp = kept._source_stamp, _shared_files()
+    return dispatcher
+
+
+@lru_cache(maxsize=None)
+def _shared_files():
+    return tuple((path.name, path.stat().st_mtime, path.stat().st_size) for path in sorted(Path(__file__).parent.glob("_*.py")))
 
 
 class Kernel:
@@ -25,7 +45,7 @@ class Kernel:
     """
 
     def __init__(self, function, once=False, split=()):
-        self.compiled, self.once = njit(cache=True, nogil=True, error_model="numpy")(function), once
+        self.compiled, self.once = compiled(function), once
         self.split = [list(inspect.signature(function).parameters).index(name) for name in split]
         self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
 
@@ -56,7 +76,7 @@ def kernel(function=None, **options):
     return Kernel(function, **options) if function else lambda function: Kernel(function, **options)
 
 
-helper = njit(cache=True, nogil=True, error_model="numpy")  # for what only kernels call
+helper = compiled                                           # for what only kernels call
 
 
 def threads_at_hand():
