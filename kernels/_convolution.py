@@ -87,7 +87,7 @@ def _tables_of_lone_maps(wiring, feeding, kernel_size, distances, y_map):
         index.append(((k[:, None] * KH + row) * KW + v).ravel())
         offset.append((u[:, 0] * distances[1] + source * distances[0]).ravel())
         written += offset[-1].size
-    return np.array(maps, np.int64), np.concatenate(index).astype(np.int32), np.concatenate(offset).astype(np.int32)
+    return np.array(maps, np.int64), int32(np.concatenate(index)), int32(np.concatenate(offset))
 
 
 def _phase(r, window, stride, padding):
@@ -183,7 +183,14 @@ def _tables(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map)
             index.append((k.T * (kernel_size[0] * kernel_size[1]) + tap[:, :, None, None]).ravel())
             written += index[-1].size
     joined = [np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in (index, offset)]
-    return np.array(panels, np.int64), joined[0].astype(np.int32), joined[1].astype(np.int32)
+    return np.array(panels, np.int64), int32(joined[0]), int32(joined[1])
+
+
+def int32(table):
+    """A table of positions in half the memory. Raises ValueError where one is too large."""
+    if table.size and table.max() >= 2 ** 31:
+        raise ValueError(f"arrays of more than {2 ** 31} elements in one piece are too large for the cpu kernels; use a smaller batch")
+    return table.astype(np.int32)
 
 
 def alike(feeds):

@@ -13,7 +13,7 @@ from ._threads import run
 
 # of each Python thread: .calls, where a tape is being recorded, the list of calls (kernels/_tape.py); .threads, how many may share a call
 thread = threading.local()
-SMALLEST_SHARE = 2 ** 19                                    # bytes of arrays that are worth waking another thread for (up to 0.2 milliseconds)
+SMALLEST_SHARE = 2 ** 19                                    # bytes of arrays for each thread, below which waking it takes longer than its share
 
 
 def compiled(function):

@@ -82,7 +82,7 @@ class Native:
         return self.data.reshape(*self.data.shape[:2], -1, self.data.shape[-1])
 
     def part(self, first, last):
-        """Blocks first to last - 1 as a Native of their own: a view, so that a thread can take them through a network."""
+        """Blocks first to last - 1 as a Native of their own: a view, so that threads can take a batch in parts."""
         L = self.data.shape[-1]
         return Native(self.data[first:last], (min(last * L, self.shape[0]) - first * L, *self.shape[1:]))
 

@@ -113,5 +113,5 @@ def send(box, kind, task):
     """Put the numbers of a task into a mailbox, then say that they are there."""
     for place in range(len(task)):
         box[TASK + place] = task[place]
-    box[KIND] = kind
+    box[KIND], box[FAILED] = kind, 0
     _write(box, SENT, box[SENT] + 1)

@@ -52,7 +52,7 @@ def _int(value):
 
 
 class _Emitter:
-    """Writes LLVM code on vectors of `dtype` (a Numba float): what both micro-kernels say it with."""
+    """Writes LLVM code on vectors of `dtype` (a Numba float): what the micro-kernels say it with."""
 
     def __init__(self, context, builder, dtype):
         self.context, self.builder = context, builder

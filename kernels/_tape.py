@@ -45,7 +45,7 @@ class Tape:
 
     def __init__(self, calls, position=None):
         position = np.zeros(2, np.int64) if position is None else position
-        self.position, self._arguments = position, [arguments for _, arguments in calls]
+        self.position, self._arguments = position, [arguments for _, arguments in calls]         # kept: the tables hold their addresses
         enter = _entries({(kernel, kernel.signature(arguments)) for kernel, arguments in calls})
         self._blocks, self._calls = [], np.empty((len(calls), 2), np.int64)
         for row, (kernel, arguments) in zip(self._calls, calls):
@@ -56,6 +56,9 @@ class Tape:
         each_step = np.array([kernel.once for kernel, _ in calls], bool)
         self._before, self._chunk = self._calls[each_step], self._calls[~each_step]
         self._tables = (self._before.ctypes.data, len(self._before), self._chunk.ctypes.data, len(self._chunk), position.ctypes.data)
+
+    def __reduce__(self):
+        raise TypeError("a tape holds addresses of arrays: it cannot be copied or written to a file; record another one")
 
     def play(self, first=0, last=1, images=1):
         """Repeat the calls for the chunks that begin at image first, first + images, ... below last; those of weights alone only once."""

@@ -20,8 +20,8 @@ class _Worker(threading.Thread):
 
     def __init__(self):
         super().__init__(name="tinyconv", daemon=True)
-        self.box, self.tasks, self.sent = replay.mailbox(), 0, threading.Semaphore(0)
-        self.python, self.result, self.error = None, None, None
+        self.box, self.sent = replay.mailbox(), threading.Semaphore(0)
+        self.python = None
         self.start()
 
     def run(self):
@@ -37,45 +37,78 @@ class _Worker(threading.Thread):
                 received += 1
             if python:
                 self._call()
-            elif received == self.box[replay.DONE]:         # else there is a permit for a task whose numbers are still on their way
+            elif received == self.box[replay.DONE]:         # else it holds the permit of a task that serve is about to see
                 self.sent.acquire()
                 received += 1
 
     def _call(self):
-        (work, job), self.python = self.python, None
-        try:
-            self.result, self.error = work(job), None
-        except BaseException as error:                      # raised again in the thread that waits
-            self.result, self.error = None, error
-        del work, job                                       # or the arrays of the last step would live as long as the thread
+        (function, argument), self.python = self.python, None
+        function(argument)                                  # which keeps its errors for the thread that waits
+        del function, argument                              # or the arrays of the last step would live as long as the thread
         self.box[replay.DONE] += 1
 
+    def call(self, function, argument):
+        self.python = function, argument
+        self.give(replay.PYTHON, NO_TAPE)
+
     def give(self, kind, task):
-        self.tasks += 1
-        self.sent.release()                                 # before the number changes: a worker that sees the number finds the permit
         if config.DISABLE_JIT:
-            return
-        replay.send(self.box, kind, task)
+            self.box[replay.SENT] += 1
+        else:
+            replay.send(self.box, kind, task)
+        self.sent.release()
 
     def wait(self):
-        while not (not config.DISABLE_JIT and replay.watch(self.box, self.tasks, WATCH)) and self.box[replay.DONE] < self.tasks:
+        while not self._done():
+            if not self.is_alive():
+                raise RuntimeError("a thread of tinyconv has died at its work; see the traceback above")
             time.sleep(5e-5)
+
+    def _done(self):
+        sent = self.box[replay.SENT]
+        return self.box[replay.DONE] >= sent if config.DISABLE_JIT else replay.watch(self.box, sent, WATCH)
 
 
 _idle, _lock = [], threading.Lock()
+
+
+def _after_fork():
+    """A forked child inherits the list, but not the threads, and the lock as it was."""
+    global _lock
+    _idle.clear()
+    _lock = threading.Lock()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)         # a forked child inherits the list, but not the threads
+    os.register_at_fork(after_in_child=_after_fork)
 
 
-def _workers(count):
+def _together(jobs, give, mine):
+    """give(worker, job) for all jobs but the first, mine(first job) meanwhile, then wait: gives its result and the workers, which have finished.
+
+    Whatever happens, Ctrl-C too, nobody is still at work when this is left: arrays may go away, and the next call may need the same ones.
+    """
     with _lock:
-        workers = [_idle.pop() for _ in range(min(len(_idle), count))]
-    return workers + [_Worker() for _ in range(count - len(workers))]
-
-
-def _release(workers):
-    with _lock:
-        _idle.extend(reversed(workers))                     # the same workers for the same shares next time: they have the data in their caches
+        workers = [_idle.pop() for _ in range(min(len(_idle), len(jobs) - 1))]
+    workers += [_Worker() for _ in range(len(jobs) - 1 - len(workers))]
+    interrupted = None
+    try:
+        for worker, job in zip(workers, jobs[1:]):
+            give(worker, job)
+        result = mine(jobs[0])
+    finally:
+        for worker in workers:
+            while True:
+                try:
+                    worker.wait()
+                    break
+                except KeyboardInterrupt as error:
+                    interrupted = error
+        with _lock:
+            _idle.extend(reversed(workers))                 # the same workers for the same shares next time: they have the data in their caches
+    if interrupted is not None:
+        raise interrupted
+    return result, workers
 
 
 def cut(n, threads):
@@ -86,36 +119,32 @@ def cut(n, threads):
 
 def run(work, jobs):
     """[work(job) for job in jobs], each on a thread of its own, the first on this one. An error in any of them is raised here."""
-    first, *others = jobs
-    workers = _workers(len(others))
-    for worker, job in zip(workers, others):
-        worker.python = work, job
-        worker.give(replay.PYTHON, NO_TAPE)
-    try:
-        results = [work(first)]
-    finally:
-        for worker in workers:
-            worker.wait()                                   # for all, so that no thread is still at work when an error goes up
-        outcomes = [(worker.result, worker.error) for worker in workers]
-        for worker in workers:
-            worker.result = worker.error = None
-        _release(workers)
-    for result, error in outcomes:
+    def call(job):
+        try:
+            return work(job), None
+        except BaseException as error:                      # raised below, in the thread that waits
+            return None, error
+
+    jobs = list(jobs)
+    outcomes = [None] * len(jobs)
+
+    def fill(place):
+        outcomes[place] = call(jobs[place])
+
+    _together(range(len(jobs)), lambda worker, place: worker.call(fill, place), fill)
+    for _, error in outcomes:
         if error is not None:
             raise error
-        results.append(result)
-    return results
+    return [result for result, _ in outcomes]
 
 
 def play(tasks):
     """Play tapes at the same time, the first on this thread; each is the tuple that Tape.task gives. Raises RuntimeError where a kernel failed."""
-    workers = _workers(len(tasks) - 1)
-    for worker, task in zip(workers, tasks[1:]):
-        worker.give(replay.TAPE, task)
-    failed = replay.play(*tasks[0])
-    for worker in workers:
-        worker.wait()
-        failed |= int(worker.box[replay.FAILED])
-    _release(workers)
+    if len(tasks) == 1:
+        failed = replay.play(*tasks[0])
+    else:
+        failed, workers = _together(tasks, lambda worker, task: worker.give(replay.TAPE, task), lambda task: replay.play(*task))
+        for worker in workers:
+            failed |= int(worker.box[replay.FAILED])
     if failed:
         raise RuntimeError("a kernel failed while a tape was played")

@@ -1,7 +1,9 @@
 """A recorded training step computes what the layers compute one after the other, for any batch, any threads, again and again."""
 import copy
+import gc
 import threading
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ import tinyconv as tc
 from tinyconv import parallel
 from tinyconv.kernels._kernel import kernel
 from tinyconv.kernels._tape import Tape, recording
-from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, TableConv2d, Tanh
+from tinyconv.kernels._threads import run
+from tinyconv.layers import RBF, Conv2d, Dense, Dropout, Flatten, ScaledTanh, TableConv2d, Tanh
 from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy
 from tinyconv.models import lenet5
 from tinyconv.optimizers import SGD
@@ -191,3 +194,102 @@ def test_a_kernel_takes_no_strings():
         scale(np.ones(2), 1.0, (1, 2), False, np.ones(2))
     with pytest.raises((TypeError, KeyError)):
         Tape([(calls[0][0], ("x",))])
+
+
+def test_what_changes_in_a_network_is_seen(rng):
+    """Each change makes what the plan has recorded wrong; the next call must notice."""
+    x, _ = batch(rng, 20, size=8)
+
+    def other_dict(net):
+        net.layers[0].params = {name: value + 1 for name, value in net.layers[0].params.items()}
+
+    def other_layer(net):
+        net.named_layers["1_Tanh"] = ScaledTanh()
+
+    def other_option(net):
+        net.layers[0].padding, net.layers[0].stride = (2, 2), (3, 3)
+
+    for change in (other_dict, other_layer, other_option):
+        net = small_net()
+        before = parallel.forward(net, x)
+        change(net)
+        after = parallel.forward(net, x)
+        np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
+        assert not np.allclose(before, after), change
+
+    net = tc.Sequential(RBF(np.ones((4, 64))), input_shape=(64,)).astype(np.float64)      # centers in float32, x in float64
+    features = x.reshape(20, 64)
+    parallel.forward(net, features)
+    net.layers[0].state["centers"][:] = 2
+    np.testing.assert_allclose(parallel.forward(net, features), net.forward(features), rtol=1e-12)
+
+
+def test_layers_that_change_how_parameters_are_read_are_not_recorded(rng):
+    class Clipped(Dense):
+        def _parameter(self, name, like):
+            return np.clip(super()._parameter(name, like), -0.1, 0.1)
+
+    patched = Dense(64, 10, rng=0)
+    patched.forward = lambda x, training=False: x
+    for layer in (Clipped(64, 10, rng=0), patched):
+        assert parallel.way(tc.Sequential(layer), np.zeros((20, 64), np.float32))[0] == "layers"
+
+
+def test_strided_arrays(rng):
+    net, loss = small_net(), SoftmaxCrossEntropy()
+    x, labels = batch(rng, 40, size=8)
+    value, _ = parallel.forward_backward(net, x[::2], labels[::2], loss)
+    assert value == pytest.approx(parallel.forward_backward(net, x[::2].copy(), labels[::2].copy(), loss)[0], rel=1e-14)
+    table = rng.standard_normal((3, 2))
+    net.layers[0].params["bias"] = table[:, 0]
+    np.testing.assert_allclose(parallel.forward(net, x), copy.deepcopy(net).to("reference").forward(x), rtol=1e-10)
+
+
+def test_networks_and_optimizers_can_be_copied_and_let_go(rng):
+    x, labels = batch(rng, 20, size=8)
+    net, loss = small_net(), SoftmaxCrossEntropy()
+    optimizer = SGD(net, lr=0.1, momentum=0.9)
+    net.train_step(x, labels, loss, optimizer)
+    twin, twins_optimizer = copy.deepcopy((net, optimizer))
+    before = {name: value.copy() for name, value in net.params.items()}
+    twin.train_step(x, labels, loss, twins_optimizer)
+    for name, value in before.items():
+        np.testing.assert_array_equal(net.params[name], value)
+        assert not np.array_equal(twin.params[name], value)
+    for make in (small_net, lambda: Dense(64, 10, rng=0).astype(np.float64)):
+        net = make()
+        parallel.forward(net, x if isinstance(net, tc.Sequential) else x.reshape(20, 64))
+        gone = weakref.ref(net)
+        del net
+        gc.collect()
+        assert gone() is None, "a plan keeps its network alive"
+
+
+def test_one_network_asked_by_two_threads(rng):
+    net, results = small_net(), {}
+    batches = [batch(rng, 30, size=8)[0] for _ in range(2)]
+    expected = [net.forward(x) for x in batches]
+
+    def ask(place):
+        results[place] = [parallel.forward(net, batches[place], 2) for _ in range(200)]
+
+    threads = [threading.Thread(target=ask, args=(place,)) for place in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for place, answers in results.items():
+        for answer in answers:
+            np.testing.assert_allclose(answer, expected[place], rtol=1e-12)
+
+
+def test_errors_in_shares_are_raised_and_leave_the_threads_usable():
+    def work(job):
+        if job == 2:
+            raise KeyError("two")
+        return job
+
+    for _ in range(3):
+        with pytest.raises(KeyError, match="two"):
+            run(work, [1, 2, 3])
+        assert run(work, [1, 3, 4]) == [1, 3, 4]

@@ -79,9 +79,8 @@ class Layer:
 
         A layer of a user's own may do anything in Python, and does it anew each time.
         """
-        methods = ("forward", "backward", "_forward", "_backward", "_backward_input", "_backward_parameters")
-        ours = all(getattr(type(self), method).__module__.startswith(__package__ + ".") for method in methods)
-        return ours and all(layer.replayable for layer in self.named_layers.values())
+        ours = all(base.__module__.startswith(__package__ + ".") for base in type(self).__mro__[:-1])
+        return ours and not any(map(callable, vars(self).values())) and all(layer.replayable for layer in self.named_layers.values())
 
     @property
     def kernel(self):
@@ -91,7 +90,7 @@ class Layer:
     def _parameter(self, name, like):
         """params[name] in the dtype of the batch `like`; None where the layer has no such parameter (bias=False)."""
         value = self.params.get(name)
-        return None if value is None else value.astype(like.dtype, copy=False)
+        return None if value is None else np.ascontiguousarray(value, like.dtype)
 
     def output_shape(self, x_shape):
         """The shape of y for an x of x_shape, both with the batch. Raises ShapeError where the layer cannot take it."""

@@ -9,7 +9,7 @@ from .kernels._kernel import threads_at_hand
 from .kernels._tape import Tape, recording
 from .kernels._threads import cut, play
 
-SMALL = 2 ** 20                                             # parameters, below which waking other threads costs more than it gains
+SMALL = 2 ** 20                                             # parameters, below which calls from Python would take longer than the work
 
 
 class SGD:
@@ -37,9 +37,7 @@ class SGD:
         self.momentum, self.weight_decay, self.nesterov, self.clip = momentum, weight_decay, nesterov, clip
         self.velocity = {name: np.zeros_like(value) for name, value in net.params.items()}
         self.steps, self._tapes = 0, None
-        for name, value in net.params.items():
-            if not value.flags.c_contiguous:
-                raise ValueError(f"SGD: {name} must lie contiguously in memory to be updated there; use numpy.ascontiguousarray")
+        _check_contiguous(net.params)
 
     def step(self):
         """Update every parameter by its gradient. Raises RuntimeError where a gradient is missing: backward comes first."""
@@ -47,9 +45,10 @@ class SGD:
         if missing := params.keys() - grads.keys():
             raise RuntimeError(f"SGD: no gradient for {', '.join(sorted(missing))}; call backward before step")
         kernel = load("sgd", "reference" if getattr(self.net, "device", "cpu") == "reference" else "cpu")
-        triples = [(weight, grads[name].astype(weight.dtype, copy=False), self.velocity[name]) for name, weight in params.items()]
+        triples = [(weight, np.ascontiguousarray(grads[name], weight.dtype), self.velocity[name]) for name, weight in params.items()]
         if kernel.__name__.endswith("cpu") and not numba.config.DISABLE_JIT and sum(weight.size for weight, _, _ in triples) < SMALL:
-            if self._tapes is None or not self._tapes.fit(triples):
+            if self._tapes is None or not self._tapes.fit(triples, self.nesterov):
+                _check_contiguous(params)
                 self._tapes = _Tapes(kernel, triples, self.nesterov)
             self._tapes.put(triples)
             self._tapes.update(self.rate(self.steps), self.momentum, self.weight_decay, self._scale(self._tapes.sum_of_squares))
@@ -59,10 +58,19 @@ class SGD:
                 kernel.update(*triple, self.rate(self.steps), self.momentum, self.weight_decay, self.nesterov, scale)
         self.steps += 1
 
+    def __getstate__(self):
+        return self.__dict__ | {"_tapes": None}             # a copy has arrays of its own, and tapes work on addresses
+
     def _scale(self, sum_of_squares):
         """What the gradient is multiplied by so that its norm is no larger than clip."""
         norm = 0 if self.clip is None else math.sqrt(sum_of_squares())
         return min(1.0, self.clip / norm) if norm > 0 else 1.0
+
+
+def _check_contiguous(params):
+    for name, value in params.items():
+        if not value.flags.c_contiguous:
+            raise ValueError(f"SGD: {name} must lie contiguously in memory to be updated there; use numpy.ascontiguousarray")
 
 
 class _Tapes:
@@ -70,7 +78,7 @@ class _Tapes:
     Python would take longer than the work. The threads at hand take a share of every parameter."""
 
     def __init__(self, kernel, triples, nesterov):
-        self.triples, self.threads = triples, threads_at_hand()
+        self.triples, self.nesterov, self.threads = triples, nesterov, threads_at_hand()
         flat = [[array.reshape(-1) for array in triple] for triple in triples]
         with recording() as sums:
             for _, dweight, _ in flat:
@@ -88,9 +96,9 @@ class _Tapes:
                 slots.append((tape.slot(arguments[1]), share))
                 self.options.append(arguments[3])
 
-    def fit(self, triples):
+    def fit(self, triples, nesterov):
         """Whether weights and velocities are still the same arrays; the gradients may be others every time."""
-        return self.threads == threads_at_hand() and all(
+        return (self.nesterov, self.threads, len(self.triples)) == (nesterov, threads_at_hand(), len(triples)) and all(
             weight is new_weight and velocity is new_velocity
             for (weight, _, velocity), (new_weight, _, new_velocity) in zip(self.triples, triples))
 

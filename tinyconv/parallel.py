@@ -20,11 +20,20 @@ from .errors import DataError, DivergedError
 from .kernels._kernel import shared
 from .kernels._native import lanes
 from .losses import Loss
-from .plan import Plan, leaves
+from .plan import BLOCKS_TOGETHER, Plan, leaves
 
 CACHE = 8 * 2 ** 20             # bytes of second- and third-level cache that one core can count on
 PLANS = 8                       # plans that are kept for each network: a size of batch for training, one for testing, the last batch of each
 _plans, _lock = weakref.WeakKeyDictionary(), threading.RLock()
+
+
+def _new_lock():
+    global _lock
+    _lock = threading.RLock()                               # a forked child would inherit a lock that a thread holds which it has not
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
 
 
 def available_threads():
@@ -52,7 +61,7 @@ def forward_backward(net, x, labels, loss, threads=None):
     threads = _check_threads(threads)
     plan = _plan(net, x, threads, loss)
     if plan:
-        labels = loss.check_labels(labels, x.shape[0], plan.y_shape[1])
+        labels = np.ascontiguousarray(loss.check_labels(labels, x.shape[0], plan.y_shape[1]))
         value, scores = plan.forward_backward(np.ascontiguousarray(x), labels)
     else:
         with shared(threads):
@@ -77,17 +86,20 @@ def way(net, x, loss=None):
         if not part.replayable:
             return "layers", f"{part!r} may compute in Python, which no tape can repeat"
     for layer in leaves(net):
-        if any(array.dtype != x.dtype for array in layer.params.values()):
-            return "layers", f"the parameters of {layer!r} are not {x.dtype}"
-    size = _bytes_of_a_block(net, x)
+        if any(array.dtype != x.dtype or not array.flags.c_contiguous for array in layer.params.values()):
+            return "layers", f"the parameters of {layer!r} are not {x.dtype}, or do not lie contiguously in memory"
+    y_shape = net.output_shape(x.shape)                     # raises where a layer cannot take x
+    if loss is not None and len(y_shape) != 2:
+        return "layers", f"the network gives {y_shape}, no scores (N, classes)"
+    size, images = _bytes_of_a_chunk(net, x), BLOCKS_TOGETHER * lanes(x.dtype)
     if size > CACHE:
-        return "layers", f"one block of images takes {size / 2 ** 20:.1f} MiB, more than the {CACHE / 2 ** 20:.0f} MiB of a core's cache"
-    return "images", f"one block of images takes {size / 2 ** 20:.1f} MiB, which a core's cache of {CACHE / 2 ** 20:.0f} MiB holds"
+        return "layers", f"{images} images take {size / 2 ** 20:.1f} MiB, more than the {CACHE / 2 ** 20:.0f} MiB of a core's cache"
+    return "images", f"{images} images take {size / 2 ** 20:.1f} MiB, which a core's cache of {CACHE / 2 ** 20:.0f} MiB holds"
 
 
-def _bytes_of_a_block(net, x):
-    """All that training one block of images works on: what every layer makes, the gradient of each, the parameters and theirs."""
-    shape = (lanes(x.dtype), *x.shape[1:])
+def _bytes_of_a_chunk(net, x):
+    """All that training a chunk of images works on: what every layer makes, the gradient of each, the parameters and theirs."""
+    shape = (BLOCKS_TOGETHER * lanes(x.dtype), *x.shape[1:])
     elements = math.prod(shape)
     for layer in leaves(net):
         shape = layer.output_shape(shape)
@@ -102,15 +114,14 @@ def _plan(net, x, threads, loss=None):
     with _lock:
         plans = _plans.setdefault(net, {})
         key = x.shape, x.dtype, threads, None if loss is None else (type(loss), loss._options())
-        plan = plans.get(key)
-        if plan is not None and plan.fits():
-            return plan
-        if x.ndim == 0 or len(x) == 0 or way(net, x, loss)[0] == "layers":
-            return None
-        plans.pop(key, None)
-        plans[key] = plan = Plan(net, x.shape, x.dtype, threads, loss)
+        plan = plans.pop(key, None)
+        if plan is None or not plan.fits(net):
+            if x.ndim == 0 or len(x) == 0 or way(net, x, loss)[0] == "layers":
+                return None
+            plan = Plan(net, x.shape, x.dtype, threads, loss)
+        plans[key] = plan                                   # the latest used stands last
         if len(plans) > PLANS:
-            del plans[next(iter(plans))]                    # the oldest
+            del plans[next(iter(plans))]
         return plan
 
 

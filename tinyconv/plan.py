@@ -4,6 +4,9 @@ A thread takes one chunk of images after the other through all layers, forward a
 cache when the next one takes it, and the threads meet only once a step, to add up their gradients in a fixed order. What a chunk calls is on a
 tape (kernels/_tape.py), recorded when the plan is made.
 """
+import threading
+import weakref
+
 import numpy as np
 
 from .kernels._batches import add, add_up, enter_images, enter_labels, leave_images, leave_losses
@@ -11,6 +14,7 @@ from .kernels._native import Native, aligned_empty, images_together
 from .kernels._tape import Tape, recording
 from .kernels._threads import cut, play
 
+BLOCKS_TOGETHER = 2                                         # blocks of images in a chunk: a dense layer then uses every weight twice
 
 
 def leaves(layer):
@@ -27,13 +31,14 @@ class Plan:
     """
 
     def __init__(self, net, x_shape, dtype, threads, loss=None):
-        self.net, self.x_shape, self.loss, self.dtype = net, tuple(x_shape), loss, np.dtype(dtype)
-        self.arrays = [(group, name, array) for layer in leaves(net) for group in (layer.params, layer.state) for name, array in group.items()]
+        self.x_shape, self.loss, self.dtype, self.lock = tuple(x_shape), loss, np.dtype(dtype), threading.RLock()
+        self.made_for = [_identity(layer) for layer in leaves(net)]
+        self.converted = [(array, array.copy()) for layer in leaves(net) for array in layer.state.values() if array.dtype != self.dtype]
         N, L = x_shape[0], images_together(x_shape[0], dtype)
         blocks = -(-N // L)
         threads = min(threads, blocks) if L > 1 else 1
         share = -(-blocks // threads)
-        chunk = -(-share // -(-share // self.blocks_together())) if L > 1 else blocks
+        chunk = -(-share // -(-share // BLOCKS_TOGETHER)) if L > 1 else blocks
         self.images, chunks = chunk * L, -(-blocks // chunk)
         threads = min(threads, chunks)
         self.ranges = [(chunks * t // threads * self.images, min(chunks * (t + 1) // threads * self.images, N)) for t in range(threads)]
@@ -42,20 +47,16 @@ class Plan:
         self.y, self.losses = np.empty((N, int(np.prod(self.y_shape[1:]))), dtype), np.empty(N, dtype)
         self.tapes, self.totals = [], []
         for _ in self.ranges:
-            self._record()
+            self._record(net)
         self.tasks = [tape.task(*span, self.images) for tape, span in zip(self.tapes, self.ranges)]
         self._slots = {name: [tape.slot(getattr(self, name)) for tape in self.tapes] for name in ("x", "labels")}
         if loss is not None:
-            self._hand_out_gradients()
+            self._hand_out_gradients(net)
             self.sums = [self._sum_up(share) for share in cut(self.totals[0].size, len(self.totals))] if len(self.totals) > 1 else []
 
-    def blocks_together(self):
-        """Blocks of images in a chunk."""
-        return 2
-
-    def _record(self):
-        chunk, position = Native.empty((self.images, *self.x_shape[1:]), self.dtype), np.array([0, 1])
-        replica = self.net.replica()
+    def _record(self, net):
+        chunk, position = Native.empty((self.images, *self.x_shape[1:]), self.dtype), np.array([0, 1], np.int64)
+        replica = net.replica()
         with recording() as calls:
             enter_images(self.x, position, _flat(chunk))
             scores = replica.forward(chunk, training=self.loss is not None)
@@ -84,36 +85,49 @@ class Plan:
                 add(total[share], self.totals[0][share])
         return Tape(calls)
 
-    def _hand_out_gradients(self):
+    def _hand_out_gradients(self, net):
         """The grads of every layer are views of one array, that of the first thread."""
         self.grads, first = [], 0
-        for layer in leaves(self.net):
-            self.grads.append((layer, {}))
+        for layer in leaves(net):
+            self.grads.append((weakref.ref(layer), {}))
             for name, array in layer.params.items():
                 self.grads[-1][1][name] = self.totals[0][first:first + array.size].reshape(array.shape)
                 first += array.size
 
-    def fits(self):
-        """Whether the network still has the arrays that the plan was made with: someone may have put others in their place."""
-        return all(group.get(name) is array for group, name, array in self.arrays)
+    def fits(self, net):
+        """Whether the network still has the layers, options and arrays that the plan was made with: someone may have changed them."""
+        layers = leaves(net)
+        return (len(layers) == len(self.made_for) and all(_same(made, _identity(layer)) for made, layer in zip(self.made_for, layers))
+                and all(np.array_equal(array, before) for array, before in self.converted))
 
     def forward(self, x):
-        self._put("x", x.reshape(self.x.shape))
-        play(self.tasks)
-        return self.y.reshape(self.y_shape).copy()
+        with self.lock:                                     # two Python threads may ask one network for its opinion
+            self._put("x", x.reshape(self.x.shape))
+            play(self.tasks)
+            return self.y.reshape(self.y_shape).copy()
 
     def forward_backward(self, x, labels):
-        self._put("labels", labels)
-        y = self.forward(x)
-        if self.sums:
-            play([tape.task() for tape in self.sums])
-        for layer, grads in self.grads:
-            layer.grads = grads
-        return self.losses.sum(dtype=np.float64).item() / len(labels), y
+        with self.lock:
+            self._put("labels", labels)
+            y = self.forward(x)
+            if self.sums:
+                play([tape.task() for tape in self.sums])
+            for layer, grads in self.grads:
+                layer().grads = grads
+            return self.losses.sum(dtype=np.float64).item() / len(labels), y
 
     def _put(self, name, array):
         for slot in self._slots[name]:
             slot.put(array)
+
+
+def _identity(layer):
+    """All of a layer that stands on a tape: itself, its device, its options, its arrays. Weakly, so that a plan does not keep its network alive."""
+    return [weakref.ref(layer), layer.device, *(getattr(layer, name) for name in layer.settings), *layer.params.values(), *layer.state.values()]
+
+
+def _same(made, now):
+    return len(made) == len(now) and all(a is b or (not isinstance(a, np.ndarray) and a == b) for a, b in zip(made, now))
 
 
 def _flat(native):

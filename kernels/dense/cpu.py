@@ -85,7 +85,7 @@ def _panels(count, U, T, weight_u, weight_t, weight_m, x_distance, y_distance):
     """(panels, offset) for `count` rows of y, fed by U * T rows of x: the tables of kernels/_tiles.py."""
     panels = [(M, T, first * weight_m, weight_u, weight_t, weight_m, 0, first * y_distance, first)
               for first, M in convolution.split(0, count, TILES)]
-    return np.array(panels, np.int64), (np.arange(U * T) * x_distance).astype(np.int32)
+    return np.array(panels, np.int64), convolution.int32(np.arange(U * T) * x_distance)
 
 
 def _transposed(x):

@@ -55,7 +55,7 @@ class Run:
             return cls(folder, settings)
         except (FileNotFoundError, NotADirectoryError):
             raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train lenet5 --out {folder}") from None
-        except (ValueError, AttributeError) as error:        # AttributeError: JSON, but no object
+        except (ValueError, TypeError) as error:             # TypeError: JSON, but no object
             raise CheckpointError(f"{folder}/run.json: damaged ({error})") from None
 
     def write_text(self, name, text):
@@ -108,4 +108,4 @@ def build(settings, rng=None):
 def sgd(settings, net, steps):
     """The optimiser of a run's settings: Nesterov momentum, its rate falling to 0 along a cosine over all `steps`."""
     return optimizers.SGD(net, optimizers.cosine(settings["lr"], steps), settings["momentum"], settings["weight_decay"], nesterov=True,
-                          clip=settings["clip"])
+                          clip=settings["clip"] or None)

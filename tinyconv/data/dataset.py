@@ -85,7 +85,8 @@ class Dataset:
     def inputs(self, indices=slice(None)):
         """What a network sees of the images at `indices` (a slice or integers): float32 (n, C, H, W) in -0.1..1.175."""
         images = np.ascontiguousarray(self.images).reshape(len(self), -1)
-        chosen = np.arange(len(self))[indices] if isinstance(indices, slice) else np.asarray(indices, np.int64)
+        masked = not isinstance(indices, slice) and np.asarray(indices).dtype == bool
+        chosen = np.arange(len(self))[indices] if isinstance(indices, slice) or masked else np.asarray(indices, np.int64)
         if chosen.size and not -len(self) <= chosen.min() <= chosen.max() < len(self):
             raise IndexError(f"{self.name}: expected indices of {len(self)} images, got {chosen.min()} to {chosen.max()}")
         x = np.empty((len(chosen), images.shape[1]), np.float32)
