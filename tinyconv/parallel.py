@@ -115,7 +115,7 @@ def _plan(net, x, threads, loss=None):
         plans = _plans.setdefault(net, {})
         key = x.shape, x.dtype, threads, None if loss is None else (type(loss), loss._options())
         plan = plans.pop(key, None)
-        if plan is None or not plan.fits(net):
+        if plan is None or not plan.fits():
             if x.ndim == 0 or len(x) == 0 or way(net, x, loss)[0] == "layers":
                 return None
             plan = Plan(net, x.shape, x.dtype, threads, loss)

@@ -32,7 +32,7 @@ class Plan:
 
     def __init__(self, net, x_shape, dtype, threads, loss=None):
         self.x_shape, self.loss, self.dtype, self.lock = tuple(x_shape), loss, np.dtype(dtype), threading.RLock()
-        self.made_for = [_identity(layer) for layer in leaves(net)]
+        self.facts = list(_facts(net))
         self.converted = [(array, array.copy()) for layer in leaves(net) for array in layer.state.values() if array.dtype != self.dtype]
         N, L = x_shape[0], images_together(x_shape[0], dtype)
         blocks = -(-N // L)
@@ -94,11 +94,12 @@ class Plan:
                 self.grads[-1][1][name] = self.totals[0][first:first + array.size].reshape(array.shape)
                 first += array.size
 
-    def fits(self, net):
+    def fits(self):
         """Whether the network still has the layers, options and arrays that the plan was made with: someone may have changed them."""
-        layers = leaves(net)
-        return (len(layers) == len(self.made_for) and all(_same(made, _identity(layer)) for made, layer in zip(self.made_for, layers))
-                and all(np.array_equal(array, before) for array, before in self.converted))
+        for where, name, what in self.facts:
+            if where.get(name) is not what:
+                return False
+        return all(np.array_equal(array, before) for array, before in self.converted)
 
     def forward(self, x):
         with self.lock:                                     # two Python threads may ask one network for its opinion
@@ -121,13 +122,14 @@ class Plan:
             slot.put(array)
 
 
-def _identity(layer):
-    """All of a layer that stands on a tape: itself, its device, its options, its arrays. Weakly, so that a plan does not keep its network alive."""
-    return [weakref.ref(layer), layer.device, *(getattr(layer, name) for name in layer.settings), *layer.params.values(), *layer.state.values()]
-
-
-def _same(made, now):
-    return len(made) == len(now) and all(a is b or (not isinstance(a, np.ndarray) and a == b) for a, b in zip(made, now))
+def _facts(layer):
+    """All of a layer that stands on a tape, as (dictionary, name, value): its options, its arrays, the layers in it."""
+    own = {name: what for name, what in vars(layer).items() if name not in ("cache", "grads", "_made")}
+    for where, facts in ((vars(layer), own), (own.get("params", {}),) * 2, (own.get("state", {}),) * 2, (layer.named_layers,) * 2):
+        for name, what in facts.items():
+            yield where, name, what
+    for inner in layer.named_layers.values():
+        yield from _facts(inner)
 
 
 def _flat(native):
