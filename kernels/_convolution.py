@@ -71,7 +71,8 @@ def _lone_maps(x, filters, bias, wiring, feeding, kernel_size, y):
     (blocks, O, OH, OW, L), (_, C, H, W, _), (KH, KW), turned = y.data.shape, x.data.shape, kernel_size, feeding == "targets"
     maps, index, offset = _tables_of_lone_maps(wiring, feeding, kernel_size, (H * W * L, W * L), OH * OW * L)
     tiles.row_tiles(x.data.reshape(-1), _packed(filters, index), bias, y.data.reshape(-1), maps, offset,
-                    (blocks, C * H * W * L, O * OH * OW * L), (OH, W * L, OW * L, KH, H, KH - 1 if turned else 0), (OW, W if turned else OW, KW), turned)
+                    (blocks, C * H * W * L, O * OH * OW * L), (OH, W * L, OW * L, KH, H, KH - 1 if turned else 0),
+                    (OW, W if turned else OW, KW), turned)
 
 
 @lru_cache(maxsize=256)
@@ -130,7 +131,7 @@ def _with_margins(x, W, OW, KW, SW, PW):
 
 
 def _few_images(x, filters, bias, connected, stride, padding, y, origin, step, size):
-    (N, C, H, W), (_, O, YH, YW), (KH, KW) = x.shape, y.shape, map(len, connected[-1])
+    (N, C, _, _), (_, O, YH, YW), (KH, KW) = x.shape, y.shape, map(len, connected[-1])
     wide, shape, area = widened(x, (KH, KW), stride, padding, size)
     vectors = -(-((size[0] - 1) * shape[1] + size[1]) // lanes(x.dtype))
     run = vectors * lanes(x.dtype)

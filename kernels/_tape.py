@@ -89,7 +89,8 @@ class Slot:
     def put(self, array):
         """Let the calls work on `array`, C-contiguous and of the dtype and rank of the one that it replaces."""
         if (array.dtype, array.ndim) != (self._array.dtype, self._array.ndim) or not array.flags.c_contiguous:
-            raise ValueError(f"a tape made for {self._array.dtype} of rank {self._array.ndim} was given {array.dtype} of rank {array.ndim}, or strides")
+            raise ValueError(f"a tape made for {self._array.dtype} of rank {self._array.ndim} was given {array.dtype} of rank {array.ndim}, "
+                             "or an array with strides")
         new, self._array = _array_words(array), array       # which keeps it alive
         for words in self._words:
             words[:] = new

@@ -29,9 +29,9 @@ TILE_WIDTHS, DOT_WIDTHS, ROW_WIDTHS, ROW_TAPS = _widths(TILES), _widths(DOTS), _
 
 @helper
 def _widest(widths, left):
-    for width in widths:
-        if width <= left:
-            return width
+    for wide in widths:
+        if wide <= left:
+            return wide
     return 1
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from . import device as door
 from .errors import DataError, DivergedError
 from .kernels._kernel import shared
-from .kernels._native import lanes
+from .kernels._native import images_together, lanes
 from .losses import Loss
 from .plan import BLOCKS_TOGETHER, Plan, leaves
 
@@ -72,6 +72,11 @@ def forward_backward(net, x, labels, loss, threads=None):
     if not math.isfinite(value):
         _explain(value, door.leave(x))
     return value, scores
+
+
+def threads_for(images, threads=None):
+    """How many threads are worth waking for a batch: one where it has few images, whose step is over before the other is awake."""
+    return 1 if images_together(images, np.float32) == 1 else _check_threads(threads)
 
 
 def way(net, x, loss=None):

@@ -76,7 +76,7 @@ class Sequential(Layer):
         step. `labels` (N,) int.
         """
         value, _ = parallel.forward_backward(self, x, labels, loss, threads)
-        with parallel.shared(threads or parallel.available_threads()):
+        with parallel.shared(parallel.threads_for(len(labels), threads)):
             optimizer.step()
         return value
 

@@ -107,7 +107,7 @@ class Trainer:
     def _step(self, x, labels):
         p = self.progress
         value, scores = parallel.forward_backward(self.net, x, labels, self.loss, self.threads)
-        with parallel.shared(self.threads or parallel.available_threads()):
+        with parallel.shared(parallel.threads_for(len(labels), self.threads)):
             self.optimizer.step()
         p.step += 1
         p.loss_sum += value * len(labels)

@@ -8,7 +8,7 @@ from .._kernel import helper, kernel
 
 def forward(x, rate, key, first):
     y = x.like()
-    # the key as an array, so that a tape can be played again with another one; uniform >= rate, in the 53-bit integers that uniform is made of
+    # the key as an array, since it does not fit an int64; uniform >= rate, in the 53-bit integers that uniform is made of
     _masked(_elements(x), math.ceil(rate * 2 ** 53), np.asarray(key, np.uint64).reshape(1), first, x.dtype.type(1 / (1 - rate)), _elements(y))
     return y
 
