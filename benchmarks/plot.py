@@ -38,6 +38,7 @@ def _ladder(Figure, rungs, ceilings):
     figure = Figure(figsize=(5 * columns, 0.6 + 3 * len(panels) / columns), layout="constrained")
     peak = max(found["arithmetic"]["flops"] for found in ceilings.values()) / 1e9
     for axes, ((layer, direction), rows) in zip(figure.subplots(-(-len(panels) // columns), columns, squeeze=False).flat, panels.items()):
+        rows = list({row["contender"]: row for row in rows}.values())    # measured with several numbers of threads: the last
         speeds = [row["flop"] / row["median"] / 1e9 for row in rows]
         bars = axes.barh([row["contender"] for row in rows], speeds, color="tab:blue")
         axes.bar_label(bars, [f" {speed:.3g}" for speed in speeds])

@@ -88,7 +88,7 @@ def test_steps_allocate_nothing_large(rng):
 
 
 def test_other_parameters_other_results(rng):
-    net, (x, labels) = small_net(), batch(rng, 20, size=8)
+    net, (x, _) = small_net(), batch(rng, 20, size=8)
     before = parallel.forward(net, x)
     net.layers[0].params["weight"] = net.layers[0].params["weight"] + 1
     after = parallel.forward(net, x)
