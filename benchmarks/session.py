@@ -92,7 +92,7 @@ class Session:
 
     def write(self, path):
         """The result as JSON, one row a line; whole or not at all. Raises OSError."""
-        rows = ",\n".join(json.dumps(row) for row in self.result["rows"])
+        rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in self.result["rows"])
         head = ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in self.result.items() if key != "rows")
         write_atomically(path, lambda file: file.write(f'{{{head},\n"rows": [\n{rows}\n]}}\n'.encode()))
 

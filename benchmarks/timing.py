@@ -53,7 +53,7 @@ def interleaved(contenders, seconds):
                 start = time.perf_counter()
                 contender.call(n)
                 now = time.perf_counter()
-                taken.append(float(f"{(now - start) / n:.5g}"))        # five digits are more than any clock has
+                taken.append(float(f"{(now - start) / n:.4g}"))        # no clock has more than four digits
                 if now >= end:
                     break
     return samples
@@ -61,10 +61,9 @@ def interleaved(contenders, seconds):
 
 def _calls_in_a_sample(contender):
     n = 1
+    contender.call(1)                                       # whatever a first call prepares must not make one call look like a long sample
     while True:
-        start = time.perf_counter()
-        contender.call(n)
-        taken = time.perf_counter() - start
+        taken = min(_seconds(contender, n), _seconds(contender, n))
         if taken >= SHORTEST / 2:
             return max(1, round(n * SHORTEST / taken))
         n *= 4
@@ -74,6 +73,12 @@ def _settle(contender, seconds):
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         contender.call(1)
+
+
+def _seconds(contender, n):
+    start = time.perf_counter()
+    contender.call(n)
+    return time.perf_counter() - start
 
 
 def summary(samples):
