@@ -17,7 +17,7 @@ SMALLEST_SHARE = 2 ** 19                                    # bytes of arrays fo
 
 
 def compiled(function):
-    """njit for kernels: without Python's lock, division as in NumPy, kept on disk until a file of the kernels changes.
+    """njit for kernels, and for what only kernels call: no Python lock, division as in NumPy, kept on disk until a file of the kernels changes.
 
     Numba compares only the file of the function itself; but what it calls stands in the files that all kernels share (kernels/_*.py), so the
     sizes and times of those belong to the stamp too.
@@ -74,9 +74,6 @@ class Kernel:
 def kernel(function=None, **options):
     """Decorator: @kernel, or @kernel(once=True), @kernel(split=("x", "y")): see Kernel."""
     return Kernel(function, **options) if function else lambda function: Kernel(function, **options)
-
-
-helper = compiled                                           # for what only kernels call
 
 
 def threads_at_hand():

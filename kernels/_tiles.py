@@ -5,7 +5,7 @@ geometry (kernels/_convolution.py).
 """
 import numpy as np
 
-from ._kernel import helper, kernel
+from ._kernel import compiled, kernel
 from ._simd import DOTS, ROWS, TILES, add_row, add_row_turned, dot, multiply_add
 from ._vector import fill_like, lane_sum, load_run, width
 
@@ -27,7 +27,7 @@ def _widths(table):
 TILE_WIDTHS, DOT_WIDTHS, ROW_WIDTHS, ROW_TAPS = _widths(TILES), _widths(DOTS), _widths(ROWS), np.array(sorted(ROWS, reverse=True))
 
 
-@helper
+@compiled
 def _widest(widths, left):
     for wide in widths:
         if wide <= left:

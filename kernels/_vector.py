@@ -13,7 +13,8 @@ not. So the kernels say it themselves:
 The number of lanes is known when a kernel is compiled: an axis left over means a full register (as lanes() in _native.py has it), none
 means one lane. Arithmetic with Python's numbers stays in the dtype of the vector, as in NumPy. Compared vectors give a mask for where().
 
-Every operation is defined here in NumPy, which is what it means and what runs under NUMBA_DISABLE_JIT=1; _vector_llvm.py says the same to LLVM.
+Every operation is defined here in NumPy, which is what it means and what runs under NUMBA_DISABLE_JIT=1; _vector_llvm.py and
+_vector_memory.py say the same to LLVM.
 """
 import numpy as np
 from numba import njit
@@ -154,4 +155,4 @@ class bits_of_float:
         self.root_half = np.array(0.5 ** 0.5, str(dtype)).view(self.integer)[()]
 
 
-from . import _vector_llvm  # noqa: E402, F401 (last, because it teaches Numba the functions above)
+from . import _vector_llvm, _vector_memory  # noqa: E402, F401 (last, because they teach Numba the functions above)

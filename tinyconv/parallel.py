@@ -1,7 +1,7 @@
 """A batch shared among threads, in one of two ways.
 
 "images"  Whole chunks of images go through the whole network on each thread, and the threads meet once a step. For networks whose arrays for one
-          block of images fit into a core's cache: LeNet-5. The calls are on a tape (plan.py), so nothing of Python is in between.
+          chunk of images fit into a core's cache: LeNet-5. The calls are on a tape (plan.py), so nothing of Python is in between.
 "layers"  One layer after the other takes the whole batch, and the threads share the work inside each kernel. For networks of large layers
           (AlexNet), and for those with layers that cannot be put on a tape: a user's own, or dropout, whose mask is new at every step.
 
@@ -74,9 +74,12 @@ def forward_backward(net, x, labels, loss, threads=None):
     return value, scores
 
 
-def threads_for(images, threads=None):
-    """How many threads are worth waking for a batch: one where it has few images, whose step is over before the other is awake."""
-    return 1 if images_together(images, np.float32) == 1 else _check_threads(threads)
+def train_step(net, x, labels, loss, optimizer, threads=None):
+    """forward_backward and optimizer.step() on the same threads; gives what forward_backward gives. Few images are not worth waking another."""
+    value, scores = forward_backward(net, x, labels, loss, threads)
+    with shared(1 if images_together(len(labels), np.float32) == 1 else _check_threads(threads)):
+        optimizer.step()
+    return value, scores
 
 
 def way(net, x, loss=None):

@@ -75,9 +75,7 @@ class Sequential(Layer):
         gives the same bits. After the first step with a size of batch nothing large is allocated, and grads are overwritten by the next
         step. `labels` (N,) int.
         """
-        value, _ = parallel.forward_backward(self, x, labels, loss, threads)
-        with parallel.shared(parallel.threads_for(len(labels), threads)):
-            optimizer.step()
+        value, _ = parallel.train_step(self, x, labels, loss, optimizer, threads)
         return value
 
     def trace(self, x):

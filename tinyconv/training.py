@@ -106,9 +106,7 @@ class Trainer:
 
     def _step(self, x, labels):
         p = self.progress
-        value, scores = parallel.forward_backward(self.net, x, labels, self.loss, self.threads)
-        with parallel.shared(parallel.threads_for(len(labels), self.threads)):
-            self.optimizer.step()
+        value, scores = parallel.train_step(self.net, x, labels, self.loss, self.optimizer, self.threads)
         p.step += 1
         p.loss_sum += value * len(labels)
         p.mistakes += int((self.loss.predict(scores) != labels).sum())

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from .._kernel import helper, kernel
+from .._kernel import compiled, kernel
 
 
 def forward(x, rate, key, first):
@@ -28,7 +28,7 @@ def _masked(x, threshold, key, first, scale, y):
                 y[b, e, lane] = x[b, e, lane] * scale if keep else 0
 
 
-@helper
+@compiled
 def _hash(key, e):
     """53 random bits."""
     z = key + (e + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)

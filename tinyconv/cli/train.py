@@ -30,7 +30,8 @@ def add_parser(commands):
                          help="map, mse: rbf output units, section II.C of the 1998 paper; softmax: dense output (default: map; mlp: softmax)")
     command.add_argument("--lr", type=options.positive_float,
                          help="learning rate at the start; it falls to 0 along a cosine (default: by model and loss)")
-    command.add_argument("--clip", type=options.not_negative_float, help="limit the norm of the gradient to this; 0: no limit (default: by model and loss)")
+    command.add_argument("--clip", type=options.not_negative_float,
+                         help="limit the norm of the gradient to this; 0: no limit (default: by model and loss)")
     command.add_argument("--weight-decay", type=options.not_negative_float, metavar="W",
                          help="pull the weights towards 0 by this times the rate (default: by model and loss)")
     command.add_argument("--seed", type=options.natural_int, metavar="S", help="of the weights and of the order of the images (default: 0)")
