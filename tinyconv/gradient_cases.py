@@ -91,7 +91,8 @@ CASES = {
         _case(lambda rng: layers.LocalResponseNorm(size=3, k=1.0, alpha=1.0, beta=0.5), 17, 2, 1, 3)],
     "dropout": [
         _case(lambda rng: layers.Dropout(0.5, rng=rng), 17, 3, 2, 2, training=True),
-        _case(lambda rng: layers.Dropout(0.2, rng=rng), 3, 5)],
+        _case(lambda rng: layers.Dropout(0.2, rng=rng), 3, 5),
+        _case(lambda rng: layers.Dropout(0.2, scale="test", rng=rng), 3, 5)],
     "flatten": [_case(lambda rng: layers.Flatten(), 17, 2, 3, 1), _case(lambda rng: layers.Flatten(scan=True), 2, 3, 1, 2)],
     "softmax_cross_entropy": [_case(lambda rng: losses.SoftmaxCrossEntropy(), 17, 5, labels=5),
                               _case(lambda rng: losses.SoftmaxCrossEntropy(), 1, 2, labels=2, spread=5.0)],
