@@ -11,18 +11,20 @@ class Conv2d(Layer):
 
     x       (N, in_channels, H, W)
     y       (N, out_channels, OH, OW), OH = floor((H + 2 PH - KH) / SH) + 1, OW likewise
-    weight  (out_channels, in_channels/groups, KH, KW), at first uniform in +-2.4/fan-in, as is the bias
+    weight  (out_channels, in_channels/groups, KH, KW)
     bias    (out_channels,)
 
     kernel_size, stride and padding (pixels) are ints or pairs (vertical, horizontal). With groups > 1 maps and filters are split into
     that many groups and each filter sees only the maps of its own. ValueError where the groups do not divide the channels.
+    initial_weight and initial_bias (initializers.py) say how weight and bias start; else uniform in +-2.4/fan-in.
     Source: LeCun et al. 1998, section II.A; groups: Krizhevsky et al. 2012, section 3.5.
     """
 
     operation = "conv2d"
     settings = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "groups", "bias")
 
-    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, groups=1, bias=True, rng=None):
+    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, groups=1, bias=True, rng=None,
+                 initial_weight=fan_in_uniform, initial_bias=fan_in_uniform):
         super().__init__()
         self.in_channels, self.out_channels = positive(in_channels, "in_channels"), positive(out_channels, "out_channels")
         self.kernel_size, self.stride = positive(pair(kernel_size, "kernel_size"), "kernel_size"), positive(pair(stride, "stride"), "stride")
@@ -33,9 +35,9 @@ class Conv2d(Layer):
             raise ValueError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
         rng, shape = np.random.default_rng(rng), (out_channels, in_channels // groups, *self.kernel_size)
         fan_in = shape[1] * shape[2] * shape[3]
-        self.params["weight"] = fan_in_uniform(rng, shape, fan_in)
+        self.params["weight"] = initial_weight(rng, shape, fan_in)
         if bias:
-            self.params["bias"] = fan_in_uniform(rng, out_channels, fan_in)
+            self.params["bias"] = initial_bias(rng, out_channels, fan_in)
 
     def _forward(self, x, training):
         self.cache = x
