@@ -11,22 +11,23 @@ class Dense(Layer):
 
     x       (N, in_features), or (N, in_features, H, W): then the same weights act at every pixel
     y       (N, out_features), or (N, out_features, H, W)
-    weight  (out_features, in_features), at first uniform in +-2.4/in_features, as is the bias
+    weight  (out_features, in_features)
     bias    (out_features,)
 
+    initial_weight and initial_bias (initializers.py) say how weight and bias start; else uniform in +-2.4/in_features.
     Source: LeCun et al. 1998, section II.B (F6) and appendix A (initial weights).
     """
 
     operation = "dense"
     settings = ("in_features", "out_features", "bias")
 
-    def __init__(self, in_features, out_features, *, bias=True, rng=None):
+    def __init__(self, in_features, out_features, *, bias=True, rng=None, initial_weight=fan_in_uniform, initial_bias=fan_in_uniform):
         super().__init__()
         self.in_features, self.out_features = positive(in_features, "in_features"), positive(out_features, "out_features")
         self.bias, rng = bias, np.random.default_rng(rng)
-        self.params["weight"] = fan_in_uniform(rng, (out_features, in_features), in_features)
+        self.params["weight"] = initial_weight(rng, (out_features, in_features), in_features)
         if bias:
-            self.params["bias"] = fan_in_uniform(rng, out_features, in_features)
+            self.params["bias"] = initial_bias(rng, out_features, in_features)
 
     def _forward(self, x, training):
         self.cache = x
