@@ -16,6 +16,9 @@ from . import _tiles as tiles
 from ._native import aligned_empty, lanes
 from ._simd import DOTS, TILES
 
+CACHE = 2 ** 18 + 2 ** 17                                   # bytes that a piece of dy, or one of x, may take of a core's second-level cache
+MAPS_TOGETHER = 8                                           # of dy, in a piece of backward_weight
+
 
 class Wiring:
     """Which maps feed which: sources[o] lists the pairs (c, k), map c feeds map o through filter k; targets[c] the pairs (o, k)."""
@@ -227,8 +230,9 @@ def backward_weight(dy, x, wiring, kernel_size, stride, padding, dfilters):
         layouts.widen(dy.data.reshape(N * O, OH, OW), (1, 1), (0, 0), (OH, pitch), d)
         places = _places(kernel_size, stride, x_map // (SH * SW), pitch, 1)
         rows, columns = (1, 0, 0, KH, 1, 0), (d_map // vector, vector)
-    tiles.dot_tiles(d.reshape(-1), data.reshape(-1), dfilters.reshape(-1), _jobs(wiring, d_map, x_map, first, KH * KW), *places,
-                    (blocks, O * d_map, C * x_map), rows, columns)
+    jobs, some_jobs = _jobs(wiring, d_map, x_map, first, KH * KW)
+    piece = *_piece(blocks, rows[0], d_map, x_map, (SH, KH, H) if L > 1 else (1, 1, 1), dy.dtype.itemsize), some_jobs
+    tiles.dot_tiles(d.reshape(-1), data.reshape(-1), dfilters.reshape(-1), jobs, *places, (blocks, O * d_map, C * x_map), rows, columns, piece)
 
 
 @lru_cache(maxsize=256)
@@ -240,14 +244,31 @@ def _places(kernel_size, stride, phase, row, neighbour):
     return u % stride[0] * stride[1] * phase + u // stride[0] * row, columns, together
 
 
+def _piece(blocks, OH, d_map, x_map, axis, itemsize):
+    """(blocks, rows of dy) of which MAPS_TOGETHER maps of dy and a map of x stay in the cache; axis = (stride, taps, rows of x)."""
+    stride, taps, H = axis
+    fit = min(blocks, CACHE // (MAPS_TOGETHER * d_map * itemsize), CACHE // (x_map * itemsize))
+    if fit > 0:
+        return fit, OH
+    rows = min(CACHE * OH // (MAPS_TOGETHER * d_map * itemsize), (CACHE * H // (x_map * itemsize) - taps) // stride + 1)
+    return 1, max(1, min(rows, OH))
+
+
 @lru_cache(maxsize=256)
 def _jobs(wiring, d_map, x_map, x_first, filter_size):
-    """Filters that read the same map of x, as many at a time as a tile takes; where they and their maps of dy lie at equal distances."""
-    jobs = []
-    for c, targets in enumerate(wiring.targets):
-        while targets:
-            A = max(a for a in DOTS if a <= len(targets) and len({(o2 - o, k2 - k) for (o, k), (o2, k2) in zip(targets, targets[1:a])}) < 2)
-            (o, k), (next_o, next_k) = targets[0], targets[min(A, 2) - 1]
-            jobs.append((A, o * d_map, (next_o - o) * d_map, c * x_map + x_first, k * filter_size, (next_k - k) * filter_size))
-            targets = targets[A:]
-    return np.array(jobs, np.int64).reshape(-1, 6)
+    """Filters that read the same map of x, as many at a time as a tile takes; where they and their maps of dy lie at equal distances.
+
+    All that MAPS_TOGETHER maps of dy have to do stands together, for all maps of x; and how many jobs that makes.
+    """
+    jobs, most, O = [], 1, len(wiring.sources)
+    for first in range(0, O, MAPS_TOGETHER):
+        before = len(jobs)
+        for c, all_targets in enumerate(wiring.targets):
+            targets = [(o, k) for o, k in all_targets if first <= o < first + MAPS_TOGETHER]
+            while targets:
+                A = max(a for a in DOTS if a <= len(targets) and len({(o2 - o, k2 - k) for (o, k), (o2, k2) in zip(targets, targets[1:a])}) < 2)
+                (o, k), (next_o, next_k) = targets[0], targets[min(A, 2) - 1]
+                jobs.append((A, o * d_map, (next_o - o) * d_map, c * x_map + x_first, k * filter_size, (next_k - k) * filter_size))
+                targets = targets[A:]
+        most = max(most, len(jobs) - before)
+    return np.array(jobs, np.int64).reshape(-1, 6), most
