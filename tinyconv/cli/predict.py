@@ -24,7 +24,7 @@ def run(args):
     net, loss = this.trained()
     names = this.settings["class_names"]
     for path in args.images:
-        image = prepare_image(path, this.settings["preparation"])[None, None]
+        image = prepare_image(path, this.settings["preparation"])[None]
         image = Dataset("image", image, np.zeros(1, np.int64), ("",), this.settings["preparation"]).padded_to(*net.input_shape[1:]).images
         scores = net.forward(to_input(image))
         if isinstance(loss, RBFLoss):
