@@ -7,12 +7,12 @@ from ._kernel import compiled, kernel
 from ._simd import transpose
 
 
-@kernel
-def enter_images(x, position, native):
-    """Images position[0], ... of x (N, elements) side by side in native (blocks, elements, L); zero where the batch has no more."""
+@kernel(split=("which", "native"))
+def enter_images(x, position, which, native):
+    """Images position[0], ... of x (N, elements) side by side in native (blocks, elements, L); zero where the batch has no more. which = 0, 1, ..."""
     blocks, elements, L = native.shape
     for b in range(blocks):
-        first = position[0] + b * L
+        first = position[0] + which[b] * L
         whole = elements // L * L if L > 1 and first + L <= len(x) else 0
         for e in range(0, whole, L):
             transpose(x.reshape(-1), first * elements + e, elements, native.reshape(-1), (b * elements + e) * L, L)

@@ -13,6 +13,7 @@ from ._threads import run
 
 # of each Python thread: .calls, where a tape is being recorded, the list of calls (kernels/_tape.py); .threads, how many may share a call
 thread = threading.local()
+SMALLEST_PART = 2 ** 15                                     # bytes of arrays, below which it takes longer to meet again than to do a part
 SMALLEST_SHARE = 2 ** 19                                    # bytes of arrays for each thread, below which waking it takes longer than its share
 
 
@@ -55,16 +56,18 @@ class Kernel:
             calls.append((self, arguments))
         threads = threads_at_hand()
         if threads > 1 and self.split and sum(a.nbytes for a in arguments if isinstance(a, np.ndarray)) > threads * SMALLEST_SHARE:
-            run(lambda part: self.compiled(*part), self._parts(arguments, threads))
+            run(lambda part: self.compiled(*part), self.parts(arguments, threads))
         else:
             self.compiled(*arguments)
 
-    def _parts(self, arguments, threads):
-        n = len(arguments[self.split[0]])
-        threads = min(threads, n)
-        for t in range(threads):
-            share = slice(n * t // threads, n * (t + 1) // threads)
-            yield tuple(value[share] if place in self.split else value for place, value in enumerate(arguments))
+    def parts(self, arguments, most):
+        """The arguments of up to `most` calls that together do what one with `arguments` does, in any order; fewer where a part would be tiny."""
+        if not self.split:
+            return [arguments]
+        n, size = len(arguments[self.split[0]]), sum(a.nbytes for a in arguments if isinstance(a, np.ndarray))
+        most = max(1, min(most, n, size // SMALLEST_PART))
+        cuts = [slice(n * t // most, n * (t + 1) // most) for t in range(most)]
+        return [tuple(value[cut] if place in self.split else value for place, value in enumerate(arguments)) for cut in cuts]
 
     def signature(self, arguments):
         """The Numba types of arguments that it has been called with."""

@@ -6,7 +6,7 @@ from ._simd import transpose
 VECTOR_BYTES = vector_bytes()
 
 
-@kernel(once=True)
+@kernel(once=True, split=("index", "packed"))
 def gather(weight, index, packed):
     """packed[e] = weight[index[e]]: the weights in the order in which the tiles read them."""
     for e in range(len(index)):
@@ -38,21 +38,21 @@ def without_margins(padded, x):
         x[row] = padded[row, :x.shape[1]]
 
 
-@kernel
+@kernel(split=("x", "y"))
 def images_first(x, y):
-    """x (blocks, C, L) as y (blocks * L, C or more): the transpose of every block; columns of y beyond C are zero."""
-    (blocks, C, L), pitch, side = x.shape, y.shape[1], VECTOR_BYTES // x.itemsize
+    """x (blocks, C, L) as y (blocks, L, C or more): the transpose of every block; columns of y beyond C are zero."""
+    (blocks, C, L), pitch, side = x.shape, y.shape[2], VECTOR_BYTES // x.itemsize
     whole = C // side * side if L == side else 0            # as many maps as fill square tiles
     for b in range(blocks):
         for c in range(0, whole, side):
             transpose(x.reshape(-1), (b * C + c) * L, L, y.reshape(-1), b * L * pitch + c, pitch)
         for lane in range(L):
             for c in range(whole, C):
-                y[b * L + lane, c] = x[b, c, lane]
-            y[b * L + lane, C:] = 0
+                y[b, lane, c] = x[b, c, lane]
+            y[b, lane, C:] = 0
 
 
-@kernel
+@kernel(split=("x", "wide"))
 def widen(x, stride, padding, shape, wide):
     """Every map of x (maps, H, W) laid out for pixels side by side: wide (maps, SH * SW * rows * pitch or more), shape = (rows, pitch).
 
@@ -71,7 +71,7 @@ def widen(x, stride, padding, shape, wide):
                         wide[n, ((phase + (w + PW) % SW) * rows + row) * pitch + column] = x[n, h, w]
 
 
-@kernel
+@kernel(split=("wide", "y"))
 def narrow(wide, pitch, size, origin, step, y):
     """The outputs (i, j) < size of every map, which lie in wide at i * pitch + j, to y at origin + (i, j) * step."""
     for n in range(len(y)):

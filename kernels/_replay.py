@@ -10,10 +10,10 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 # What stands in a mailbox, an int64 array. SENT and DONE are how many tasks have been sent to the worker, and how many it has finished; KIND is
-# that of the latest; from TASK on the numbers of a tape to play: see play. They lie apart so that two processors do not quarrel over a cache line.
+# that of the latest; from TASK on the numbers of a tape to play: see perform. They lie apart so that two processors do not quarrel over a cache line.
 SENT, DONE, KIND, TASK, FAILED = 0, 16, 32, 33, 48
 SIZE = 64
-TAPE, PYTHON = 1, 2
+TAPE, SHARED, PYTHON = 1, 2, 3
 
 
 def mailbox():
@@ -56,6 +56,22 @@ def _write(typing, array, place, value):
 
 
 @intrinsic
+def _count(typing, address):
+    """Add 1 to the int64 at an address, as one step that no other thread comes in between of; gives what stood there before."""
+    def generate(context, builder, signature, arguments):
+        return builder.atomic_rmw("add", builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), ir.Constant(ir.IntType(64), 1), "acq_rel")
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def _counted(typing, address):
+    """The int64 at an address as other threads have counted it up by now, and all that they wrote before."""
+    def generate(context, builder, signature, arguments):
+        return builder.load_atomic(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), "acquire", 8)
+    return types.int64(types.int64), generate
+
+
+@intrinsic
 def _enter(typing, function, words):
     """int32 function(int64 *words), both given as addresses."""
     def generate(context, builder, signature, arguments):
@@ -82,6 +98,33 @@ def play(before, rows_before, calls, rows, position, first, last, images):
 
 
 @njit(cache=True, nogil=True)
+def play_together(rows, starts, calls, counters):
+    """What each of several threads does at the same time: take a part of the present call while there are any, wait until all are done, go on.
+
+    Rows starts[c] to starts[c + 1] - 1 are the parts of call c. counters are zero at the beginning, 16 a call: [0] parts taken, [8] parts done
+    (apart, so that who waits does not disturb who takes). Who is late takes fewer parts, and nobody waits for a thread, only for parts.
+    """
+    failed = 0
+    for call in range(calls):
+        first, parts, taken, done = _word(starts + 8 * call), _word(starts + 8 * call + 8) - _word(starts + 8 * call), counters + 128 * call, 64
+        part = _count(taken)
+        while part < parts:
+            row = rows + 16 * (first + part)
+            failed |= _enter(_word(row), _word(row + 8))
+            _count(taken + done)
+            part = _count(taken)
+        while _counted(taken + done) < parts:
+            pass
+    return failed
+
+
+@njit(cache=True, nogil=True)
+def perform(kind, a, b, c, d, e, f, g, h):
+    """The task (kind, a, ...) that a tape gives. Gives 0, or what failed."""
+    return play_together(a, b, c, d) if kind == SHARED else play(a, b, c, d, e, f, g, h)
+
+
+@njit(cache=True, nogil=True)
 def serve(box, looks):
     """Play the tapes that are sent to a mailbox. Gives the number of tasks sent when one comes that is for Python, and 0 after `looks` in vain."""
     left = looks
@@ -90,10 +133,10 @@ def serve(box, looks):
         if _read(box, SENT) == done:
             left -= 1
             continue
-        if box[KIND] != TAPE:
+        if box[KIND] == PYTHON:
             return box[SENT]
         t = TASK
-        box[FAILED] |= play(box[t], box[t + 1], box[t + 2], box[t + 3], box[t + 4], box[t + 5], box[t + 6], box[t + 7])
+        box[FAILED] |= perform(box[KIND], box[t], box[t + 1], box[t + 2], box[t + 3], box[t + 4], box[t + 5], box[t + 6], box[t + 7])
         _write(box, DONE, done + 1)
         left = looks
     return 0
@@ -109,9 +152,9 @@ def watch(box, tasks, looks):
 
 
 @njit(cache=True, nogil=True)
-def send(box, kind, task):
-    """Put the numbers of a task into a mailbox, then say that they are there."""
+def send(box, task):
+    """Put a task (kind, a, ...) into a mailbox, then say that it is there."""
     for place in range(len(task)):
-        box[TASK + place] = task[place]
-    box[KIND], box[FAILED] = kind, 0
+        box[KIND + place] = task[place]
+    box[FAILED] = 0
     _write(box, SENT, box[SENT] + 1)

@@ -19,6 +19,7 @@ from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
+from . import _replay as replay
 from ._kernel import thread
 from ._threads import play
 
@@ -46,13 +47,7 @@ class Tape:
     def __init__(self, calls, position=None):
         position = np.zeros(2, np.int64) if position is None else position
         self.position, self._arguments = position, [arguments for _, arguments in calls]         # kept: the tables hold their addresses
-        enter = _entries({(kernel, kernel.signature(arguments)) for kernel, arguments in calls})
-        self._blocks, self._calls = [], np.empty((len(calls), 2), np.int64)
-        for row, (kernel, arguments) in zip(self._calls, calls):
-            signature = kernel.signature(arguments)
-            block = np.array([word for type, value in zip(signature, arguments) for word in _words(type, value)], np.int64)
-            self._blocks.append(block)
-            row[:] = enter[kernel, signature], block.ctypes.data
+        self._blocks, self._calls = _table(calls)
         each_step = np.array([kernel.once for kernel, _ in calls], bool)
         self._before, self._chunk = self._calls[each_step], self._calls[~each_step]
         self._tables = (self._before.ctypes.data, len(self._before), self._chunk.ctypes.data, len(self._chunk), position.ctypes.data)
@@ -66,7 +61,7 @@ class Tape:
 
     def task(self, first=0, last=1, images=1):
         """The same as a task for a thread: see kernels/_threads.py, play."""
-        return (*self._tables, first, last, images)
+        return (replay.TAPE, *self._tables, first, last, images)
 
     def slot(self, array):
         """Where the calls were given `array`, so that they can be given others afterwards."""
@@ -78,6 +73,24 @@ class Tape:
                     words.append(block[at:at + _size(value)])
                 at += _size(value)
         return Slot(words, array)
+
+
+class SharedTape(Tape):
+    """Kernel calls that several threads play together, one call after the other, each call cut into parts (Kernel.parts) for whoever is free.
+
+    parts  how many a call is cut into at most: more than there are threads, so that one which is held up holds up nobody
+    """
+
+    def __init__(self, calls, parts):
+        cut = [[(kernel, part) for part in kernel.parts(arguments, parts)] for kernel, arguments in calls]
+        rows = [row for call in cut for row in call]
+        self._arguments, (self._blocks, self._calls) = [arguments for _, arguments in rows], _table(rows)
+        self._starts, self._counters = np.cumsum([0, *map(len, cut)]), np.zeros((len(calls), 16), np.int64)
+        self._whole = calls                                 # keeps arrays alive of which parts are views
+
+    def play(self, threads=1):
+        self._counters[:] = 0
+        play(threads * [(replay.SHARED, self._calls.ctypes.data, self._starts.ctypes.data, len(self._counters), self._counters.ctypes.data, 0, 0, 0, 0)])
 
 
 class Slot:
@@ -94,6 +107,17 @@ class Slot:
         new, self._array = _array_words(array), array       # which keeps it alive
         for words in self._words:
             words[:] = new
+
+
+def _table(calls):
+    """The words of every call's arguments, and the rows (code that takes them, where they lie) that play goes through."""
+    enter = _entries({(kernel, kernel.signature(arguments)) for kernel, arguments in calls})
+    blocks, rows = [], np.empty((len(calls), 2), np.int64)
+    for row, (kernel, arguments) in zip(rows, calls):
+        signature = kernel.signature(arguments)
+        blocks.append(np.array([word for type, value in zip(signature, arguments) for word in _words(type, value)], np.int64))
+        row[:] = enter[kernel, signature], blocks[-1].ctypes.data
+    return blocks, rows
 
 
 def _array_words(array):

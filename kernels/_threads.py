@@ -12,7 +12,7 @@ from numba import config
 from . import _replay as replay
 
 WATCH = 2 ** 18                                             # looks at a number that another thread may change: a quarter of a millisecond
-NO_TAPE = (0,) * 8
+FOR_PYTHON = (replay.PYTHON,) + (0,) * 8
 
 
 class _Worker(threading.Thread):
@@ -49,13 +49,13 @@ class _Worker(threading.Thread):
 
     def call(self, function, argument):
         self.python = function, argument
-        self.give(replay.PYTHON, NO_TAPE)
+        self.give(FOR_PYTHON)
 
-    def give(self, kind, task):
+    def give(self, task):
         if config.DISABLE_JIT:
             self.box[replay.SENT] += 1
         else:
-            replay.send(self.box, kind, task)
+            replay.send(self.box, task)
         self.sent.release()
 
     def wait(self):
@@ -139,11 +139,11 @@ def run(work, jobs):
 
 
 def play(tasks):
-    """Play tapes at the same time, the first on this thread; each is the tuple that Tape.task gives. Raises RuntimeError where a kernel failed."""
+    """Play tapes at the same time, the first on this thread; each is the tuple that task() of a tape gives. Raises RuntimeError where a kernel failed."""
     if len(tasks) == 1:
-        failed = replay.play(*tasks[0])
+        failed = replay.perform(*tasks[0])
     else:
-        failed, workers = _together(tasks, lambda worker, task: worker.give(replay.TAPE, task), lambda task: replay.play(*task))
+        failed, workers = _together(tasks, _Worker.give, lambda task: replay.perform(*task))
         for worker in workers:
             failed |= int(worker.box[replay.FAILED])
     if failed:

@@ -25,6 +25,7 @@ def _widths(table):
 
 
 TILE_WIDTHS, DOT_WIDTHS, ROW_WIDTHS, ROW_TAPS = _widths(TILES), _widths(DOTS), _widths(ROWS), np.array(sorted(ROWS, reverse=True))
+ROWS_OF_DOTS = np.array(sorted(DOTS, reverse=True))
 
 
 @compiled
@@ -133,16 +134,32 @@ def dot_tiles(dy, x, dweight, jobs, u_places, v_places, together, images, rows, 
                 v += B
 
 
-@kernel
+@kernel(split=("groups",))
+def row_dots(x, weight, groups, y):
+    """y[n, o] = sum_c x[n, c] weight[o, c]; rows are whole vectors. groups: rows of (first, how many) of the o that share loads of x."""
+    (N, C), O, L = x.shape, y.shape[1], width(x)
+    for g in range(len(groups)):
+        o, B, n = groups[g, 0], groups[g, 1], 0
+        while n < N:
+            A = _widest(ROWS_OF_DOTS, N - n)
+            dot(A, B, 1, 1, C // L, x.reshape(-1), n * C, 0, 0, C, weight.reshape(-1), o * C, 0, 0, L, C, y.reshape(-1), n * O + o, O)
+            n += A
+
+
 def lane_sums(dy, total):
     """total[o] = sum over blocks, pixels and lanes of dy (blocks, O, pixels * L): a vector of partial sums a block, lanes added up at the end."""
-    blocks, O, n = dy.shape
-    for o in range(O):
-        of_map = fill_like(load_run(dy, (0, o, 0)), 0)
+    _lane_sums(dy, np.arange(len(total)), total)
+
+
+@kernel(split=("maps", "total"))
+def _lane_sums(dy, maps, total):
+    blocks, _, n = dy.shape
+    for o in range(len(maps)):
+        of_map = fill_like(load_run(dy, (0, maps[o], 0)), 0)
         for b in range(blocks):
             even, odd = fill_like(of_map, 0), fill_like(of_map, 0)      # two sums in turn: an addition takes longer than a load
             for e in range(0, n, 2 * width(dy)):
-                even = even + load_run(dy, (b, o, e))
-                odd = odd + load_run(dy, (b, o, min(e + width(dy), n)))
+                even = even + load_run(dy, (b, maps[o], e))
+                odd = odd + load_run(dy, (b, maps[o], min(e + width(dy), n)))
             of_map = of_map + (even + odd)
         total[o] = lane_sum(of_map)

@@ -53,11 +53,26 @@ def test_dropout(device):
 def test_dropout_draws_the_same_mask_on_every_backend_and_for_any_split(rng):
     x = rng.standard_normal((40, 3, 2))
     reference, cpu = load("dropout", "reference"), load("dropout", "cpu")
-    whole = reference.forward(x, 0.5, 2 ** 63 + 12345, 0)
-    np.testing.assert_array_equal(unpack(cpu.forward(pack(x), 0.5, 2 ** 63 + 12345, 0)), whole)
+    keys = [kernel.draw(np.array([2 ** 31 + 1], np.uint64), counter) for kernel in (reference, cpu) for counter in [np.array([345], np.uint64)]]
+    assert keys[0] == keys[1] == (2 ** 31 + 1) * 2 ** 32 + 345
+    whole = reference.forward(x, 0.5, keys[0], 0, 2.0)
+    np.testing.assert_array_equal(unpack(cpu.forward(pack(x), 0.5, keys[0], 0, 2.0)), whole)
     for first in (8, 16, 24):
-        np.testing.assert_array_equal(unpack(cpu.forward(pack(x[first:]), 0.5, 2 ** 63 + 12345, first)), whole[first:])
-        np.testing.assert_array_equal(reference.forward(x[first:], 0.5, 2 ** 63 + 12345, first), whole[first:])
+        np.testing.assert_array_equal(unpack(cpu.forward(pack(x[first:]), 0.5, keys[0], first, 2.0)), whole[first:])
+        np.testing.assert_array_equal(reference.forward(x[first:], 0.5, keys[0], first, 2.0), whole[first:])
+
+
+@DEVICES
+def test_dropout_scaled_at_test_time(device, rng):
+    """As in 2012: training leaves what it keeps as it is, testing multiplies all by the probability of being kept."""
+    layer, x = Dropout(0.3, scale="test", rng=5).to(device), rng.standard_normal((17, 4)) + 5
+    y = layer.forward(x, training=True)
+    assert ((y == x) | (y == 0)).all() and 0 < (y == 0).mean() < 1
+    np.testing.assert_array_equal(layer.backward(x), y)
+    np.testing.assert_allclose(layer.forward(x), 0.7 * x, rtol=1e-15)
+    np.testing.assert_allclose(layer.backward(x), 0.7 * x, rtol=1e-15)
+    with pytest.raises(ValueError, match="scale: expected 'training' or 'test', got 'none'"):
+        Dropout(scale="none")
 
 
 @DEVICES

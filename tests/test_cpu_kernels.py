@@ -39,6 +39,7 @@ def maps(C):
     return np.linspace(-1, 1, C)
 
 
+KEY = np.array([2 ** 63 + 5], np.uint64)
 LABELS = np.array([0, 3, -1, 1, 2, 2, -1, 0, 1, 3, 3, 0, 1, -1, 2, 1, 0, 2, 1])
 N = len(LABELS)
 CASES = [
@@ -47,7 +48,7 @@ CASES = [
     ("tanh", "forward", (Batch(N, 7, scale=3),)), ("tanh", "backward_input", (Batch(N, 7), Batch(N, 7))),
     ("sigmoid", "forward", (Batch(N, 7, scale=3),)), ("sigmoid", "backward_input", (Batch(N, 7), Batch(N, 7))),
     ("relu", "forward", (Batch(N, 3, 1, 5),)), ("relu", "backward_input", (Batch(N, 3, 1, 5), Batch(N, 3, 1, 5))),
-    ("dropout", "forward", (Batch(N, 3, 2, 2), 0.3, 2 ** 63 + 5, 16)), ("dropout", "backward_input", (Batch(N, 5), 0.3, 17, 0)),
+    ("dropout", "forward", (Batch(N, 3, 2, 2), 0.3, KEY, 16, 1 / 0.7)), ("dropout", "backward_input", (Batch(N, 5), 0.3, KEY, 0, 1.0)),
     ("rbf", "forward", (Batch(N, 5), maps(20).reshape(4, 5))), ("rbf", "forward", (Batch(N, 5, 2, 3), maps(20).reshape(4, 5))),
     ("rbf", "backward_input", (Batch(N, 4, 1, 2), Batch(N, 5, 1, 2), maps(20).reshape(4, 5))),
     ("rbf", "backward_centers", (Batch(N, 4, 2, 1), Batch(N, 5, 2, 1), maps(20).reshape(4, 5))),

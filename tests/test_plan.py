@@ -114,10 +114,10 @@ def test_what_cannot_be_recorded_goes_layer_by_layer(rng):
             return y
 
     x, labels = batch(rng, 20, size=8)
-    for layer, reason in ((Doubled(), "Doubled"), (Dropout(0.5, rng=0), "Dropout")):
+    for layer, expected in ((Doubled(), "calls"), (Dropout(0.5, rng=0), "layers")):
         net = tc.Sequential(Flatten(), layer, Dense(64, 10, rng=0)).astype(np.float64)
         way, why = parallel.way(net, x)
-        assert way == "layers" and reason in why
+        assert way == expected and type(layer).__name__ in why
         np.testing.assert_allclose(parallel.forward(net, x), net.forward(x), rtol=1e-12)
     large = tc.Sequential(Conv2d(1, 64, 3, padding=1, rng=0), Conv2d(64, 8, 3, rng=0), Flatten(), Dense(8 * 62 * 62, 10, rng=0))
     way, why = parallel.way(large, np.zeros((1, 1, 64, 64), np.float32))
@@ -232,7 +232,31 @@ def test_layers_that_change_how_parameters_are_read_are_not_recorded(rng):
     patched = Dense(64, 10, rng=0)
     patched.forward = lambda x, training=False: x
     for layer in (Clipped(64, 10, rng=0), patched):
-        assert parallel.way(tc.Sequential(layer), np.zeros((20, 64), np.float32))[0] == "layers"
+        assert parallel.way(tc.Sequential(layer), np.zeros((20, 64), np.float32))[0] == "calls"
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("N", [1, 17, 40])
+@pytest.mark.parametrize("scale", ["training", "test"])
+def test_threads_share_layers_with_dropout(N, threads, scale, rng):
+    """Each step draws masks of its own, the same as without a plan; predicting, and making plans, draws none."""
+    def network():
+        return tc.Sequential(Conv2d(1, 9, 3, padding=1, rng=0), Tanh(), Dropout(0.5, scale=scale, rng=1), Flatten(), Dense(576, 40, rng=2), Tanh(),
+                             Dropout(0.3, scale=scale, rng=3), Dense(40, 10, rng=4)).astype(np.float64)
+
+    net, plain, loss = network(), network().to("reference"), SoftmaxCrossEntropy()
+    for _ in range(3):
+        x, labels = batch(rng, N, size=8)
+        assert parallel.way(net, x, loss)[0] == "layers"
+        value, scores = parallel.forward_backward(net, x, labels, loss, threads)
+        np.testing.assert_allclose(parallel.forward(net, x, threads), plain.forward(x), rtol=0, atol=1e-12)
+        expected_scores = plain.forward(x, training=True)
+        plain_loss = SoftmaxCrossEntropy().to("reference")
+        assert value == pytest.approx(plain_loss.forward(expected_scores, labels), rel=1e-12)
+        plain.backward(plain_loss.backward())
+        np.testing.assert_allclose(scores, expected_scores, rtol=0, atol=1e-12)
+        for name, grad in plain.grads.items():
+            np.testing.assert_allclose(net.grads[name], grad, rtol=0, atol=1e-12, err_msg=name)
 
 
 def test_strided_arrays(rng):

@@ -60,7 +60,8 @@ CASES = {
         _case(lambda rng: layers.Conv2d(1, 2, 3, rng=rng), 1, 1, 5, 4),
         _case(lambda rng: layers.Conv2d(3, 4, (2, 3), stride=(2, 1), padding=(1, 2), rng=rng), 17, 3, 4, 3),
         _case(lambda rng: layers.Conv2d(4, 6, 2, stride=3, groups=2, rng=rng), 2, 4, 7, 9),
-        _case(lambda rng: layers.Conv2d(3, 3, 3, padding=2, groups=3, bias=False, rng=rng), 2, 3, 1, 4)],
+        _case(lambda rng: layers.Conv2d(3, 3, 3, padding=2, groups=3, bias=False, rng=rng), 2, 3, 1, 4),
+        _case(lambda rng: layers.Conv2d(2, 4, 3, stride=(4, 2), groups=2, ceil=True, rng=rng), 17, 2, 5, 6)],
     "table_conv2d": [
         _case(lambda rng: layers.TableConv2d(TABLE, 3, rng=rng), 2, 3, 5, 6),
         _case(lambda rng: layers.TableConv2d(TABLE[:, :2] | np.eye(5, 2, -3, bool) | np.eye(5, 2, -4, bool), (2, 1), rng=rng), 17, 2, 3, 2)],
@@ -70,11 +71,13 @@ CASES = {
     "max_pool2d": [
         _case(lambda rng: layers.MaxPool2d(2), 17, 2, 4, 5),
         _case(lambda rng: layers.MaxPool2d(3, stride=2, padding=1), 2, 3, 7, 6),
-        _case(lambda rng: layers.MaxPool2d((1, 2), stride=(3, 1)), 1, 1, 7, 3)],
+        _case(lambda rng: layers.MaxPool2d((1, 2), stride=(3, 1)), 1, 1, 7, 3),
+        _case(lambda rng: layers.MaxPool2d(3, stride=2, ceil=True), 17, 2, 6, 4)],
     "avg_pool2d": [
         _case(lambda rng: layers.AvgPool2d(2), 17, 2, 4, 5),
         _case(lambda rng: layers.AvgPool2d(3, stride=2, padding=1), 2, 3, 7, 6),
-        _case(lambda rng: layers.AvgPool2d((1, 2), stride=(3, 1), padding=(0, 1)), 1, 1, 7, 3)],
+        _case(lambda rng: layers.AvgPool2d((1, 2), stride=(3, 1), padding=(0, 1)), 1, 1, 7, 3),
+        _case(lambda rng: layers.AvgPool2d(3, stride=2, padding=(0, 1), ceil=True), 17, 2, 6, 4)],
     "dense": [
         _case(lambda rng: layers.Dense(7, 5, rng=rng), 17, 7),
         _case(lambda rng: layers.Dense(3, 1, bias=False, rng=rng), 1, 3),
@@ -88,10 +91,12 @@ CASES = {
     "relu": [_case(lambda rng: layers.ReLU(), 17, 3, 2, 1)],
     "local_response_norm": [
         _case(lambda rng: layers.LocalResponseNorm(alpha=0.3), 2, 7, 3, 2),
-        _case(lambda rng: layers.LocalResponseNorm(size=3, k=1.0, alpha=1.0, beta=0.5), 17, 2, 1, 3)],
+        _case(lambda rng: layers.LocalResponseNorm(size=3, k=1.0, alpha=1.0, beta=0.5), 17, 2, 1, 3),
+        _case(lambda rng: layers.LocalResponseNorm(alpha=2.0, alpha_over_size=True), 3, 6, 2, 1)],
     "dropout": [
         _case(lambda rng: layers.Dropout(0.5, rng=rng), 17, 3, 2, 2, training=True),
-        _case(lambda rng: layers.Dropout(0.2, rng=rng), 3, 5)],
+        _case(lambda rng: layers.Dropout(0.2, rng=rng), 3, 5),
+        _case(lambda rng: layers.Dropout(0.2, scale="test", rng=rng), 3, 5)],
     "flatten": [_case(lambda rng: layers.Flatten(), 17, 2, 3, 1), _case(lambda rng: layers.Flatten(scan=True), 2, 3, 1, 2)],
     "softmax_cross_entropy": [_case(lambda rng: losses.SoftmaxCrossEntropy(), 17, 5, labels=5),
                               _case(lambda rng: losses.SoftmaxCrossEntropy(), 1, 2, labels=2, spread=5.0)],

@@ -30,6 +30,7 @@ class Layer:
     operation = None                                        # the kernel folder: kernels/<operation>/
     settings = ()                                           # the attributes that __repr__ shows
     supports_complex_step = True                            # on the reference, for check_gradients
+    divisible = True                                        # whether parts of a batch may go through it apart from each other
 
     def __init__(self):
         self.params, self.grads, self.state = {}, {}, {}

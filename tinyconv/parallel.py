@@ -1,11 +1,12 @@
-"""A batch shared among threads, in one of two ways.
+"""A batch shared among threads, in one of three ways.
 
 "images"  Whole chunks of images go through the whole network on each thread, and the threads meet once a step. For networks whose arrays for one
-          chunk of images fit into a core's cache: LeNet-5. The calls are on a tape (plan.py), so nothing of Python is in between.
-"layers"  One layer after the other takes the whole batch, and the threads share the work inside each kernel. For networks of large layers
-          (AlexNet), and for those with layers that cannot be put on a tape: a user's own, or dropout, whose mask is new at every step.
+          chunk of images fit into a core's cache: LeNet-5.
+"layers"  One layer after the other takes the whole batch, and the threads share the work of each kernel. For networks of large layers: AlexNet.
+"calls"   The same, called from Python: for networks with layers of a user's own. In the other two the calls are on a tape (plan.py), recorded
+          once and then repeated without Python in between and without allocating anything.
 
-Both are plain Python threads, since the kernels release Python's global lock. The same number of threads gives the same bits.
+All are plain Python threads, since the kernels release Python's global lock. The same number of threads gives the same bits.
 """
 import math
 import os
@@ -83,22 +84,24 @@ def train_step(net, x, labels, loss, optimizer, threads=None):
 
 
 def way(net, x, loss=None):
-    """("images" or "layers", why) for a batch x, or any array of its shape and dtype."""
+    """("images", "layers" or "calls", why) for a batch x, or any array of its shape and dtype."""
     if numba.config.DISABLE_JIT:
-        return "layers", "NUMBA_DISABLE_JIT is set: plain Python, step by step"
+        return "calls", "NUMBA_DISABLE_JIT is set: plain Python, step by step"
     if net.device != "cpu" or (loss is not None and loss.device != "cpu"):
-        return "layers", f"the network is on the device {net.device!r}"
+        return "calls", f"the network is on the device {net.device!r}"
     if not isinstance(x, np.ndarray) or x.dtype not in door.DTYPES["cpu"]:
-        return "layers", "the batch is no float32 or float64 array"
+        return "calls", "the batch is no float32 or float64 array"
     for part in (net, *leaves(net), *([] if loss is None else [loss])):
         if not part.replayable:
-            return "layers", f"{part!r} may compute in Python, which no tape can repeat"
+            return "calls", f"{part!r} may compute in Python, which no tape can repeat"
     for layer in leaves(net):
         if any(array.dtype != x.dtype or not array.flags.c_contiguous for array in layer.params.values()):
-            return "layers", f"the parameters of {layer!r} are not {x.dtype}, or do not lie contiguously in memory"
+            return "calls", f"the parameters of {layer!r} are not {x.dtype}, or do not lie contiguously in memory"
     y_shape = net.output_shape(x.shape)                     # raises where a layer cannot take x
     if loss is not None and len(y_shape) != 2:
-        return "layers", f"the network gives {y_shape}, no scores (N, classes)"
+        return "calls", f"the network gives {y_shape}, no scores (N, classes)"
+    if whole := [layer for layer in leaves(net) if not layer.divisible]:
+        return "layers", f"{whole[0]!r} takes a batch as a whole"
     size, images = _bytes_of_a_chunk(net, x), BLOCKS_TOGETHER * lanes(x.dtype)
     if size > CACHE:
         return "layers", f"{images} images take {size / 2 ** 20:.1f} MiB, more than the {CACHE / 2 ** 20:.0f} MiB of a core's cache"
@@ -116,7 +119,7 @@ def _bytes_of_a_chunk(net, x):
 
 
 def _plan(net, x, threads, loss=None):
-    """The plan for a batch like x; None where the way is "layers"."""
+    """The plan for a batch like x; None where the way is "calls"."""
     if not isinstance(x, np.ndarray) or net.device != "cpu" or (loss is not None and loss.device != "cpu") or numba.config.DISABLE_JIT:
         return None
     with _lock:
@@ -124,9 +127,10 @@ def _plan(net, x, threads, loss=None):
         key = x.shape, x.dtype, threads, None if loss is None else (type(loss), loss._options())
         plan = plans.pop(key, None)
         if plan is None or not plan.fits():
-            if x.ndim == 0 or len(x) == 0 or way(net, x, loss)[0] == "layers":
+            sharing = "calls" if x.ndim == 0 or len(x) == 0 else way(net, x, loss)[0]
+            if sharing == "calls":
                 return None
-            plan = Plan(net, x.shape, x.dtype, threads, loss)
+            plan = Plan(net, x.shape, x.dtype, threads, sharing, loss)
         plans[key] = plan                                   # the latest used stands last
         if len(plans) > PLANS:
             del plans[next(iter(plans))]

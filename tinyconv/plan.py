@@ -1,8 +1,10 @@
 """The plan of one network for one size of batch: which images go through it together, on which thread, in which memory.
 
-A thread takes one chunk of images after the other through all layers, forward and backward, so that what one layer leaves is still in the
-cache when the next one takes it, and the threads meet only once a step, to add up their gradients in a fixed order. What a chunk calls is on a
-tape (kernels/_tape.py), recorded when the plan is made.
+"images"  A thread takes one chunk of images after the other through all layers, forward and backward, so that what one layer leaves is still in
+          the cache when the next one takes it, and the threads meet only once a step, to add up their gradients in a fixed order.
+"layers"  The whole batch is one chunk, and the threads share the work inside each call.
+
+What a chunk calls is on a tape (kernels/_tape.py), recorded when the plan is made.
 """
 import threading
 import weakref
@@ -11,10 +13,11 @@ import numpy as np
 
 from .kernels._batches import add, add_up, enter_images, enter_labels, leave_images, leave_losses
 from .kernels._native import Native, aligned_empty, images_together
-from .kernels._tape import Tape, recording
+from .kernels._tape import SharedTape, Tape, recording
 from .kernels._threads import cut, play
 
 BLOCKS_TOGETHER = 2                                         # blocks of images in a chunk: a dense layer then uses every weight twice
+PARTS = 4                                                   # of a shared call, for each thread: who is held up by another program does fewer
 
 
 def leaves(layer):
@@ -24,46 +27,50 @@ def leaves(layer):
 
 
 class Plan:
-    """Made for a network, the shape and dtype of a batch, a number of threads, and a loss where it is for training.
+    """Made for a network, the shape and dtype of a batch, a number of threads, the way of sharing, and a loss where it is for training.
 
     forward(x)                    y as a NumPy array
     forward_backward(x, labels)   the loss of every image and the scores; sets the grads of the network
     """
 
-    def __init__(self, net, x_shape, dtype, threads, loss=None):
+    def __init__(self, net, x_shape, dtype, threads, way, loss=None):
         self.x_shape, self.loss, self.dtype, self.lock = tuple(x_shape), loss, np.dtype(dtype), threading.RLock()
-        self.facts = list(_facts(net))
-        self.converted = [(array, array.copy()) for layer in leaves(net) for array in layer.state.values() if array.dtype != self.dtype]
+        self.facts, state = list(_facts(net)), [array for layer in leaves(net) for array in layer.state.values()]
+        # the layer converts them, so the tape has copies; what is unsigned (dropout's counters) no layer computes with
+        self.converted = [(array, array.copy()) for array in state if array.dtype != self.dtype and array.dtype.kind != "u"]
         N, L = x_shape[0], images_together(x_shape[0], dtype)
         blocks = -(-N // L)
-        threads = min(threads, blocks) if L > 1 else 1
+        self.shared = threads if way == "layers" else 0     # threads that share every call
+        threads = min(threads, blocks) if L > 1 and not self.shared else 1
         share = -(-blocks // threads)
-        chunk = -(-share // -(-share // BLOCKS_TOGETHER)) if L > 1 else blocks
-        self.images, chunks = chunk * L, -(-blocks // chunk)
-        threads = min(threads, chunks)
-        self.ranges = [(chunks * t // threads * self.images, min(chunks * (t + 1) // threads * self.images, N)) for t in range(threads)]
+        chunk = -(-share // -(-share // BLOCKS_TOGETHER)) if L > 1 and not self.shared else blocks
+        self.images, self.chunks = chunk * L, -(-blocks // chunk)
+        threads = min(threads, self.chunks)
+        self.ranges = [(self.chunks * t // threads * self.images, min(self.chunks * (t + 1) // threads * self.images, N)) for t in range(threads)]
         self.x, self.labels = np.zeros((N, int(np.prod(x_shape[1:]))), dtype), np.zeros(N, np.int64)
         self.y_shape = net.output_shape(x_shape)
         self.y, self.losses = np.empty((N, int(np.prod(self.y_shape[1:]))), dtype), np.empty(N, dtype)
-        self.tapes, self.totals = [], []
+        self.tapes, self.totals, before = [], [], [array.copy() for array in state]
         for _ in self.ranges:
             self._record(net)
-        self.tasks = [tape.task(*span, self.images) for tape, span in zip(self.tapes, self.ranges)]
+        for array, value in zip(state, before):             # it was a rehearsal: no draw of a dropout has taken place
+            array[...] = value
+        self.tasks = [] if self.shared else [tape.task(*span, self.images) for tape, span in zip(self.tapes, self.ranges)]
         self._slots = {name: [tape.slot(getattr(self, name)) for tape in self.tapes] for name in ("x", "labels")}
         if loss is not None:
             self._hand_out_gradients(net)
-            self.sums = [self._sum_up(share) for share in cut(self.totals[0].size, len(self.totals))] if len(self.totals) > 1 else []
+            self.sums = [self._sum_up(share) for share in cut(len(self.totals[0]), len(self.totals))] if len(self.totals) > 1 else []
 
     def _record(self, net):
         chunk, position = Native.empty((self.images, *self.x_shape[1:]), self.dtype), np.array([0, 1], np.int64)
         replica = net.replica()
         with recording() as calls:
-            enter_images(self.x, position, _flat(chunk))
+            enter_images(self.x, position, np.arange(len(chunk.data)), _flat(chunk))
             scores = replica.forward(chunk, training=self.loss is not None)
             leave_images(_flat(scores), position, self.y)
             if self.loss is not None:
                 self._record_backward(replica, scores, position)
-        self.tapes.append(Tape(calls, position))
+        self.tapes.append(SharedTape(calls, PARTS * self.shared) if self.shared else Tape(calls, position))
 
     def _record_backward(self, replica, scores, position):
         labels, options = np.zeros(self.images, np.int64), self.loss._options()
@@ -72,6 +79,9 @@ class Plan:
         dy = np.full(self.images, 1 / self.x_shape[0], self.dtype)      # the loss is the mean over the whole batch
         replica.backward(self.loss.kernel.backward_input(dy, scores, labels, *options), need_dx=False)
         grads = [replica_layer.grads[name] for replica_layer in leaves(replica) for name in replica_layer.params]
+        if self.chunks == 1:
+            self.totals.append(grads)
+            return
         total, first = aligned_empty((sum(grad.size for grad in grads),), self.dtype), 0
         for grad in grads:
             add_up(grad.reshape(-1), position, total[first:first + grad.size])
@@ -86,13 +96,12 @@ class Plan:
         return Tape(calls)
 
     def _hand_out_gradients(self, net):
-        """The grads of every layer are views of one array, that of the first thread."""
-        self.grads, first = [], 0
-        for layer in leaves(net):
-            self.grads.append((weakref.ref(layer), {}))
-            for name, array in layer.params.items():
-                self.grads[-1][1][name] = self.totals[0][first:first + array.size].reshape(array.shape)
-                first += array.size
+        """The grads of every layer: as the only chunk leaves them, or views of one array, in which the first thread added up all chunks."""
+        shapes = [array.shape for layer in leaves(net) for array in layer.params.values()]
+        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
+        arrays = iter(self.totals[0] if self.chunks == 1 else
+                      [self.totals[0][first:last].reshape(shape) for first, last, shape in zip(ends, ends[1:], shapes)])
+        self.grads = [(weakref.ref(layer), {name: next(arrays) for name in layer.params}) for layer in leaves(net)]
 
     def fits(self):
         """Whether the network still has the layers, options and arrays that the plan was made with: someone may have changed them."""
@@ -104,7 +113,10 @@ class Plan:
     def forward(self, x):
         with self.lock:                                     # two Python threads may ask one network for its opinion
             self._put("x", x.reshape(self.x.shape))
-            play(self.tasks)
+            if self.shared:
+                self.tapes[0].play(self.shared)
+            else:
+                play(self.tasks)
             return self.y.reshape(self.y_shape).copy()
 
     def forward_backward(self, x, labels):

@@ -24,8 +24,8 @@ from ..dense import cpu as dense
 from . import output_shape
 
 
-def forward(x, weight, bias, stride, padding, groups):
-    y_shape = output_shape(x.shape, weight.shape, stride, padding, groups)
+def forward(x, weight, bias, stride, padding, groups, ceil=False):
+    y_shape = output_shape(x.shape, weight.shape, stride, padding, groups, ceil)
     if _one_window(x.shape, weight.shape[2:], padding, groups):
         return dense.forward(_features(x), weight.reshape(len(weight), -1), bias).reshape(y_shape)
     y = Native.empty(y_shape, x.dtype, x.data.shape[-1])

@@ -2,10 +2,10 @@
 import numpy as np
 
 
-def forward(x, weight, bias, stride, padding, groups):
+def forward(x, weight, bias, stride, padding, groups, ceil=False):
     O, _, KH, KW = weight.shape
-    x, weight = _grouped(_padded(x, padding), groups), weight.reshape(groups, -1, *weight.shape[1:])
-    OH, OW = ((x.shape[-2] - KH) // stride[0] + 1, (x.shape[-1] - KW) // stride[1] + 1)
+    OH, OW = (_positions(*axis, ceil) for axis in zip(x.shape[2:], (KH, KW), stride, padding))
+    x, weight = _grouped(_padded(x, (KH, KW), stride, padding, (OH, OW)), groups), weight.reshape(groups, -1, *weight.shape[1:])
     y = np.zeros((len(x), groups, O // groups, OH, OW), x.dtype)
     for u in range(KH):
         for v in range(KW):
@@ -15,10 +15,9 @@ def forward(x, weight, bias, stride, padding, groups):
 
 
 def backward_input(dy, weight, x_shape, stride, padding, groups):
-    KH, KW = weight.shape[2:]
+    (N, C, H, W), (KH, KW), (PH, PW), (OH, OW) = x_shape, weight.shape[2:], padding, dy.shape[2:]
+    dx = _grouped(_padded(np.zeros(x_shape, dy.dtype), (KH, KW), stride, padding, (OH, OW)), groups)
     dy, weight = _grouped(dy, groups), weight.reshape(groups, -1, *weight.shape[1:])
-    (N, C, H, W), (PH, PW), (OH, OW) = x_shape, padding, dy.shape[-2:]
-    dx = np.zeros((N, groups, C // groups, H + 2 * PH, W + 2 * PW), dy.dtype)
     for u in range(KH):
         for v in range(KW):
             # reverses: y += weight[u, v] tap(x, u, v)
@@ -27,8 +26,8 @@ def backward_input(dy, weight, x_shape, stride, padding, groups):
 
 
 def backward_weight(dy, x, kernel_size, stride, padding, groups):
-    x, dy = _grouped(_padded(x, padding), groups), _grouped(dy, groups)
-    OH, OW = dy.shape[-2:]
+    OH, OW = dy.shape[2:]
+    x, dy = _grouped(_padded(x, kernel_size, stride, padding, (OH, OW)), groups), _grouped(dy, groups)
     dweight = np.empty((groups, dy.shape[2], x.shape[2], *kernel_size), dy.dtype)
     for u in range(kernel_size[0]):
         for v in range(kernel_size[1]):
@@ -41,9 +40,16 @@ def backward_bias(dy):
     return dy.sum(axis=(0, 2, 3))                            # reverses: y + bias
 
 
-def _padded(x, padding):
-    PH, PW = padding
-    return np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
+def _positions(size, window, stride, padding, ceil):
+    """How many windows lie along an axis; with ceil also one that begins on the map and reaches beyond its padding."""
+    strides, left_over = divmod(size + 2 * padding - window, stride)
+    return strides + 1 + (ceil and left_over > 0 and (strides + 1) * stride < size + padding)
+
+
+def _padded(x, window, stride, padding, positions):
+    """x with zeros around it, as far as the padding goes, and the last window reaches."""
+    behind = [max(p, (n - 1) * s + k - p - size) for size, k, s, p, n in zip(x.shape[2:], window, stride, padding, positions)]
+    return np.pad(x, ((0, 0), (0, 0), (padding[0], behind[0]), (padding[1], behind[1])))
 
 
 def _grouped(x, groups):

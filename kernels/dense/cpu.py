@@ -4,7 +4,8 @@ Many images: L of them side by side. Forward and backward_input sum up 8 feature
 times three vectors of images; the weights are read where they lie, row by row forward and column by column backward. backward_weight sums over
 images, so there x is transposed once (images_first), and one scalar of dy times a vector of features gives a row of dweight.
 
-Few images (L = 1): x is a matrix (N, C) as it is, features side by side, and all three are plain products of matrices.
+Few images (L = 1): x is a matrix (N, C) as it is, features side by side. Forward takes dot products of its rows with those of weight, each of
+which is read once and where it lies; the other two are plain products of matrices.
 """
 from functools import lru_cache
 
@@ -14,7 +15,7 @@ from .. import _convolution as convolution
 from .. import _layouts as layouts
 from .. import _tiles as tiles
 from .._native import Native, aligned_empty, lanes
-from .._simd import TILES
+from .._simd import DOTS, TILES
 from . import output_shape
 
 
@@ -26,7 +27,8 @@ def forward(x, weight, bias):
     elif x.data.shape[-1] > 1:
         _images_together(x, weight, 1, weight.shape[1], bias, y)
     else:
-        _rows_times_matrix(x.data, (0, 1, weight.shape[1]), (1, weight.shape[1]), _transposed(weight), _matrix(y))
+        groups = np.array(list(convolution.split(0, len(weight), DOTS[1])), np.int64)
+        tiles.row_dots(_whole_vectors(_matrix(x)), _whole_vectors(weight), groups, _matrix(y))
         layouts.add_to_rows(bias, _matrix(y))
     return y
 
@@ -50,7 +52,7 @@ def backward_weight(dy, x):
         convolution.backward_weight(_map(dy), _map(x), _wiring(dweight.shape), (1, 1), (1, 1), (0, 0), dweight)
     else:                                                   # dy (blocks, O, L) read as a matrix (O, blocks * L), times x (blocks * L, C)
         blocks, L = len(x.data), x.data.shape[-1]
-        images = _transposed(x.data.reshape(blocks, x.shape[1], L)) if L > 1 else _whole_vectors(_matrix(x))
+        images = _images_first(x.data.reshape(blocks, x.shape[1], L)) if L > 1 else _whole_vectors(_matrix(x))
         _rows_times_matrix(dy.data, (dy.shape[1] * L, 1, L), (blocks, L), images, dweight)
     return dweight
 
@@ -88,11 +90,11 @@ def _panels(count, U, T, weight_u, weight_t, weight_m, x_distance, y_distance):
     return np.array(panels, np.int64), convolution.int32(np.arange(U * T) * x_distance)
 
 
-def _transposed(x):
-    """(O, C) as (C, O), or (blocks, C, L) as (blocks * L, C), rows rounded up to whole vectors."""
-    x = x.reshape(-1, *x.shape[-2:])
-    result = aligned_empty((x.shape[0] * x.shape[2], _rounded(x.shape[1], x.dtype)), x.dtype)
-    layouts.images_first(x, result)
+def _images_first(x):
+    """(blocks, C, L) as (blocks * L, C), rows rounded up to whole vectors."""
+    blocks, C, L = x.shape
+    result = aligned_empty((blocks * L, _rounded(C, x.dtype)), x.dtype)
+    layouts.images_first(x, result.reshape(blocks, L, -1))
     return result
 
 

@@ -2,18 +2,24 @@
 import numpy as np
 
 
-def forward(x, rate, key, first):
-    return x * _scaled_mask(x.shape, rate, key, first).astype(x.real.dtype)
+def draw(seed, counter):
+    key = (seed << np.uint64(32)) + counter
+    counter += np.uint64(1)
+    return key
 
 
-def backward_input(dy, rate, key, first):
-    return dy * _scaled_mask(dy.shape, rate, key, first).astype(dy.real.dtype)     # reverses: y = x * mask / (1 - rate)
+def forward(x, rate, key, first, scale):
+    return x * _scaled_mask(x.shape, rate, key, first, scale).astype(x.real.dtype)
 
 
-def _scaled_mask(shape, rate, key, first):
+def backward_input(dy, rate, key, first, scale):
+    return dy * _scaled_mask(dy.shape, rate, key, first, scale).astype(dy.real.dtype)        # reverses: y = x * scale * mask
+
+
+def _scaled_mask(shape, rate, key, first, scale):
     per_image = int(np.prod(shape[1:]))
     e = np.arange(first * per_image, (first + shape[0]) * per_image, dtype=np.uint64)
-    return (_uniform(np.uint64(key), e) >= rate).reshape(shape) / (1 - rate)
+    return (_uniform(key, e) >= rate).reshape(shape) * scale
 
 
 def _uniform(key, e):

@@ -8,8 +8,8 @@ backward_input  dx[n,c,i,j] = dy d^-beta - 2 alpha beta x[n,c,i,j] sum_{c' in W(
 
 The window is symmetric, so "c' is a neighbour of c" and "c is a neighbour of c'" are the same and both sums run over W(c).
 
-alpha is not divided by the size. The authors' later code, Caffe, PyTorch and ONNX compute k + (alpha/size) sum: to get theirs, give
-alpha/size here.
+alpha is not divided by the size, as in the paper's equation. The authors' own code (cuda-convnet, 2012), Caffe, PyTorch and ONNX compute
+k + (alpha/size) sum: to get theirs, give alpha/size here, as the layer's alpha_over_size=True does. With n = 5 the two differ by a factor of five.
 
 On the CPU d^-beta is 1 / (sqrt(d) sqrt(sqrt(d))) for beta = 0.75, and e^(-beta log d) for any other.
 

@@ -11,8 +11,8 @@ from .._windows import as_lengths
 from . import output_shape
 
 
-def forward(x, size, stride, padding):
-    y = room(x, output_shape(x.shape, size, stride, padding))
+def forward(x, size, stride, padding, ceil=False):
+    y = room(x, output_shape(x.shape, size, stride, padding, ceil))
     _forward(lanewise(x.data), *as_lengths(size), stride, padding, lanewise(y.data))
     return y
 

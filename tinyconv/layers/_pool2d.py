@@ -7,16 +7,18 @@ class Pool2d(Layer):
     """x (N, C, H, W) -> y (N, C, OH, OW), OH = floor((H + 2 PH - SIZE_H) / SH) + 1, OW likewise.
 
     size, stride (default: size) and padding (pixels) are ints or pairs (vertical, horizontal); windows overlap where the stride is below
-    the size. ValueError where the padding is not smaller than the size.
+    the size. ceil=True rounds OH and OW up: pixels that are left over get a window that reaches beyond the map. ValueError where the
+    padding is not smaller than the size.
     """
 
     settings = ("size", "stride", "padding")
 
-    def __init__(self, size, stride=None, padding=0):
+    def __init__(self, size, stride=None, padding=0, ceil=False):
         super().__init__()
         self.size = positive(pair(size, "size"), "size")
         self.stride = self.size if stride is None else positive(pair(stride, "stride"), "stride")
-        self.padding = pair(padding, "padding")
+        self.padding, self.ceil = pair(padding, "padding"), bool(ceil)
+        self.settings += ("ceil",) if ceil else ()            # only where set: networks saved before it was there are known by their repr
         if any(not 0 <= p < s for p, s in zip(self.padding, self.size)):
             raise ValueError(f"padding: expected 0 or more and less than the size {self.size}, got {padding!r}")
 
@@ -24,4 +26,4 @@ class Pool2d(Layer):
         return self.kernel.backward_input(dy, self.cache, self.size, self.stride, self.padding)
 
     def _output_shape(self, x_shape):
-        return pool_output_shape(x_shape, self.size, self.stride, self.padding)
+        return pool_output_shape(x_shape, self.size, self.stride, self.padding, self.ceil)

@@ -8,11 +8,11 @@ class AvgPool2d(Pool2d):
     x  (N, C, H, W)
     y  (N, C, OH, OW), OH = floor((H + 2 PH - SIZE_H) / SH) + 1, OW likewise
 
-    size, stride and padding: see Pool2d. Padding is zero and counts in the mean.
+    size, stride, padding and ceil: see Pool2d. Padding is zero and counts in the mean; what lies beyond it does not.
     """
 
     operation = "avg_pool2d"
 
     def _forward(self, x, training):
         self.cache = x.shape
-        return self.kernel.forward(x, self.size, self.stride, self.padding)
+        return self.kernel.forward(x, self.size, self.stride, self.padding, self.ceil)

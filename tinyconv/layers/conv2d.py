@@ -16,6 +16,7 @@ class Conv2d(Layer):
 
     kernel_size, stride and padding (pixels) are ints or pairs (vertical, horizontal). With groups > 1 maps and filters are split into
     that many groups and each filter sees only the maps of its own. ValueError where the groups do not divide the channels.
+    ceil=True rounds OH and OW up: pixels that are left over get a window that reaches beyond the padded map, where it sees zeros.
     initial_weight and initial_bias (initializers.py) say how weight and bias start; else uniform in +-2.4/fan-in.
     Source: LeCun et al. 1998, section II.A; groups: Krizhevsky et al. 2012, section 3.5.
     """
@@ -23,12 +24,13 @@ class Conv2d(Layer):
     operation = "conv2d"
     settings = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "groups", "bias")
 
-    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, groups=1, bias=True, rng=None,
+    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, groups=1, bias=True, ceil=False, rng=None,
                  initial_weight=fan_in_uniform, initial_bias=fan_in_uniform):
         super().__init__()
         self.in_channels, self.out_channels = positive(in_channels, "in_channels"), positive(out_channels, "out_channels")
         self.kernel_size, self.stride = positive(pair(kernel_size, "kernel_size"), "kernel_size"), positive(pair(stride, "stride"), "stride")
-        self.padding, self.groups, self.bias = pair(padding, "padding"), positive(groups, "groups"), bias
+        self.padding, self.groups, self.bias, self.ceil = pair(padding, "padding"), positive(groups, "groups"), bias, bool(ceil)
+        self.settings += ("ceil",) if ceil else ()            # only where set: networks saved before it was there are known by their repr
         if min(self.padding) < 0:
             raise ValueError(f"padding: expected 0 or more, got {padding!r}")
         if in_channels % groups or out_channels % groups:
@@ -41,7 +43,8 @@ class Conv2d(Layer):
 
     def _forward(self, x, training):
         self.cache = x
-        return self.kernel.forward(x, self._parameter("weight", x), self._parameter("bias", x), self.stride, self.padding, self.groups)
+        return self.kernel.forward(x, self._parameter("weight", x), self._parameter("bias", x), self.stride, self.padding, self.groups,
+                                   self.ceil)
 
     def _backward_input(self, dy):
         x = self.cache
@@ -54,7 +57,7 @@ class Conv2d(Layer):
         return grads
 
     def _output_shape(self, x_shape):
-        return contract.output_shape(x_shape, self.params["weight"].shape, self.stride, self.padding, self.groups)
+        return contract.output_shape(x_shape, self.params["weight"].shape, self.stride, self.padding, self.groups, self.ceil)
 
     def connections(self, x_shape):
         _, O, OH, OW = self.output_shape(x_shape)

@@ -6,27 +6,31 @@ from ..layer import Layer
 class LocalResponseNorm(Layer):
     """y[n,c,i,j] = x[n,c,i,j] / (k + alpha sum of x[n,c',i,j]^2 over the maps c' from c - size//2 to c + size//2)^beta
 
-    x, y  (N, C, H, W); size is odd. alpha is not divided by the size: for the convention of Caffe, PyTorch and ONNX give alpha/size.
-    Source: Krizhevsky et al. 2012, section 3.3.
+    x, y  (N, C, H, W); size is odd. With alpha_over_size, alpha/size stands in the place of alpha: the convention of the authors' own code,
+    Caffe, PyTorch and ONNX. Source: Krizhevsky et al. 2012, section 3.3.
     """
 
     operation = "local_response_norm"
     settings = ("size", "k", "alpha", "beta")
 
-    def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75):
+    def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, alpha_over_size=False):
         super().__init__()
         if size < 1 or size % 2 == 0:
             raise ValueError(f"size: expected an odd number (a map and as many neighbours on either side), got {size}")
         if not k > 0 or alpha < 0:
             raise ValueError(f"expected k above 0 and alpha not below 0 (the denominator must stay positive), got k={k}, alpha={alpha}")
-        self.size, self.k, self.alpha, self.beta = int(size), float(k), float(alpha), float(beta)
+        self.size, self.k, self.alpha, self.beta, self.alpha_over_size = int(size), float(k), float(alpha), float(beta), bool(alpha_over_size)
+        self.settings += ("alpha_over_size",) if alpha_over_size else ()         # as ceil in Conv2d
 
     def _forward(self, x, training):
         self.cache = x
-        return self.kernel.forward(x, self.size, self.k, self.alpha, self.beta)
+        return self.kernel.forward(x, *self._options())
 
     def _backward_input(self, dy):
-        return self.kernel.backward_input(dy, self.cache, self.size, self.k, self.alpha, self.beta)
+        return self.kernel.backward_input(dy, self.cache, *self._options())
+
+    def _options(self):
+        return self.size, self.k, self.alpha / self.size if self.alpha_over_size else self.alpha, self.beta
 
     def _output_shape(self, x_shape):
         return contract.output_shape(x_shape, self.size)

@@ -8,7 +8,7 @@ class MaxPool2d(Pool2d):
     x  (N, C, H, W)
     y  (N, C, OH, OW), OH = floor((H + 2 PH - SIZE_H) / SH) + 1, OW likewise
 
-    size, stride and padding: see Pool2d. The first maximum of a window in reading order gets its dy. Padding never wins.
+    size, stride, padding and ceil: see Pool2d. The first maximum of a window in reading order gets its dy. Padding never wins.
     Source: Krizhevsky et al. 2012, section 3.4 (overlapping pooling).
     """
 
@@ -16,4 +16,4 @@ class MaxPool2d(Pool2d):
 
     def _forward(self, x, training):
         self.cache = x
-        return self.kernel.forward(x, self.size, self.stride, self.padding)
+        return self.kernel.forward(x, self.size, self.stride, self.padding, self.ceil)
