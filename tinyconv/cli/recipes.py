@@ -61,8 +61,10 @@ def _lenet5(head):
 
 
 def _alexnet(classes, rng, groups, preset, dropout):
-    groups = {} if groups is None else {"groups": groups}   # None: as the preset has it
-    net = alexnet(classes=classes, rng=rng, preset=preset, **groups)
+    options = {} if groups is None else {"groups": groups}  # None: as the preset has it
+    if preset != "paper":                                    # TODO: goes when alexnet has presets
+        options["preset"] = preset
+    net = alexnet(classes=classes, rng=rng, **options)
     return net if dropout else without_dropout(net)
 
 
@@ -106,7 +108,7 @@ def build(settings, rng=None):
     chosen = recipe(settings["model"], settings["loss"])
     try:
         return chosen.network(len(settings["class_names"]), rng, **settings["options"]), chosen.loss()
-    except (ValueError, TypeError) as error:                 # options that do not go together, such as a preset and its groups
+    except ValueError as error:                 # options that do not go together, such as a preset and its groups
         raise TinyconvError(str(error)) from None
 
 
