@@ -134,7 +134,8 @@ def take_views(images, chosen, corners, mirrored, noise, scale, offset, outside,
     h, w = x.shape[2:]
     for n in range(len(x)):
         top, left = corners[n]
-        first, last = max(0, -left), min(w, W - left)       # columns of the view that lie within the image
+        first = min(w, max(0, -left))                       # columns first to last - 1 of the view lie within the image
+        last = max(first, min(w, W - left))
         for c in range(C):
             for i in range(h):
                 y = x[n, c, i]
@@ -169,10 +170,8 @@ def add_pixels(images, sums, products):
             for d in range(c + 1):
                 total = 0
                 for i in range(H):
-                    row = 0                                  # 32 bits hold it, and more of them fit into a register
                     for j in range(W):
-                        row += np.int32(images[n, c, i, j]) * np.int32(images[n, d, i, j])
-                    total += row
+                        total += np.int64(images[n, c, i, j]) * np.int64(images[n, d, i, j])
                 products[c, d] += total
                 if d < c:
                     products[d, c] += total

@@ -11,6 +11,7 @@ import hashlib
 import io
 import tarfile
 import zlib
+from importlib import import_module
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -18,7 +19,6 @@ from tqdm import tqdm
 
 from ..errors import DataError
 from ..files import write_atomically
-from .ahead import Ahead
 from .dataset import Dataset
 from .download import cache_folder, download, homes, mirrors
 from .image_folder import PhotoFolder, split
@@ -28,6 +28,7 @@ MIRRORS = ("https://www.cs.toronto.edu/~kriz/", "https://storage.googleapis.com/
 PACKED, MD5 = "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"
 BATCHES = {"train": [f"data_batch_{number}.bin" for number in range(1, 6)], "test": ["test_batch.bin"]}
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+PACKINGS = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "lzma", b"BZh": "bz2"}      # first bytes of a file, and the module that unpacks it
 SHAPE = (3, 32, 32)
 PREPARATION = "photo 32"
 
@@ -147,30 +148,45 @@ def _named(content, name):
 
 
 def _members(path):
-    """(name, content) of each file in a tar. Raises DataError where it is damaged."""
+    """(name, content) of each file in a tar, plain or packed. Raises DataError where it is damaged, or cut off: tarfile alone would not notice."""
     try:
-        with tarfile.open(path, "r|*") as tar:
-            for member in tar:
-                if member.isfile():
-                    yield PurePosixPath(member.name), tar.extractfile(member).read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as why:
+        with open(path, "rb") as file:
+            start = file.read(6)
+        packing = next((module for magic, module in PACKINGS.items() if start.startswith(magic)), None)
+        with (import_module(packing).open if packing else open)(path, "rb") as file:
+            whole = _Watched(file)
+            with tarfile.open(fileobj=whole, mode="r|") as tar:
+                for member in tar:
+                    if member.isfile():
+                        yield PurePosixPath(member.name), tar.extractfile(member).read()
+            while whole.read(tarfile.RECORDSIZE):
+                pass
+        if whole.last.strip(b"\0"):
+            raise ValueError("it ends too early")
+    except Exception as why:                                # each packing has errors of its own, and all of them mean the same here
         raise DataError(f"{path} is damaged or no tar file ({why}); delete it or take another copy") from why
 
 
+class _Watched:
+    """A file that is read, with the last bytes that came: a tar ends with 1,024 zeros."""
+
+    def __init__(self, file):
+        self.file, self.last = file, b""
+
+    def read(self, size):
+        content = self.file.read(size)
+        self.last = (self.last + content)[-2 * tarfile.BLOCKSIZE:]
+        return content
+
+
 def _decoded(part, files, progress):
-    """(images, labels) of image files with their class names."""
-    images, labels = [], []
-
-    def decode(file):
-        if file[1] not in CLASSES:
-            raise DataError(f"cifar10 {part}: a folder is called {file[1]!r}; expected {', '.join(CLASSES)}")
-        return prepare_image(file[0], PREPARATION), CLASSES.index(file[1])
-
-    with Ahead(decode, files, ahead=256) as decoded:
-        for image, label in tqdm(decoded, desc=f"cifar10 {part}", total=len(files), unit="image", disable=not progress):
-            images.append(image)
-            labels.append(label)
-    return np.stack(images), np.array(labels, np.int64)
+    """(images, labels) of image files with their class names. One thread: opening so small a file is Python's work, which threads cannot share."""
+    images, labels = np.empty((len(files), *SHAPE), np.uint8), np.empty(len(files), np.int64)
+    for place, (file, name) in enumerate(tqdm(files, desc=f"cifar10 {part}", unit="image", disable=not progress)):
+        if name not in CLASSES:
+            raise DataError(f"cifar10 {part}: a folder is called {name!r}; expected {', '.join(CLASSES)}")
+        images[place], labels[place] = prepare_image(file, PREPARATION), CLASSES.index(name)
+    return images, labels
 
 
 # ---- what was unpacked before

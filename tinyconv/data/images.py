@@ -63,9 +63,9 @@ def _photo(image, N):
     image = _without_depth(image).convert("RGB")
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    # Cut first, then scaled: the same pixels as the other way round, and fewer to compute.
+    # Cut first, then scaled: the same picture as the other way round, and fewer pixels to compute.
     image = image.resize((N, N), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
-    return np.stack([np.asarray(band) for band in image.split()])
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
 def _grey(image):

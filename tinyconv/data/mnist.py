@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import math
 import zlib
-from pathlib import Path
 
 import numpy as np
 
