@@ -2,7 +2,8 @@
 
 Batches of 1 and 17 (a block and a lane more), one channel, odd sizes, strides over the kernel, padding, groups, maps smaller than a vector.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Callable
 
 import numpy as np
@@ -51,6 +52,18 @@ def _model(name, head, *x_shape):
         return _lively(MODELS[name](**head, rng=rng))
     title = " ".join([name, *head.values()])
     return Case(f"{title}, x {'x'.join(map(str, x_shape))}, 10 elements of each array", build, x_shape, {"sample": 10})
+
+
+def _cifar_net(activation, norm, rng):
+    from .models import cifar_net
+    return cifar_net(activation, norm, rng=rng)
+
+
+def _narrow_alexnet(rng):
+    """The paper's AlexNet with few maps, on an image that leaves one pixel of each for the dense layers; weights so large that it is alive."""
+    from .models.alexnet import PAPER, network
+    deviations = (0.1, 0.15, 0.15, 0.2, 0.2, 0.4, 0.4, 0.4)
+    return network(replace(PAPER, image_side=63, maps=(6, 8, 8, 8, 8), dense=(8, 12, 10), first_deviations=deviations), 5, rng)
 
 
 TABLE = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1], [0, 0, 1]], bool)
@@ -105,5 +118,8 @@ CASES = {
         _case(lambda rng: losses.RBFLoss("map", j=10), 17, 10, labels=10, spread=5.0),
         _case(lambda rng: losses.RBFLoss("map", j=0.5), 1, 3, labels=3)],
     "lenet5": [_model("lenet5", {"head": "rbf"}, 2, 1, 32, 32), _model("lenet5", {"head": "dense"}, 1, 1, 36, 32)],
+    "alexnet": [Case("alexnet with 6 to 8 maps a layer, x 2x3x63x63, 10 elements of each array", _narrow_alexnet, (2, 3, 63, 63), {"sample": 10})],
+    "cifar_net": [Case(f"cifar_net {activation}, x 1x3x32x32, 2 elements of each array", partial(_cifar_net, activation, norm), (1, 3, 32, 32),
+                       {"sample": 2}) for activation, norm in (("relu", True), ("tanh", False))],
     "mlp": [_model("mlp", {}, 3, 1, 28, 28)],
 }

@@ -1,4 +1,5 @@
-"""What net.summary() prints: how large a network is, layer by layer."""
+"""What net.summary() prints: how large a network is, layer by layer; and in what two or more networks differ."""
+
 
 class Summary:
     """One row a layer, for one image: name, layer, output shape (C, H, W), parameters, connections, multiply-adds; and their totals."""
@@ -13,16 +14,40 @@ class Summary:
         self.parameters, self.connections, self.multiply_adds = (sum(row[column] for row in self.rows) for column in (3, 4, 5))
 
     def __str__(self):
-        dims = lambda shape: "x".join(map(str, shape))
         count = lambda number: f"{number:,}" if number else "-"
         table = [("", "layer", "output", "parameters", "connections", "multiply-adds"),
-                 ("", "input", dims(self.input_shape), "", "", "")]
-        table += [(name, layer, dims(shape), *map(count, numbers)) for name, layer, shape, *numbers in self.rows]
+                 ("", "input", _dims(self.input_shape), "", "", "")]
+        table += [(name, layer, _dims(shape), *map(count, numbers)) for name, layer, shape, *numbers in self.rows]
         table += [("total", "", "", *map(count, (self.parameters, self.connections, self.multiply_adds)))]
-        widths = [max(len(row[column]) for row in table) for column in range(6)]
-        lines = ["  ".join(cell.ljust(w) if column < 3 else cell.rjust(w) for column, (cell, w) in enumerate(zip(row, widths))).rstrip()
-                 for row in table]
+        lines = _aligned(table, left=3)
         rule = "-" * max(map(len, lines))
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
     __repr__ = __str__
+
+    def facts(self):
+        """{what: text}: each layer's output shape and parameters, and the totals."""
+        layers = {name: f"{_dims(shape)}, {parameters:,} parameters" if parameters else _dims(shape)
+                  for name, _, shape, parameters, _, _ in self.rows}
+        return {**layers, "parameters": f"{self.parameters:,}", "multiply-adds": f"{self.multiply_adds:,}"}
+
+
+def difference(columns):
+    """A table of the rows in which the columns are not all alike. columns: {title: {what: text}}; "-" where a column lacks a row."""
+    whats = dict.fromkeys(what for column in columns.values() for what in column)
+    rows = [(what, *(column.get(what, "-") for column in columns.values())) for what in whats]
+    rows = [row for row in rows if len(set(row[1:])) > 1]
+    if not rows:
+        return f"no difference between {' and '.join(columns)}"
+    lines = _aligned([("", *columns), *rows], left=1 + len(columns))
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def _dims(shape):
+    return "x".join(map(str, shape))
+
+
+def _aligned(table, left):
+    """The lines of a table of strings whose first `left` columns stand flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*table)]
+    return ["  ".join(cell.ljust(w) if place < left else cell.rjust(w) for place, (cell, w) in enumerate(zip(row, widths))).rstrip() for row in table]
