@@ -18,7 +18,7 @@ class Recipe:
 
     network      (classes, rng, **options) -> the network, untrained        options: what can be chosen of it, with the defaults
     data         the data set; None: there is no default                    preparation: of images from a folder (data.load)
-    inputs       (train, net, augment) -> Inputs                            augment: whether there is augmentation, unless it is switched off
+    inputs       (train, net, settings) -> Inputs                           augment: whether there is augmentation, unless it is switched off
     """
 
     network: Callable
@@ -44,15 +44,15 @@ class Recipe:
         return {name: getattr(self, name) for name in names} | {"options": dict(self.options), "lr_steps": None, "until_error": None}
 
 
-def _digits(train, net, augment):
+def _digits(train, net, settings):
     """As in 1998: background -0.1 and ink 1.175, padded to the size that the network takes."""
     return Inputs.digits(train.shape, net.input_shape)
 
 
 def photographs(scale=1.0, **augmentation):
-    """The mean image subtracted; `augmentation` where it is not switched off, else the central part of every image."""
-    def inputs(train, net, augment):
-        return Inputs.measured(train, crop=net.input_shape[1], scale=scale, **(augmentation if augment else {}))
+    """The mean image subtracted, with `augmentation` where it is not switched off."""
+    def inputs(train, net, settings):
+        return Inputs.measured(train, crop=net.input_shape[1], scale=scale, **(augmentation if settings["augment"] else {}))
     return inputs
 
 
@@ -61,11 +61,14 @@ def _lenet5(head):
 
 
 def _alexnet(classes, rng, groups, preset, dropout):
-    options = {} if groups is None else {"groups": groups}  # None: as the preset has it
-    if preset != "paper":                                    # TODO: goes when alexnet has presets
-        options["preset"] = preset
-    net = alexnet(classes=classes, rng=rng, **options)
+    net = alexnet(groups, classes, rng, preset=preset)
     return net if dropout else without_dropout(net)
+
+
+def _alexnet_inputs(train, net, settings):
+    """As in 2012 bytes less their mean; only the first weights of torchvision's are made for numbers around 1."""
+    scale = 1 / 64 if settings["options"]["preset"] == "torchvision" else 1.0
+    return photographs(scale, mirror=True, colour=0.1, crops=10)(train, net, settings)
 
 
 def without_dropout(net):
@@ -80,7 +83,7 @@ RECIPES = {
     ("lenet5", "softmax"): Recipe(_lenet5("dense"), losses.SoftmaxCrossEntropy, _digits, 1e-2),
     ("mlp", "softmax"): Recipe(lambda classes, rng: mlp(classes=classes, rng=rng), losses.SoftmaxCrossEntropy, _digits, 2e-2),
     ("alexnet", "softmax"): Recipe(
-        _alexnet, losses.SoftmaxCrossEntropy, photographs(mirror=True, colour=0.1, crops=10), 1e-2, augment=True, data=None,
+        _alexnet, losses.SoftmaxCrossEntropy, _alexnet_inputs, 1e-2, augment=True, data=None,
         preparation="photo 256", options={"preset": "paper", "groups": None, "dropout": True}, schedule="plateau", nesterov=False,
         weight_decay=5e-4, batch_size=128, epochs=90),
     ("cifar_net", "softmax"): Recipe(

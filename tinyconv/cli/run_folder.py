@@ -52,6 +52,8 @@ class Run:
                 raise ValueError(f"{wrong[0]}: {settings[wrong[0]]!r}")
             if (settings["model"], settings["loss"]) not in RECIPES:
                 raise ValueError(f"no {settings['model']} with the loss {settings['loss']}")
+            if settings["options"].keys() != recipe(settings["model"], settings["loss"]).options.keys():
+                raise ValueError(f"options: {settings['options']!r}")
             return cls(folder, settings)
         except (FileNotFoundError, NotADirectoryError):
             raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train lenet5 --out {folder}") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 from .. import data, memory
 from ..data.image_folder import NOT_HELD_OUT
 from ..errors import TinyconvError
+from ..models import PRESETS
 from ..parallel import available_threads
 from ..training import Trainer
 from . import options
@@ -58,7 +59,7 @@ def add_parser(commands):
     of_model.add_argument("--loss", choices=["map", "mse", "softmax"],
                           help="lenet5: map, mse: rbf output units, section II.C of the 1998 paper; softmax: dense output (default: map; "
                                "other models: softmax)")
-    of_model.add_argument("--preset", metavar="NAME", help="alexnet: which variant, such as paper, caffe or torchvision (default: paper)")
+    of_model.add_argument("--preset", choices=list(PRESETS["alexnet"]), help="alexnet: which variant (default: paper)")
     of_model.add_argument("--groups", type=int, choices=[1, 2], help="alexnet: groups of the convolutions (default: as the preset has it)")
     of_model.add_argument("--no-dropout", dest="dropout", action="store_false", default=None, help="alexnet: without dropout")
     of_model.add_argument("--activation", choices=["relu", "tanh"], help="cifar_net (default: relu)")
@@ -206,7 +207,7 @@ def _make_inputs(settings, train, net):
         say = lambda shape: f"{shape[1]}x{shape[2]} {'grey' if shape[0] == 1 else 'colour'}"
         raise TinyconvError(f"{settings['data']}: has images of {say(train.shape)} and {settings['model']} takes {say(net.input_shape)}; "
                             "use data of that kind, or another model")
-    return chosen.inputs(train, net, settings["augment"])
+    return chosen.inputs(train, net, settings)
 
 
 def _free_folder(settings):
