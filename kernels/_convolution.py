@@ -138,10 +138,16 @@ def _few_images(x, filters, bias, connected, stride, padding, y, origin, step, s
     wide, shape, area = widened(x, (KH, KW), stride, padding, size)
     vectors = -(-((size[0] - 1) * shape[1] + size[1]) // lanes(x.dtype))
     run = vectors * lanes(x.dtype)
-    panels, index, offset = _tables(*connected, (area, shape[1], 1), stride, shape[0] * shape[1], run)
+    lie = (area, shape[1], 1), stride, shape[0] * shape[1], run
+    in_place = _tables_in_place(*connected, *lie)
+    if in_place:
+        (panels, offset), weights, KH, KW = in_place, filters.reshape(-1), 1, 1          # one long row of taps
+    else:
+        panels, index, offset = _tables(*connected, *lie)
+        weights = _packed(filters, index)
     result = aligned_empty((N * O, run), y.dtype)
     tiles.multiply_add_tiles(
-        wide, _packed(filters, index), bias, result.reshape(-1), panels, offset, (N, 0, C * area, 0, O * run),
+        wide, weights, bias, result.reshape(-1), panels, offset, (N, 0, C * area, 0, O * run),
         (1, 0, 0, KH, KH, 1, 0), (vectors, lanes(x.dtype), lanes(x.dtype), KW, KW, 0, 0), run)
     layouts.narrow(result, shape[1], size, origin, step, y.data.reshape(N * O, YH, YW))
 
@@ -188,6 +194,27 @@ def _tables(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map)
             written += index[-1].size
     joined = [np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in (index, offset)]
     return np.array(panels, np.int64), int32(joined[0]), int32(joined[1])
+
+
+@lru_cache(maxsize=256)
+def _tables_in_place(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map):
+    """(panels, offset) as _tables gives them, for weights that are read where they lie: forward, by filters that follow each other in the order
+    of their maps. Else None. For few images, where packing the weights would take a good part of the time."""
+    if feeding != "sources":
+        return None
+    u_places, v_places, _ = _places(kernel_size, stride, phase, *distances[1:])
+    place, panels, offset, looked_up = u_places[:, None] + v_places, [], [], 0
+    for first, count in alike(wiring.sources):
+        maps = np.array([source for source, _ in wiring.sources[first]], np.int64)
+        offset.append((maps[:, None, None] * distances[0] + place).ravel())
+        size = offset[-1].size                              # weights of one map of y
+        for start, M in split(first, count, TILES):
+            filters = [k for m in range(start, start + M) for _, k in wiring.sources[m]]
+            if filters != list(range(filters[0], filters[0] + len(filters))):
+                return None
+            panels.append((M, size, filters[0] * place.size, 0, 1, size, looked_up, start * y_map, start))
+        looked_up += size
+    return np.array(panels, np.int64), int32(np.concatenate(offset))
 
 
 def int32(table):
