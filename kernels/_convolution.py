@@ -156,7 +156,7 @@ def widened(x, window, stride, padding, size):
     """x (L = 1) laid out by `widen` for `size` outputs: the flat array, the (rows, pitch) of a phase, and the elements of a map."""
     rows, pitch = (n + (k - 1) // s if k else n for n, k, s in zip(size, window, stride))
     (N, C, H, W), area = x.shape, stride[0] * stride[1] * rows * pitch
-    flat = aligned_empty((N * C * area + lanes(x.dtype) + pitch,), x.dtype)
+    flat = aligned_empty((N * C * area + lanes(x.dtype) + pitch,), x.dtype, lasting=True)
     flat[N * C * area:] = 0                                 # the last vector of a run may look beyond it; no kernel writes there
     layouts.widen(x.data.reshape(N * C, H, W), stride, padding, (rows, pitch), flat[:N * C * area].reshape(N * C, area))
     return flat, (rows, pitch), area
