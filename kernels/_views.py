@@ -90,7 +90,10 @@ def take_views(images, chosen, corners, mirrored, noise, scale, offset, outside,
 
 @compiled
 def add_pixels(images, sums, products):
-    """sums (C, H, W) += images added up; products (C, C) += the products of two channels at one pixel, over all pixels. Exact, in int64."""
+    """sums (C, H, W) += images added up; products (C, C) += those of two channels at one pixel, over all.
+
+    Exact, in int64. products is symmetric: only its lower triangle is filled.
+    """
     N, C, H, W = images.shape
     for n in range(N):
         for c in range(C):
@@ -103,5 +106,3 @@ def add_pixels(images, sums, products):
                     for j in range(W):
                         total += np.int64(images[n, c, i, j]) * np.int64(images[n, d, i, j])
                 products[c, d] += total
-                if d < c:
-                    products[d, c] += total

@@ -111,7 +111,7 @@ class Inputs:
                 bar.update(min(together, len(images) - bar.n))
         colour = sums.sum((1, 2)) / (len(images) * H * W)
         covariance = products / (len(images) * H * W) - np.outer(colour, colour)
-        values, vectors = np.linalg.eigh(covariance / 255 ** 2)
+        values, vectors = np.linalg.eigh(covariance / 255 ** 2)                      # of which it reads the lower triangle
         vectors = vectors[:, ::-1] * np.where(vectors.sum(0)[::-1] < 0, -1, 1)       # the largest first; either sign is right, one is fixed
         return cls(images.shape, mean=(sums / len(images)).astype(np.float32), components=(values[::-1].clip(0), vectors), **options)
 
