@@ -69,6 +69,15 @@ def test_noise_lies_along_the_principal_components(rng):
     np.testing.assert_array_equal(inputs.testing(image[:1]), 50)
 
 
+def test_noise_is_drawn_as_the_page_says(rng):
+    inputs = Inputs((3, 2, 2), scale=2, colour=0.1, components=COMPONENTS, mirror=True)
+    key = image_keys(0, 0, np.arange(50))
+    first, second = (np.stack([dropout._uniform(key, np.array([e + 2 * i], np.uint64)) for i in range(3)], axis=1) for e in (3, 4))
+    a = 0.1 * np.sqrt(-2 * np.log(first + 2.0 ** -53)) * np.cos(2 * np.pi * second)
+    expected = 2 * 255 * (a * COMPONENTS[0]) @ COMPONENTS[1].T
+    np.testing.assert_allclose(inputs.training(np.zeros((50, 3, 2, 2), np.uint8), key)[:, :, 0, 0], expected, rtol=1e-5)
+
+
 def test_the_same_key_gives_the_same_bits(rng):
     images = pictures(rng, 40, 3, 9, 9)
     inputs = Inputs((3, 9, 9), crop=6, shift=1, mirror=True, colour=0.1, components=COMPONENTS)

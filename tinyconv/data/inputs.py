@@ -111,7 +111,7 @@ class Inputs:
                 bar.update(min(together, len(images) - bar.n))
         colour = sums.sum((1, 2)) / (len(images) * H * W)
         covariance = products / (len(images) * H * W) - np.outer(colour, colour)
-        values, vectors = np.linalg.eigh(covariance / 255 ** 2)
+        values, vectors = np.linalg.eigh(covariance / 255 ** 2)                      # of which it reads the lower triangle
         vectors = vectors[:, ::-1] * np.where(vectors.sum(0)[::-1] < 0, -1, 1)       # the largest first; either sign is right, one is fixed
         return cls(images.shape, mean=(sums / len(images)).astype(np.float32), components=(values[::-1].clip(0), vectors), **options)
 
@@ -126,27 +126,29 @@ class Inputs:
         key  uint64 (n,), one an image: the same key gives the same crop, reflection and noise. See `image_keys`.
         """
         n = len(images)
-        corners, mirrored, noise = np.empty((n, 2), np.int64), np.zeros(n, np.uint8), np.empty((n, len(self._axes)))
+        if not self.random:
+            return self._views(images, self._centre[None], [0], out)
         if key is None:
-            if self.random:
-                raise ValueError("Inputs draw crops, reflections or noise at random: expected key, uint64 (n,), one an image")
-            key = np.zeros(n, np.uint64)
+            raise ValueError("Inputs draw crops, reflections or noise at random: expected key, uint64 (n,), one an image")
         key = np.ascontiguousarray(key, np.uint64)
         if key.shape != (n,):
             raise ValueError(f"expected key of shape {(n,)}, one an image, got {key.shape}")
+        corners, mirrored, noise = np.empty((n, 2), np.int64), np.empty(n, np.uint8), np.empty((n, len(self._axes)))
         draw_views(key, self._corner, self._room, self.mirror, self._axes, corners, mirrored, noise)
         return self._take(images, np.arange(n), corners, mirrored, noise, out)
 
     def testing(self, images, out=None):
         """What the network sees of images (n, C, H, W) in testing: float32 (n crops, *shape); the crops of one image are neighbours."""
-        n, (C, H, W), (_, h, w) = len(images), self.image_shape, self.shape
         if self.crops == 1:
-            corners = self._centre[None]
-        else:
-            corners = np.array([(0, 0), (0, W - w), (H - h, 0), (H - h, W - w), self._centre] * 2)
-        mirrored = np.arange(self.crops) >= 5
-        return self._take(images, np.repeat(np.arange(n), self.crops), np.tile(corners, (n, 1)), np.tile(mirrored, n).astype(np.uint8),
-                          np.zeros((n * self.crops, C)), out)
+            return self._views(images, self._centre[None], [0], out)
+        bottom, right = self.image_shape[1] - self.shape[1], self.image_shape[2] - self.shape[2]
+        return self._views(images, np.array([(0, 0), (0, right), (bottom, 0), (bottom, right), self._centre] * 2), [0] * 5 + [1] * 5, out)
+
+    def _views(self, images, corners, mirrored, out):
+        """The same views of every image, without noise."""
+        n, views = len(images), len(corners)
+        return self._take(images, np.repeat(np.arange(n), views), np.tile(corners, (n, 1)), np.tile(np.array(mirrored, np.uint8), n),
+                          np.zeros((n * views, len(self._axes))), out)
 
     def _take(self, images, chosen, corners, mirrored, noise, out):
         images = np.ascontiguousarray(images)
