@@ -4,9 +4,9 @@ import pytest
 
 from tinyconv import data
 from tinyconv.data.dataset import Dataset
-from tinyconv.data.inputs import Inputs, keys
+from tinyconv.data.inputs import Inputs, image_keys
 from tinyconv.errors import CheckpointError, DataError
-from tinyconv.kernels._batches import random_bits
+from tinyconv.kernels._views import random_bits
 from tinyconv.kernels.dropout import reference as dropout
 
 COMPONENTS = np.array([3., 2., 1.]), np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
@@ -40,7 +40,7 @@ def test_training_draws_each_view_about_as_often(rng, options):
     inputs = Inputs((3, 7, 8), scale=0.25, mean=rng.normal(100, 9, (3, 7, 8)), **options)
     expected = views(inputs, image[0])
     n = 100 * len(expected)
-    x = inputs.training(image.repeat(n, 0), keys(5, 2, np.arange(n)))
+    x = inputs.training(image.repeat(n, 0), image_keys(5, 2, np.arange(n)))
     assert x.shape == (n, *inputs.shape) and x.dtype == np.float32
     different, counts = np.unique(x.reshape(n, -1), axis=0, return_counts=True)
     if options == dict(shift=9):                             # most views are all outside: alike
@@ -53,7 +53,7 @@ def test_training_draws_each_view_about_as_often(rng, options):
 
 def test_outside_of_the_image_is_the_mean(rng):
     inputs = Inputs((1, 4, 4), mean=50., shift=4)
-    x = inputs.training(np.full((200, 1, 4, 4), 60, np.uint8), keys(0, 0, np.arange(200)))
+    x = inputs.training(np.full((200, 1, 4, 4), 60, np.uint8), image_keys(0, 0, np.arange(200)))
     assert set(np.unique(x)) == {0, 10}
 
 
@@ -61,7 +61,7 @@ def test_noise_lies_along_the_principal_components(rng):
     inputs = Inputs((3, 5, 6), scale=0.5, mirror=True, crop=4, colour=0.1, components=COMPONENTS)
     n = 4000
     image = np.full((n, 3, 5, 6), 100, np.uint8)
-    noise = inputs.training(image, keys(1, 1, np.arange(n))).astype(float) - 50
+    noise = inputs.training(image, image_keys(1, 1, np.arange(n))).astype(float) - 50
     assert np.abs(noise - noise[:, :, :1, :1]).max() == 0   # the same for all pixels of an image
     a = noise[:, :, 0, 0] @ COMPONENTS[1] / COMPONENTS[0] / (0.5 * 255)
     assert np.abs(a.mean(0)).max() < 0.01 and np.abs(a.std(0) - 0.1).max() < 0.005 and np.abs(np.corrcoef(a.T) - np.eye(3)).max() < 0.06
@@ -69,18 +69,27 @@ def test_noise_lies_along_the_principal_components(rng):
     np.testing.assert_array_equal(inputs.testing(image[:1]), 50)
 
 
+def test_noise_is_drawn_as_the_page_says(rng):
+    inputs = Inputs((3, 2, 2), scale=2, colour=0.1, components=COMPONENTS, mirror=True)
+    key = image_keys(0, 0, np.arange(50))
+    first, second = (np.stack([dropout._uniform(key, np.array([e + 2 * i], np.uint64)) for i in range(3)], axis=1) for e in (3, 4))
+    a = 0.1 * np.sqrt(-2 * np.log(first + 2.0 ** -53)) * np.cos(2 * np.pi * second)
+    expected = 2 * 255 * (a * COMPONENTS[0]) @ COMPONENTS[1].T
+    np.testing.assert_allclose(inputs.training(np.zeros((50, 3, 2, 2), np.uint8), key)[:, :, 0, 0], expected, rtol=1e-5)
+
+
 def test_the_same_key_gives_the_same_bits(rng):
     images = pictures(rng, 40, 3, 9, 9)
     inputs = Inputs((3, 9, 9), crop=6, shift=1, mirror=True, colour=0.1, components=COMPONENTS)
-    key = keys(3, 7, np.arange(40))
+    key = image_keys(3, 7, np.arange(40))
     whole = inputs.training(images, key)
     order = rng.permutation(40)
     np.testing.assert_array_equal(inputs.training(images[order], key[order]), whole[order])
     np.testing.assert_array_equal(np.concatenate([inputs.training(images[i:i + 1], key[i:i + 1]) for i in range(40)]), whole)
     out = np.full((40, 3, 6, 6), np.nan, np.float32)
     assert inputs.training(images, key, out) is out and (out == whole).all()
-    assert len({k for seed in range(3) for epoch in range(3) for k in keys(seed, epoch, np.arange(100))}) == 900
-    np.testing.assert_array_equal(keys(3, 7, [5, 2]), key[[5, 2]])
+    assert len({k for seed in range(3) for epoch in range(3) for k in image_keys(seed, epoch, np.arange(100))}) == 900
+    np.testing.assert_array_equal(image_keys(3, 7, [5, 2]), key[[5, 2]])
 
 
 def test_random_bits_are_those_of_dropout():
@@ -142,7 +151,7 @@ def test_saved_and_loaded(rng, tmp_path):
                     crops=10, outside=0.25)
     inputs.save(tmp_path / "inputs.npz")
     loaded = Inputs.load(tmp_path / "inputs.npz")
-    images, key = pictures(rng, 20, 3, 9, 8), keys(0, 0, np.arange(20))
+    images, key = pictures(rng, 20, 3, 9, 8), image_keys(0, 0, np.arange(20))
     np.testing.assert_array_equal(loaded.training(images, key), inputs.training(images, key))
     np.testing.assert_array_equal(loaded.testing(images), inputs.testing(images))
     assert repr(loaded) == repr(inputs) and "ten crops" in repr(inputs)
@@ -179,7 +188,7 @@ def test_images_and_keys_that_do_not_suit(rng):
     with pytest.raises(ValueError, match="expected key, uint64"):
         inputs.training(images)
     with pytest.raises(ValueError, match=r"expected key of shape \(2,\)"):
-        inputs.training(images, keys(0, 0, [1]))
+        inputs.training(images, image_keys(0, 0, [1]))
     with pytest.raises(ValueError, match="expected out float32"):
         inputs.testing(images, np.zeros((2, 3, 5, 5)))
     with pytest.raises(DataError, match="4x5 do not fit into 32x4"):

@@ -12,7 +12,7 @@ PIECE = 2 ** 20                                             # bytes of input tha
 class Feeder:
     """(x, labels) for each of `batches`, in their order: read and prepared by threads while the batch before is in use.
 
-        with Feeder(images, inputs, batches, keys=lambda place, chosen: keys(seed, epoch, chosen), training=True) as feeder:
+        with Feeder(images, inputs, batches, keys=lambda place, chosen: image_keys(seed, epoch, chosen), training=True) as feeder:
             for x, labels in feeder:
 
     images    Images           inputs   Inputs, which make what the network sees: x float32 (n, *inputs.shape), or (n crops, *inputs.shape)

@@ -24,7 +24,7 @@ SIZES = 1000                                                # files whose size g
 
 
 class PhotoFolder(Images):
-    """The images of class folders, decoded anew whenever they are read.
+    """The images of class folders, decoded anew whenever they are read, on the thread that reads; Feeder reads on many.
 
     folder  holds a sub-folder for each class      classes  {class name: names of its files}, as `scan` gives them
     """

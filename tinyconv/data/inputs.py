@@ -3,7 +3,7 @@
 Training sees each image a little differently every time (Krizhevsky et al. 2012, section 4.1): a random crop, mirrored or not, and with colour
 noise along the principal components of RGB. Testing sees the central crop, or ten: the four corners, the centre, and their mirror images.
 
-What is random about an image follows from its key alone (splitmix64 of seed, epoch and the image's index: `keys`). So any number of threads,
+What is random about an image follows from its key alone (splitmix64 of seed, epoch and the image's index: `image_keys`). So any number of threads,
 and a run that was interrupted, give the same bits.
 """
 import json
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ..errors import CheckpointError, DataError
 from ..files import write_atomically
-from ..kernels._batches import add_pixels, draw_keys, draw_views, take_views
+from ..kernels._views import add_pixels, draw_keys, draw_views, take_views
 from .ahead import Ahead
 
 FORMAT = "tinyconv inputs, format 1"
@@ -33,10 +33,9 @@ class Inputs:
     components   (eigenvalues (C,), vectors (C, C), one a column) of the covariance of b/255: noise = 255 vectors (a * eigenvalues)
     crops        1: testing sees the central crop; 10: the four corners, the centre, and these mirrored, as neighbours
 
-    The paper does not say in which unit its eigenvalues are. Of bytes as they are, they would be thousands, and the noise would be hundreds of
-    bytes; with pixels from 0 to 1, the largest of ImageNet's is about 0.14, so colour 0.1 adds some 4 bytes. Common implementations have
-    constants of ImageNet, 55.5, 4.8 and 1.15 bytes (0.2175, 0.0188 and 0.0045 for pixels up to 1), which lie between the two: some 5 bytes.
-    The authors' later code multiplies by standard deviations (the eigenvalues' roots): some 10 bytes.
+    The paper does not say in which unit its eigenvalues are. Of bytes as they are, ImageNet's largest would be 14,000 and the noise would hide every
+    image. With pixels from 0 to 1 it is 0.22, so colour 0.1 adds some 5 bytes to red, green and blue alike. Common implementations read it so
+    too: their constants 0.2175, 0.0188 and 0.0045 (55.46, 4.794 and 1.148 where pixels go to 255) are ImageNet's eigenvalues on that scale.
 
     Raises DataError for images of another shape or dtype than these.
     """
@@ -112,7 +111,7 @@ class Inputs:
                 bar.update(min(together, len(images) - bar.n))
         colour = sums.sum((1, 2)) / (len(images) * H * W)
         covariance = products / (len(images) * H * W) - np.outer(colour, colour)
-        values, vectors = np.linalg.eigh(covariance / 255 ** 2)
+        values, vectors = np.linalg.eigh(covariance / 255 ** 2)                      # of which it reads the lower triangle
         vectors = vectors[:, ::-1] * np.where(vectors.sum(0)[::-1] < 0, -1, 1)       # the largest first; either sign is right, one is fixed
         return cls(images.shape, mean=(sums / len(images)).astype(np.float32), components=(values[::-1].clip(0), vectors), **options)
 
@@ -124,7 +123,7 @@ class Inputs:
     def training(self, images, key=None, out=None):
         """What the network sees of images (n, C, H, W) in training: float32 (n, *shape), in `out` where given.
 
-        key  uint64 (n,), one an image: the same key gives the same crop, reflection and noise. See `keys`.
+        key  uint64 (n,), one an image: the same key gives the same crop, reflection and noise. See `image_keys`.
         """
         n = len(images)
         corners, mirrored, noise = np.empty((n, 2), np.int64), np.zeros(n, np.uint8), np.empty((n, len(self._axes)))
@@ -191,7 +190,7 @@ class Inputs:
         return f"Inputs({', '.join(parts)})"
 
 
-def keys(seed, epoch, indices):
+def image_keys(seed, epoch, indices):
     """A key for each of the images `indices` (n,) of a data set in epoch `epoch` of a run with `seed`: uint64 (n,), for Inputs.training."""
     keys = np.empty(len(indices), np.uint64)
     draw_keys(seed, epoch, np.ascontiguousarray(indices, np.int64), keys)

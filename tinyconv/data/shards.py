@@ -10,6 +10,7 @@ Reading an image is a copy of its bytes. Files in use stay in memory as long as 
 import json
 import math
 import zlib
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ SHARD_BYTES = 2 ** 30                                       # of images in one f
 
 
 class Shards(Images):
-    """The images of one part ("train" or "test") of a folder of shards; `names` are the files that they come from."""
+    """The images of one part ("train" or "test") of a folder of shards."""
 
     def __init__(self, folder, part, name=None):
         folder, index = Path(folder), _read_index(folder)
@@ -43,12 +44,17 @@ class Shards(Images):
         self._maps = [_map(folder / shard["file"], (count, *shape)) for shard, count in zip(shards, counts)]
         try:
             labels = np.load(folder / f"{part}-labels.npy", allow_pickle=False)
-            self.names = (folder / f"{part}-names.txt").read_bytes().decode("utf-8", "surrogateescape").split("\n")
         except (OSError, ValueError, EOFError) as why:
-            raise DataError(f"{folder}: the labels or names of {part} cannot be read ({why}); prepare it again") from why
-        if not len(self.names) == len(labels) == self._starts[-1]:
-            raise DataError(f"{folder}: {part} has {self._starts[-1]} images, {len(labels)} labels and {len(self.names)} names; prepare it again")
+            raise DataError(f"{folder / part}-labels.npy cannot be read ({why}); prepare the shards again") from why
+        if len(labels) != self._starts[-1]:
+            raise DataError(f"{folder}: {part} has {self._starts[-1]} images and {len(labels)} labels; prepare it again")
+        self._names = folder / f"{part}-names.txt"
         super().__init__(name or f"{folder.name} {part}", labels, index["class_names"], index["preparation"], shape)
+
+    @cached_property
+    def names(self):
+        """The files that the images come from, each as class/file."""
+        return self._names.read_bytes().decode("utf-8", "surrogateescape").split("\n")
 
     def read_places(self, places):
         images = np.empty((len(places), *self.shape), np.uint8)
