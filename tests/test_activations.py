@@ -38,6 +38,15 @@ def test_local_response_norm_is_the_equation_of_2012(device, rng):
 
 
 @DEVICES
+def test_local_response_norm_with_alpha_over_size(device, rng):
+    x, dy = rng.standard_normal((2, 2, 7, 2, 3))
+    layer, other = LocalResponseNorm(5, 2.0, 0.4, 0.75, alpha_over_size=True).to(device), LocalResponseNorm(5, 2.0, 0.08, 0.75).to(device)
+    np.testing.assert_array_equal(layer.forward(x), other.forward(x))
+    np.testing.assert_array_equal(layer.backward(dy), other.backward(dy))
+    assert "alpha_over_size=True" in repr(layer) and "alpha_over_size" not in repr(other)
+
+
+@DEVICES
 def test_dropout(device):
     layer, x = Dropout(0.3, rng=5).to(device), np.ones((50, 20, 10))
     assert (layer.forward(x) == x).all()                     # not training: nothing happens

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from tinyconv.errors import DataError, ShapeError
-from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy
+from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy, top_k
 
 DEVICES = pytest.mark.parametrize("device", ["reference", "cpu"])
 
@@ -67,3 +67,25 @@ def test_options_that_cannot_be():
         RBFLoss("mle")
     with pytest.raises(ValueError, match="j above 0"):
         RBFLoss("map", j=0)
+
+
+def test_top_k(rng):
+    scores = np.array([[0.1, 0.5, 0.3, 0.2], [4.0, 3.0, 2.0, 1.0], [1.0, 1.0, 1.0, 1.0], [-1.0, -3.0, -2.0, -4.0]])
+    assert [top_k(scores, [3, 3, 3, 3], k) for k in (1, 2, 3, 4)] == [1, 1, 0.75, 0]
+    assert [top_k(scores, [1, 1, 1, 2], k) for k in (1, 2, 3)] == [0.75, 0, 0]                # of equal scores the earlier class comes first
+    scores, labels = rng.integers(7, size=(500, 20)), rng.integers(20, size=500)              # with many ties
+    assert top_k(scores, labels, 1) == np.mean(SoftmaxCrossEntropy.predict(scores) != labels)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    assert top_k(scores, labels, 5) == pytest.approx(1 - np.mean([label in best for label, best in zip(labels, order[:, :5])]))
+    assert isinstance(top_k(scores, labels, 5), float)
+
+
+def test_top_k_of_what_cannot_be():
+    scores = np.array([[np.nan, np.nan, np.nan], [0.0, np.nan, 1.0]])
+    assert top_k(scores, [1, 2], 3) == 0.5 and top_k(scores, [1, 2], 1) == 1
+    with pytest.raises(ValueError, match="k from 1 to the 3 classes, got 4"):
+        top_k(scores, [0, 0], 4)
+    with pytest.raises(ShapeError, match=r"scores of shape \(N, classes\), got \(3,\)"):
+        top_k(scores[0], [0, 0, 0], 1)
+    with pytest.raises(DataError, match="labels from 0 to 2"):
+        top_k(scores, [0, 3], 1)

@@ -121,3 +121,24 @@ class RBFLoss(Loss):
 
     def __repr__(self):
         return f"RBFLoss({self.criterion!r}" + (f", j={self.j:g})" if self.criterion == "map" else ")")
+
+
+def top_k(scores, labels, k):
+    """The top-k error: the share of images whose label is not among the k classes of the largest scores, a float from 0 to 1.
+
+    scores  (N, classes), of SoftmaxCrossEntropy; for penalties give -penalties
+    labels  (N,) int
+
+    Of equal scores the earlier class comes first, as in argmax: alike scores find no more images than k of the classes hold. A label whose
+    score is NaN is never found. Raises ShapeError where the shapes do not fit, DataError for a label out of range, ValueError unless 1 <= k <= classes.
+    """
+    scores = np.asarray(scores)
+    if scores.ndim != 2 or 0 in scores.shape:
+        raise ShapeError(f"top_k: expected scores of shape (N, classes), got {scores.shape}")
+    if not 1 <= k <= scores.shape[1]:
+        raise ValueError(f"top_k: expected k from 1 to the {scores.shape[1]} classes, got {k}")
+    labels = SoftmaxCrossEntropy().check_labels(labels, *scores.shape)
+    own = scores[np.arange(len(labels)), labels][:, None]
+    earlier = np.arange(scores.shape[1]) < labels[:, None]
+    ahead = ~(scores <= own) | (scores == own) & earlier      # what is not a number is not <= either
+    return float(np.mean(ahead.sum(axis=1) >= k))
