@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from . import parallel
 from .data.feeder import Feeder
+from .losses import top_k
 from .plan import leaves
 
 MANY_CLASSES = 10                # above so many, being among the five best answers says something
@@ -78,12 +79,6 @@ def chunk(net, inputs, most=2048):
         elements += math.prod(shape)
     fitting = CHUNK_BYTES // (elements * inputs.crops * np.dtype(np.float32).itemsize)
     return min(max(fitting // 8 * 8, 8), most)
-
-
-def top_k(scores, labels, k):
-    """TODO: goes where losses.top_k is there."""
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return float((best != labels[:, None]).all(axis=1).mean())
 
 
 def central(inputs):

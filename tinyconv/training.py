@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from . import checkpoint, parallel
-from .data import Feeder, keys
+from .data import Feeder, image_keys
 from .errors import CheckpointError, DivergedError
 from .evaluation import central, evaluate
 
@@ -96,7 +96,7 @@ class Trainer:
         if not self.augment:
             return Feeder(self.train, central(self.inputs), batches, training=False)
         epoch = self.progress.epoch
-        return Feeder(self.train, self.inputs, batches, keys=lambda place, chosen: keys(self.seed, epoch, chosen), training=True)
+        return Feeder(self.train, self.inputs, batches, keys=lambda place, chosen: image_keys(self.seed, epoch, chosen), training=True)
 
     def _step(self, x, labels):
         p = self.progress

@@ -41,8 +41,9 @@ def run(args):
     wrong, picture = np.flatnonzero(result.predictions != result.labels), this.folder / "misclassified.png"
     picture.unlink(missing_ok=True)                          # of an earlier test
     if len(wrong):
-        _draw(test, result, wrong[:SHOWN], picture)
-        print(f"{picture}: {min(len(wrong), SHOWN)} of {len(wrong)} misclassified images, label > answer")
+        shown = wrong[np.linspace(0, len(wrong) - 1, min(len(wrong), SHOWN)).astype(int)]        # of all classes: they may come one by one
+        _draw(test, result, shown, picture)
+        print(f"{picture}: {len(shown)} of {len(wrong)} misclassified images, label > answer")
     if filters := draw_filters(this, net):
         print(filters)
     print(result)
@@ -79,9 +80,9 @@ def _worst(result, names):
 
 
 def _draw(test, result, wrong, path):
-    """A sheet of the images `wrong` above 'label > answer'; those of 28 pixels twice enlarged."""
-    scale = max(1, 60 // max(test.shape[1:]))
-    name = lambda k: test.class_names[k][:max(4, test.shape[2] * scale // 16)]
-    images = test.read(wrong)
-    cells = [(image, f"{name(result.labels[n])} > {name(result.predictions[n])}") for image, n in zip(images, wrong)]
-    draw_sheet(path, cells, max(4, 1280 // (test.shape[2] * scale + 8)), scale)
+    """A sheet of the images `wrong` above 'label > answer'; small ones enlarged."""
+    scale = max(1, 64 // max(test.shape[1:]))
+    letters = max(4, test.shape[2] * scale // 16)
+    name = lambda k: test.class_names[k][:letters]
+    cells = [(image, f"{name(result.labels[n])} > {name(result.predictions[n])}") for image, n in zip(test.read(wrong), wrong)]
+    draw_sheet(path, cells, max(4, 1440 // (test.shape[2] * scale + 8)), scale)

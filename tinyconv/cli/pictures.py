@@ -44,7 +44,10 @@ def draw_filters(run, net, side=44):
 
 
 def draw_sheet(path, cells, columns, scale=1):
-    """A PNG of `cells`, pairs of an image (uint8, (1 or 3, H, W)) and its caption, `columns` a row, each image `scale` times enlarged."""
+    """A PNG of `cells`, pairs of an image (uint8, (1 or 3, H, W)) and its caption, `columns` a row, each image `scale` times enlarged.
+
+    A line of a caption is cut off where it is wider than its cell.
+    """
     height, width = (max(image.shape[axis] for image, _ in cells) * scale for axis in (1, 2))
     lines = max(caption.count("\n") + bool(caption) for _, caption in cells)
     cell_width, cell_height, columns = width + 8, height + 4 + 14 * lines, min(columns, len(cells))
@@ -54,5 +57,11 @@ def draw_sheet(path, cells, columns, scale=1):
         left, top = place % columns * cell_width + 4, place // columns * cell_height + 4
         picture = Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
         sheet.paste(picture.resize((image.shape[2] * scale, image.shape[1] * scale), Image.Resampling.NEAREST), (left, top))
-        draw.text((left, top + height), caption, fill="black")
+        text = "\n".join(line[:_fitting(draw, line, cell_width - 4)] for line in caption.split("\n"))
+        draw.text((left, top + height), text, fill="black")
     write_atomically(path, lambda file: sheet.save(file, "PNG"))
+
+
+def _fitting(draw, line, width):
+    """How many of its first characters are no wider than `width` pixels."""
+    return next(n for n in range(len(line), -1, -1) if draw.textlength(line[:n]) <= width)

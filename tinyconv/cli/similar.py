@@ -1,5 +1,4 @@
 """tinyconv similar: the images whose features are nearest to those of a given one."""
-import textwrap
 import zlib
 from pathlib import Path
 
@@ -46,13 +45,13 @@ def run(args):
         distances = _distances(features, parallel.forward(body, inputs.testing(query[None]), args.threads)[0].ravel())
         nearest = np.argsort(distances, kind="stable")[:args.count]
         print(f"{path}:")
-        cells.append((query, textwrap.shorten(path.name, 24)))
+        cells.append((query, path.name))
         for place, image in zip(nearest, images.read(nearest)):
             label = images.class_names[images.labels[place]]
             print(f"  {distances[place]:10.4g}  {label}  {name_of(images, place)}")
-            cells.append((image, f"{textwrap.shorten(label, 24)}\n{distances[place]:.4g}"))
+            cells.append((image, f"{label}\n{distances[place]:.4g}"))
     picture = this.folder / "similar.png"
-    draw_sheet(picture, cells, 1 + len(nearest), max(1, 60 // max(images.shape[1:])))
+    draw_sheet(picture, cells, 1 + len(nearest), max(1, 64 // max(images.shape[1:])))
     print(f"{picture}: the image left, then the nearest of {len(images)} of {images.name}, with their distance")
     return 0
 
