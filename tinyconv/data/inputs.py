@@ -7,6 +7,7 @@ What is random about an image follows from its key alone (splitmix64 of seed, ep
 and a run that was interrupted, give the same bits.
 """
 import json
+import math
 import zipfile
 
 import numpy as np
@@ -16,8 +17,10 @@ from ..errors import CheckpointError, DataError
 from ..files import write_atomically
 from ..kernels._views import add_pixels, draw_keys, draw_views, take_views
 from .ahead import Ahead
+from .download import cache_folder
 
 FORMAT = "tinyconv inputs, format 1"
+KEPT = 2 ** 28                                              # bytes of images from which on what was measured is kept: less takes a second
 
 
 class Inputs:
@@ -93,27 +96,21 @@ class Inputs:
     @classmethod
     def measured(cls, images, *, progress=True, workers=None, **options):
         """Inputs(images.shape, mean=…, components=…, **options), measured over all `images`: the mean of each pixel, and the principal
-        components of the colour of all pixels."""
-        C, H, W = images.shape
-        sums, products = np.zeros((C, H, W), np.int64), np.zeros((C, C), np.int64)
-        together = max(1, 2 ** 22 // (C * H * W))           # images, 4 MiB of them
-
-        def measure(start):
-            mine = np.zeros_like(sums), np.zeros_like(products)
-            add_pixels(images.read(slice(start, start + together)), *mine)
-            return mine
-
-        with tqdm(total=len(images), desc=f"mean of {images.name}", unit="image", disable=not progress or len(images) < 500) as bar, \
-                Ahead(measure, range(0, len(images), together), workers=workers) as parts:
-            for more in parts:                               # whole numbers: the order of adding makes no difference
-                sums += more[0]
-                products += more[1]
-                bar.update(min(together, len(images) - bar.n))
-        colour = sums.sum((1, 2)) / (len(images) * H * W)
-        covariance = products / (len(images) * H * W) - np.outer(colour, colour)
-        values, vectors = np.linalg.eigh(covariance / 255 ** 2)                      # of which it reads the lower triangle
-        vectors = vectors[:, ::-1] * np.where(vectors.sum(0)[::-1] < 0, -1, 1)       # the largest first; either sign is right, one is fixed
-        return cls(images.shape, mean=(sums / len(images)).astype(np.float32), components=(values[::-1].clip(0), vectors), **options)
+        components of the colour of all pixels. The cache folder keeps what takes more than a moment to measure."""
+        if math.prod((len(images), *images.shape)) < KEPT:
+            return cls(images.shape, **_measure(images, progress, workers), **options)
+        path = cache_folder() / "measured" / f"{images.fingerprint()}-{'x'.join(map(str, images.shape))}.npz"
+        try:
+            kept = cls.load(path)
+            found = {"mean": kept.mean, "components": kept.components}
+        except (CheckpointError, OSError):                  # not there, or damaged
+            found = _measure(images, progress, workers)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cls(images.shape, **found).save(path)
+            except OSError:                                 # a cache that cannot be written is done without
+                pass
+        return cls(images.shape, **found, **options)
 
     @property
     def random(self):
@@ -197,3 +194,27 @@ def image_keys(seed, epoch, indices):
     keys = np.empty(len(indices), np.uint64)
     draw_keys(seed, epoch, np.ascontiguousarray(indices, np.int64), keys)
     return keys
+
+
+def _measure(images, progress, workers):
+    """The mean of each pixel, and the principal components of the colour of all pixels."""
+    C, H, W = images.shape
+    sums, products = np.zeros((C, H, W), np.int64), np.zeros((C, C), np.int64)
+    together = max(1, 2 ** 22 // (C * H * W))           # images, 4 MiB of them
+
+    def measure(start):
+        mine = np.zeros_like(sums), np.zeros_like(products)
+        add_pixels(images.read(slice(start, start + together)), *mine)
+        return mine
+
+    with tqdm(total=len(images), desc=f"mean of {images.name}", unit="image", disable=not progress or len(images) < 500) as bar, \
+            Ahead(measure, range(0, len(images), together), workers=workers) as parts:
+        for more in parts:                               # whole numbers: the order of adding makes no difference
+            sums += more[0]
+            products += more[1]
+            bar.update(min(together, len(images) - bar.n))
+    colour = sums.sum((1, 2)) / (len(images) * H * W)
+    covariance = products / (len(images) * H * W) - np.outer(colour, colour)
+    values, vectors = np.linalg.eigh(covariance / 255 ** 2)                      # of which it reads the lower triangle
+    vectors = vectors[:, ::-1] * np.where(vectors.sum(0)[::-1] < 0, -1, 1)       # the largest first; either sign is right, one is fixed
+    return {"mean": (sums / len(images)).astype(np.float32), "components": (values[::-1].clip(0), vectors)}
