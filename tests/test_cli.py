@@ -3,6 +3,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def call(capsys, *arguments):
 
 def test_every_command_has_help_with_an_example(capsys):
     names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
-    assert names == ["train", "eval", "predict", "summary", "gradcheck", "bench", "doctor"]
+    assert names == ["train", "eval", "predict", "similar", "summary", "gradcheck", "data", "bench", "doctor"]
     for name in names:
         status, out, _ = call(capsys, name, "--help")
         assert status == 0 and re.search(rf"example:\n  tinyconv {name}", out)
@@ -136,6 +137,34 @@ def test_predict(trained, digits, tmp_path, capsys):
     assert status == 0 and "bar.jpg: bar " in out
 
 
+def test_a_run_of_before_is_tested_used_and_resumed(digits, tmp_path, capsys):
+    """Runs had no inputs.npz, and fewer settings and columns."""
+    run, old = tmp_path / "run", tmp_path / "old"
+    options = "--data", digits, "--epochs", 3, "--seed", 1, "--threads", 2
+    assert call(capsys, "train", "lenet5", *options, "--out", run)[0] == 0
+    shutil.copytree(run, old)
+    (old / "inputs.npz").unlink()
+    settings = json.loads((run / "run.json").read_text())
+    for name in ("options", "augment", "schedule", "patience", "lr_steps", "nesterov", "until_error"):
+        del settings[name]
+    (old / "run.json").write_text(json.dumps(settings))
+    for command in (("eval",), ("predict", digits / "ring" / "3.png")):
+        now, before = (call(capsys, command[0], folder, *command[1:])[1].replace(str(folder), "") for folder in (run, old))
+        assert now == before
+    settings["epochs"] = 4
+    (old / "run.json").write_text(json.dumps(settings))
+    with np.load(old / "checkpoint.npz") as file:
+        arrays = dict(file)
+    header = json.loads(str(arrays["header"]))
+    del header["progress"]["waited"]
+    for row in header["progress"]["history"]:
+        del row["waited"], row["lr"]
+    np.savez(old / "checkpoint.npz", **arrays | {"header": np.array(json.dumps(header))})
+    assert call(capsys, "train", "lenet5", "--resume", "--out", old)[0] == 0
+    rows = list(csv.DictReader(open(old / "metrics.csv")))
+    assert len(rows) == 4 and rows[0]["waited"] == "" != rows[3]["waited"]
+
+
 def test_mistakes_are_one_sentence(trained, digits, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.png").write_text("no image")
@@ -201,8 +230,6 @@ def test_a_corrupt_checkpoint(digits, tmp_path, capsys):
 
 
 def test_other_images_under_the_same_name_are_noticed(digits, tmp_path, capsys):
-    import shutil
-
     shutil.copytree(digits, tmp_path / "data")
     assert call(capsys, "train", "lenet5", "--data", tmp_path / "data", "--epochs", 1, "--out", tmp_path / "run")[0] == 0
     Image.new("L", (28, 28), 9).save(tmp_path / "data" / "bar" / "1.png")
@@ -244,7 +271,7 @@ def test_a_full_disk_is_one_sentence(capsys, monkeypatch, digits, tmp_path):
 
     def full_later(descriptor):
         calls.append(descriptor)
-        if len(calls) > 3:                                   # run.json, the first checkpoint and its metrics.csv
+        if len(calls) > 4:                                   # run.json, inputs.npz, the first checkpoint and its metrics.csv
             raise OSError(28, "No space left on device")
         real(descriptor)
 

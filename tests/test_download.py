@@ -201,7 +201,7 @@ def test_another_data_set_is_not_completed_with_mnist(server, monkeypatch, tmp_p
 def test_find_never_downloads(server, monkeypatch, tmp_path):
     mirrors(monkeypatch, server, "good")
     found = data.find(tmp_path)
-    assert "not found" in found["mnist"] and str(tmp_path / "mnist") in found["mnist"] and set(found) == {"mnist", "mnist5k"}
+    assert "not found" in found["mnist"] and str(tmp_path / "mnist") in found["mnist"] and set(found) == {"mnist", "mnist5k", "cifar10"}
     assert server.asked == []
 
 

@@ -16,7 +16,7 @@ class SGD:
     """Stochastic gradient descent: velocity = momentum velocity + g; weight -= lr velocity, with g = dweight + weight_decay weight.
 
     net           anything with params and grads; both are read at every step
-    lr            the rate, or a function step -> rate: constant(...), stepped(...) or cosine(...)
+    lr            the rate, or a function step -> rate: constant(...), stepped(...), lowered_at(...), plateau(...) or cosine(...)
     momentum      0 for none; with nesterov=True the step looks ahead: weight -= lr (g + momentum velocity)
     clip          the largest allowed norm of the gradient, taken over all parameters together; None: not limited
     velocity      a dict with the keys of net.params        steps   how many have been taken
@@ -127,6 +127,32 @@ def constant(lr):
 def stepped(lr, every, factor=0.1):
     """rate(step) = lr factor^(step // every): lower by a factor after each `every` steps (Krizhevsky et al. 2012 divide by 10)."""
     return lambda step: lr * factor ** (step // every)
+
+
+def lowered_at(lr, steps, factor=0.1):
+    """rate(step) = lr factor^k, k how many of `steps` have been reached: lower by a factor at given steps."""
+    return lambda step: lr * factor ** sum(step >= at for at in steps)
+
+
+def plateau(lr, errors, patience=5, factor=0.1, times=3):
+    """rate(step) = lr factor^k: lower by a factor whenever the error has not got below its best for `patience` epochs, `times` at most.
+
+    errors   a function without arguments: the validation errors of all epochs so far. The rate follows from them alone, so that a resumed
+             run goes on with the rate that it had.
+
+    Source: Krizhevsky et al. 2012, section 5: divided by 10 when the validation error stopped improving, three times.
+    """
+    return lambda step: lr * factor ** min(_times_without_progress(errors(), patience), times)
+
+
+def _times_without_progress(errors, patience):
+    best, waited, count = math.inf, 0, 0
+    for error in errors:
+        waited = 0 if error < best else waited + 1
+        best = min(best, error)
+        if waited == patience:
+            count, waited = count + 1, 0
+    return count
 
 
 def cosine(lr, steps):

@@ -7,9 +7,9 @@ import sys
 
 from .. import __version__
 from ..errors import TinyconvError
-from . import bench, doctor, eval, gradcheck, predict, summary, train
+from . import bench, data, doctor, eval, gradcheck, predict, similar, summary, train
 
-COMMANDS = (train, eval, predict, summary, gradcheck, bench, doctor)
+COMMANDS = (train, eval, predict, similar, summary, gradcheck, data, bench, doctor)
 
 
 def parser():

@@ -1,21 +1,23 @@
-"""tinyconv eval: the test error of a run, its confusion matrix, and a picture of what it got wrong."""
+"""tinyconv eval: the test error of a run, which classes it confuses, and a picture of what it got wrong."""
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
 
-from .. import data
 from ..errors import TinyconvError
-from ..files import write_atomically
-from ..training import evaluate
+from ..evaluation import evaluate
 from . import options
+from .pictures import draw_filters, draw_sheet
 from .run_folder import Run
 
 SHOWN = 200                                                  # misclassified images in the picture
+FITTING = 20                                                 # classes, of which a confusion matrix fits on the screen
+WORST = 10                                                   # classes that are listed where there are more
 
 
 def add_parser(commands):
-    command = options.parser(commands, "eval", "test a trained network", "tinyconv eval runs/lenet5-mnist --data mnist")
+    command = options.parser(commands, "eval", "test a trained network", "tinyconv eval runs/lenet5-mnist --data mnist",
+                             "Images are shown to the network as the run's recipe has it; where it has ten crops of an image, the softmax "
+                             "probabilities of the ten are averaged. Draws misclassified.png and filters.png in the run folder.")
     command.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a training run")
     options.add_data_options(command, "what the run was trained on")
     options.add_threads_option(command)
@@ -25,21 +27,33 @@ def add_parser(commands):
 def run(args):
     this = Run.open(args.run_folder)
     net, loss = this.trained()
+    inputs = this.inputs(net)
     name = args.data or this.settings["data"]
-    _, test = data.load(name, data_dir=args.data_dir or this.settings["data_dir"])
-    if list(test.class_names) != this.settings["class_names"]:
-        raise TinyconvError(f"{name}: has the classes {', '.join(test.class_names)}; {args.run_folder} was trained on "
-                            f"{', '.join(this.settings['class_names'])}")
-    result = evaluate(net, loss, test.padded_to(*net.input_shape[1:]), args.threads)
-    print("confusion matrix: rows are the labels, columns the answers")
-    print(_table(result.confusion(), test.class_names))
+    _, test = this.data(args.data, args.data_dir)
+    _check_classes(name, test.class_names, args.run_folder, this.settings["class_names"])
+    options.check_shape(name, test, inputs, args.run_folder)
+    result = evaluate(net, loss, test, inputs, args.threads, show=len(test) > 2048 or inputs.crops > 1)
+    if len(test.class_names) <= FITTING:
+        print("confusion matrix: rows are the labels, columns the answers")
+        print(_table(result.confusion(), test.class_names))
+    else:
+        print(_worst(result, test.class_names))
     wrong, picture = np.flatnonzero(result.predictions != result.labels), this.folder / "misclassified.png"
     picture.unlink(missing_ok=True)                          # of an earlier test
     if len(wrong):
-        _draw(test, result, wrong[:SHOWN], picture)
-        print(f"{picture}: {min(len(wrong), SHOWN)} of {len(wrong)} misclassified images, label > answer")
+        shown = wrong[np.linspace(0, len(wrong) - 1, min(len(wrong), SHOWN)).astype(int)]        # of all classes: they may come one by one
+        _draw(test, result, shown, picture)
+        print(f"{picture}: {len(shown)} of {len(wrong)} misclassified images, label > answer")
+    if filters := draw_filters(this, net):
+        print(filters)
     print(result)
     return 0
+
+
+def _check_classes(name, found, folder, expected):
+    if list(found) != expected:
+        say = lambda names: ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+        raise TinyconvError(f"{name}: has the classes {say(found)}; {folder} was trained on {say(expected)}")
 
 
 def _table(counts, names):
@@ -50,16 +64,25 @@ def _table(counts, names):
     return "\n".join(lines)
 
 
-def _draw(test, result, wrong, path, columns=20, scale=2):
-    """A sheet of the images `wrong`, each `scale` times enlarged, above 'label > answer'."""
-    height, width = (size * scale for size in test.images.shape[2:])
-    cell_width, cell_height = width + 8, height + 18
-    columns = min(columns, len(wrong))
-    sheet = Image.new("L", (columns * cell_width, -(-len(wrong) // columns) * cell_height), 255)
-    draw = ImageDraw.Draw(sheet)
-    for place, n in enumerate(wrong):
-        left, top = place % columns * cell_width + 4, place // columns * cell_height + 4
-        sheet.paste(Image.fromarray(test.images[n, 0]).resize((width, height), Image.Resampling.NEAREST), (left, top))
-        label, answer = (test.class_names[k][:4] for k in (result.labels[n], result.predictions[n]))
-        draw.text((left, top + height), f"{label} > {answer}", fill=0)
-    write_atomically(path, lambda file: sheet.save(file, "PNG"))
+def _worst(result, names):
+    """The classes with the largest errors, and what they are taken for."""
+    images = np.bincount(result.labels, minlength=len(names))
+    wrong = np.bincount(result.labels[result.predictions != result.labels], minlength=len(names))
+    errors = wrong / np.maximum(images, 1)
+    worst = [k for k in np.argsort(-errors, kind="stable")[:WORST] if wrong[k]]
+    if not worst:
+        return f"no class of {len(names)} has a mistake"
+    lines = [f"the worst of {len(names)} classes:"]
+    for k in worst:
+        answers = np.bincount(result.predictions[(result.labels == k) & (result.predictions != k)])
+        lines.append(f"  {names[k]}: {100 * errors[k]:.0f}% ({wrong[k]} of {images[k]}), most often taken for {names[answers.argmax()]}")
+    return "\n".join(lines)
+
+
+def _draw(test, result, wrong, path):
+    """A sheet of the images `wrong` above 'label > answer'; small ones enlarged."""
+    scale = max(1, 64 // max(test.shape[1:]))
+    letters = max(4, test.shape[2] * scale // 16)
+    name = lambda k: test.class_names[k][:letters]
+    cells = [(image, f"{name(result.labels[n])} > {name(result.predictions[n])}") for image, n in zip(test.read(wrong), wrong)]
+    draw_sheet(path, cells, max(4, 1440 // (test.shape[2] * scale + 8)), scale)

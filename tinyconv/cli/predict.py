@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import to_input
-from ..data.images import prepare_image
-from ..data.dataset import Dataset
+from .. import parallel
+from ..data import prepare_image
+from ..evaluation import MANY_CLASSES, average_crops
 from ..losses import RBFLoss
 from . import options
 from .run_folder import Run
@@ -13,25 +13,27 @@ from .run_folder import Run
 
 def add_parser(commands):
     command = options.parser(commands, "predict", "say what is on image files, with a trained network",
-                             "tinyconv predict runs/lenet5-mnist seven.png scan.jpg")
+                             "tinyconv predict runs/lenet5-mnist seven.png scan.jpg",
+                             "Up to ten classes: all of them, the best first; more: the best five.")
     command.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a training run")
     command.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="any image file; prepared as the training images were")
+    options.add_threads_option(command)
     return command
 
 
 def run(args):
     this = Run.open(args.run_folder)
     net, loss = this.trained()
-    names = this.settings["class_names"]
+    inputs, names = this.inputs(net), this.settings["class_names"]
+    shown = len(names) if len(names) <= MANY_CLASSES else 5
     for path in args.images:
-        image = prepare_image(path, this.settings["preparation"])[None, None]
-        image = Dataset("image", image, np.zeros(1, np.int64), ("",), this.settings["preparation"]).padded_to(*net.input_shape[1:]).images
-        scores = net.forward(to_input(image))
+        x = inputs.testing(prepare_image(path, this.settings["preparation"])[None])
+        scores = average_crops(parallel.forward(net, x, args.threads), inputs.crops)
         if isinstance(loss, RBFLoss):
             kind, values, order = "penalties", scores[0], np.argsort(scores[0])
         else:
             exponentials = np.exp(scores[0] - scores[0].max())
             kind, values = "probabilities", exponentials / exponentials.sum()
             order = np.argsort(-values)
-        print(f"{path}: {names[loss.predict(scores)[0]]}   {kind} " + "  ".join(f"{names[k]}: {values[k]:.4g}" for k in order[:10]))
+        print(f"{path}: {names[loss.predict(scores)[0]]}   {kind} " + "  ".join(f"{names[k]}: {values[k]:.4g}" for k in order[:shown]))
     return 0

@@ -1,27 +1,27 @@
 """A training run as a folder.
 
     run.json         settings: the model, the recipe, the data and how its images were prepared
+    inputs.npz       how an image becomes what the network sees: crops, mean, principal components
     checkpoint.npz   the state after the last epoch, or where it was interrupted
-    metrics.csv      a row an epoch              curves.png   the same as a picture
+    metrics.csv      a row an epoch              curves.png, filters.png   pictures
 """
 import csv
 import io
 import json
 from pathlib import Path
 
-from .. import losses, optimizers
+from .. import data
+from ..data import Inputs
 from ..errors import CheckpointError, TinyconvError
 from ..files import write_atomically
-from ..models import lenet5, mlp
+from .recipes import RECIPES, build, recipe
 
-SETTINGS = {"model": str, "loss": str, "lr": float, "clip": float | None, "momentum": float, "weight_decay": float, "epochs": int, "batch_size": int,
-            "seed": int, "threads": int, "data": str, "data_dir": str | None, "class_names": list, "preparation": str, "fingerprint": str}
-
-# (model, loss) -> network and loss
-BUILD = {("lenet5", "map"): lambda classes, rng: (lenet5("rbf", rng, classes=classes), losses.RBFLoss("map")),
-         ("lenet5", "mse"): lambda classes, rng: (lenet5("rbf", rng, classes=classes), losses.RBFLoss("mse")),
-         ("lenet5", "softmax"): lambda classes, rng: (lenet5("dense", rng, classes=classes), losses.SoftmaxCrossEntropy()),
-         ("mlp", "softmax"): lambda classes, rng: (mlp(classes=classes, rng=rng), losses.SoftmaxCrossEntropy())}
+SETTINGS = {"model": str, "loss": str, "options": dict, "augment": bool, "lr": float, "schedule": str, "patience": int, "lr_steps": list | None,
+            "clip": float | None, "momentum": float, "nesterov": bool, "weight_decay": float, "epochs": int, "until_error": float | None,
+            "batch_size": int, "seed": int, "threads": int, "data": str, "data_dir": str | None, "class_names": list, "preparation": str,
+            "fingerprint": str}
+BEFORE = {"weight_decay": 0.0, "options": {}, "augment": False, "schedule": "cosine", "patience": 5, "lr_steps": None, "nesterov": True,
+          "until_error": None}                               # what runs of before did without saying so
 
 
 class Run:
@@ -45,13 +45,15 @@ class Run:
     def open(cls, folder):
         """The run in `folder`. Raises CheckpointError where there is none, or its settings cannot be read."""
         try:
-            settings = {"weight_decay": 0.0} | json.loads((Path(folder) / "run.json").read_text())      # runs of before had none
+            settings = BEFORE | json.loads((Path(folder) / "run.json").read_text())
             if missing := SETTINGS.keys() - settings.keys():
                 raise ValueError(f"without {', '.join(sorted(missing))}")
             if wrong := [name for name, kind in SETTINGS.items() if not isinstance(settings[name], kind)]:
                 raise ValueError(f"{wrong[0]}: {settings[wrong[0]]!r}")
-            if (settings["model"], settings["loss"]) not in BUILD:
+            if (settings["model"], settings["loss"]) not in RECIPES:
                 raise ValueError(f"no {settings['model']} with the loss {settings['loss']}")
+            if settings["options"].keys() != recipe(settings["model"], settings["loss"]).options.keys():
+                raise ValueError(f"options: {settings['options']!r}")
             return cls(folder, settings)
         except (FileNotFoundError, NotADirectoryError):
             raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train lenet5 --out {folder}") from None
@@ -61,51 +63,28 @@ class Run:
     def write_text(self, name, text):
         write_atomically(self.folder / name, lambda file: file.write(text.encode()))
 
-    def network(self, rng=None):
-        """The network and the loss that the settings name, untrained."""
-        return build(self.settings, rng)
-
     def trained(self):
         """The network with the weights of the checkpoint, and the loss."""
-        net, loss = self.network()
+        net, loss = build(self.settings)
         return net.load(self.checkpoint), loss
+
+    def data(self, name=None, data_dir=None):
+        """(train, test) of the data set or folder `name`, prepared as the run's own, which is the default. Raises DataError."""
+        preparation = self.settings["preparation"]           # "digit" is what MNIST did with its digits; a folder's images are fitted
+        return data.load(name or self.settings["data"], data_dir=data_dir or self.settings["data_dir"],
+                         preparation="fit" if preparation == "digit" else preparation)
+
+    def inputs(self, net):
+        """The Inputs that the run was trained with. Runs of before have no file of them: those of digits."""
+        path = self.folder / "inputs.npz"
+        if path.exists() or recipe(self.settings["model"], self.settings["loss"]).preparation != "fit":
+            return Inputs.load(path)
+        return Inputs.digits((1, 28, 28), net.input_shape)
 
     def write_metrics(self, history):
         """metrics.csv: a row an epoch."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, history[0])
+        writer = csv.DictWriter(text, history[-1], restval="", extrasaction="ignore")       # rows of before may have fewer columns
         writer.writeheader()
         writer.writerows(history)
         self.write_text("metrics.csv", text.getvalue())
-
-    def draw_curves(self, history):
-        """curves.png: loss and error over the epochs. Gives a sentence for the user: where it is, or why it is not drawn."""
-        try:
-            from matplotlib.figure import Figure
-            from matplotlib.ticker import LogLocator, NullFormatter
-        except ImportError:
-            return "no picture of the curves: matplotlib is not installed (pip install 'tinyconv[demo]')"
-        figure = Figure(figsize=(9, 3.5), layout="constrained")
-        epochs = [row["epoch"] for row in history]
-        for axes, keys, title in zip(figure.subplots(1, 2), (("loss", "test_loss"), ("error", "test_error")), ("loss", "error")):
-            for key, label in zip(keys, ("training", "test")):
-                axes.plot(epochs, [row[key] * (100 if "error" in key else 1) for row in history], marker=".", label=label)
-            axes.set(title=title + (" (%)" if title == "error" else ""), xlabel="epoch", yscale="log")
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_formatter(NullFormatter())
-            axes.grid(alpha=0.3, which="both")
-            axes.legend()
-        write_atomically(self.folder / "curves.png", lambda file: figure.savefig(file, format="png", dpi=110))
-        return f"curves: {self.folder / 'curves.png'}"
-
-
-def build(settings, rng=None):
-    """The network, untrained, and the loss of a run's settings."""
-    return BUILD[settings["model"], settings["loss"]](len(settings["class_names"]), rng)
-
-
-def sgd(settings, net, steps):
-    """The optimiser of a run's settings: Nesterov momentum, its rate falling to 0 along a cosine over all `steps`."""
-    return optimizers.SGD(net, optimizers.cosine(settings["lr"], steps), settings["momentum"], settings["weight_decay"], nesterov=True,
-                          clip=settings["clip"] or None)

@@ -1,41 +1,50 @@
-"""Images with labels: MNIST, 5,000 of its digits without a network, and any folder of images."""
+"""Images with labels: MNIST, 5,000 of its digits without a network, CIFAR-10, any folder of images, and shards made of one."""
 
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
-from . import image_folder, mnist, mnist5k
-from .dataset import Dataset, to_input
-from .images import prepare_image
+from . import cifar10, image_folder, mnist, mnist5k, shards
+from .dataset import Dataset, Images, to_input
+from .feeder import Feeder
+from .images import check_preparation, prepare_image
+from .inputs import Inputs, image_keys
 
-NAMED = {"mnist": mnist, "mnist5k": mnist5k}                 # a folder of such a name is written ./mnist
+NAMED = {"mnist": mnist, "mnist5k": mnist5k, "cifar10": cifar10}     # a folder of such a name is written ./mnist
 
-__all__ = ["NAMED", "Dataset", "find", "load", "prepare_image", "split_off", "to_input"]
+__all__ = ["NAMED", "Dataset", "Feeder", "Images", "Inputs", "find", "image_keys", "load", "prepare_image", "split_off", "to_input"]
 
 
-def load(name, *, data_dir=None, progress=True):
-    """(train, test) Datasets of "mnist", "mnist5k", or a folder with one sub-folder of images a class.
+def load(name, *, data_dir=None, progress=True, preparation="fit"):
+    """(train, test) Images of "mnist", "mnist5k", "cifar10", a folder with one sub-folder of images a class, or a folder of shards.
 
-    data_dir is searched first for mnist's files, and takes those downloaded. Raises DataError where there is no such data.
+    preparation of a folder with one sub-folder a class: "fit" (grey 28x28, in memory) or "photo N" (RGB NxN, decoded when they are read); the
+    others are prepared already. data_dir is searched first for the files of mnist or cifar10, and takes those downloaded.
+    Raises DataError where there is no such data.
     """
+    check_preparation(preparation)
     if name == "mnist":
         return mnist.load(data_dir, progress)
     if name == "mnist5k":
         return mnist5k.load()
+    if name == "cifar10":
+        return cifar10.load(data_dir, progress)
+    if (Path(name) / shards.INDEX).is_file():
+        return shards.load(name)
     if Path(name).is_dir():
-        return image_folder.load(name, progress)
-    raise DataError(f"there is no data set or folder {str(name)!r}; choose mnist, mnist5k, or a folder with one sub-folder "
-                    "of images a class")
+        return image_folder.load(name, progress, preparation)
+    raise DataError(f"there is no data set or folder {str(name)!r}; choose {', '.join(NAMED)}, a folder with one sub-folder "
+                    "of images a class, or a folder of shards")
 
 
 def find(data_dir=None):
     """{name: where its files are, or why they are not there} for each data set with a name. Never downloads."""
-    return {"mnist": mnist.where(data_dir), "mnist5k": mnist5k.where()}
+    return {"mnist": mnist.where(data_dir), "mnist5k": mnist5k.where(), "cifar10": cifar10.where(data_dir)}
 
 
 def split_off(train, fraction=0.1, seed=0):
-    """(rest, held_out): two disjoint Datasets that together are `train`; held_out is a random `fraction` of it.
+    """(rest, held_out): two disjoint sets of Images that together are `train`; held_out is a random `fraction` of it.
 
     For tuning: choices made on the test set would make its error look better than it is. The same seed gives the same split.
     """

@@ -24,6 +24,16 @@ def cache_folder():
     return Path(base).expanduser() / "tinyconv"
 
 
+def homes(data_dir):
+    """The folders where a data set's files may be, in the order of searching: data_dir, $TINYCONV_DATA, the cache folder."""
+    return [Path(home).expanduser() for home in (data_dir, os.environ.get("TINYCONV_DATA"), cache_folder()) if home]
+
+
+def mirrors(variable, default):
+    """The addresses to download from: those in the environment variable, with commas between, else the default ones."""
+    return [url.strip() for url in os.environ.get(variable, "").split(",") if url.strip()] or list(default)
+
+
 def download(urls, path, check, progress=True):
     """Write to the file `path` what the first of `urls` with good content sends.
 

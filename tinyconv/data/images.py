@@ -1,40 +1,87 @@
 """Make any picture file look like the images that a network was trained on."""
 
+import math
+import re
+
 import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import DataError
 
 
-def prepare_image(path, preparation, size=(28, 28)):
-    """Read a picture file and return it as uint8 (H, W), background 0.
+SIZE = (28, 28)                                             # of grey images: MNIST's
 
-    preparation "digit": as MNIST was made (LeCun et al. 1998, section III.A): light on dark, its ink scaled to fit a box of
-    20x20 in 28x28 (and in proportion for another size), its centre of mass in the middle. "fit": grey, scaled to fit, centred.
-    Raises DataError for a file that is no image, or a digit image without ink.
+
+def prepare_image(path, preparation):
+    """Read a picture (a file's name, or an open binary file) as uint8 (C, H, W).
+
+    preparation "digit": grey 28x28, background 0, as MNIST was made (LeCun et al. 1998, section III.A): light on dark, its ink scaled
+    to fit a box of 20x20, its centre of mass in the middle. "fit": grey 28x28, scaled to fit, centred, background 0. "photo N": RGB, the
+    shorter side scaled to N, of which the central NxN (Krizhevsky et al. 2012, section 2, with N = 256).
+    Raises DataError for a file that is no image, a digit image without ink, and a preparation that does not exist.
     """
-    grey = _read_grey(path)
-    if preparation == "fit":
-        return _fit(grey, size)
-    if preparation == "digit":
-        return _digit(grey, size, path)
-    raise DataError(f"preparation must be 'digit' or 'fit', got {preparation!r}")
+    check_preparation(preparation)
+    if preparation.startswith("photo "):
+        side = photo_side(preparation)
+        return _open(path, lambda image: _photo(image, side))
+    grey = _open(path, _grey)
+    return (_fit(grey, SIZE) if preparation == "fit" else _digit(grey, SIZE, path))[None]
 
 
-def _read_grey(path):
+def photo_side(preparation):
+    """N of "photo N"; None for another preparation."""
+    return int(preparation[6:]) if preparation.startswith("photo ") else None
+
+
+def prepared_shape(preparation):
+    """(C, H, W) of what prepare_image gives."""
+    side = photo_side(preparation)
+    return (3, side, side) if side else (1, *SIZE)
+
+
+def check_preparation(preparation, name=None):
+    """Raises DataError for a preparation that prepare_image does not know."""
+    if preparation not in ("digit", "fit") and not re.fullmatch("photo [1-9][0-9]{0,3}", str(preparation)):
+        raise DataError(f"{name + ': ' if name else ''}preparation must be 'digit', 'fit', or 'photo N' with N pixels up to 9999, such as "
+                        f"'photo 256'; got {preparation!r}")
+
+
+def _open(path, work):
+    """work(image) for the Pillow image in a file."""
     try:
         with Image.open(path) as image:
-            image = ImageOps.exif_transpose(image)
-            if image.mode == "F":
-                raise ValueError("pixels are floating-point numbers, whose range is anyone's guess (save it with 8 or 16 bits)")
-            if image.mode.startswith("I"):  # 16 bits a pixel: scaled here, as Pillow would clip all above 255 to white
-                return Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return image.convert("L")
+            return work(image)
     except Exception as why:  # Pillow's decoders raise nearly anything for a damaged file, and all of it means the same here
-        raise DataError(f"{path} cannot be read as an image: {why}; give a picture file such as PNG or JPEG") from why
+        name = getattr(path, "name", "the picture") if hasattr(path, "read") else path
+        raise DataError(f"{name} cannot be read as an image: {why}; give a picture file such as PNG or JPEG") from why
+
+
+def _photo(image, N):
+    scale = N / min(image.size)
+    image.draft(None, tuple(math.ceil(side * scale) for side in image.size))    # a JPEG is decoded to the next larger eighth only
+    ImageOps.exif_transpose(image, in_place=True)
+    image = _without_depth(image).convert("RGB")
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    # Cut first, then scaled: the same picture as the other way round, and fewer pixels to compute.
+    image = image.resize((N, N), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))
+    return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
+
+
+def _grey(image):
+    return _without_depth(ImageOps.exif_transpose(image)).convert("L")
+
+
+def _without_depth(image):
+    """The image with 8 bits a channel, and white where it is transparent."""
+    if image.mode == "F":
+        raise ValueError("pixels are floating-point numbers, whose range is anyone's guess (save it with 8 or 16 bits)")
+    if image.mode.startswith("I"):  # 16 bits a pixel: scaled here, as Pillow would clip all above 255 to white
+        return Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image
 
 
 def _fit(grey, size):

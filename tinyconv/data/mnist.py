@@ -7,15 +7,13 @@ each dimension as 4 bytes, then the elements with the last index running fastest
 import gzip
 import hashlib
 import math
-import os
 import zlib
-from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataError
 from .dataset import Dataset
-from .download import cache_folder, download
+from .download import download, homes, mirrors
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 
@@ -34,7 +32,7 @@ def load(data_dir=None, progress=True):
     Searched are data_dir, $TINYCONV_DATA and the cache folder, each with its sub-folder mnist. Absent files are downloaded from
     MIRRORS, or from $TINYCONV_MNIST_MIRROR (urls with commas between). Raises DataError for a damaged or unobtainable file.
     """
-    files = find(data_dir) or _fetch_missing(_homes(data_dir)[0] / "mnist", progress)
+    files = find(data_dir) or _fetch_missing(homes(data_dir)[0] / "mnist", progress)
     train, test = _pair("mnist train", *files[:2]), _pair("mnist test", *files[2:])
     if train.images.shape[2:] != test.images.shape[2:]:
         raise DataError(f"{files[0]} and {files[2]} must hold images of one size, "
@@ -45,21 +43,17 @@ def load(data_dir=None, progress=True):
 def where(data_dir=None):
     """One line that says where the files are, or where they would be downloaded to."""
     files = find(data_dir)
-    return f"{files[0].parent}" if files else f"not found; first use downloads it into {_homes(data_dir)[0] / 'mnist'}"
+    return f"{files[0].parent}" if files else f"not found; first use downloads it into {homes(data_dir)[0] / 'mnist'}"
 
 
 def find(data_dir=None):
     """Paths of the four files in the order of CHECKSUMS, from the first folder that has them all; None where none has."""
-    for home in _homes(data_dir):
+    for home in homes(data_dir):
         for folder in (home, home / "mnist"):
             files = [_file(folder, name) for name in CHECKSUMS]
             if all(files):
                 return files
     return None
-
-
-def _homes(data_dir):
-    return [Path(home).expanduser() for home in (data_dir, os.environ.get("TINYCONV_DATA"), cache_folder()) if home]
 
 
 def _file(folder, name):
@@ -75,11 +69,9 @@ def _fetch_missing(folder, progress):
             # Else the missing files would come from another data set than this one.
             raise DataError(f"{path} is damaged or not MNIST's own, so the files missing beside it cannot be downloaded; "
                             "delete it, or complete the four files by hand")
-    override = os.environ.get("TINYCONV_MNIST_MIRROR", "")
-    mirrors = [url.strip() for url in override.split(",") if url.strip()] or MIRRORS
     for name in CHECKSUMS:
         if not present[name]:
-            urls = [f"{mirror.rstrip('/')}/{name}.gz" for mirror in mirrors]
+            urls = [f"{mirror.rstrip('/')}/{name}.gz" for mirror in mirrors("TINYCONV_MNIST_MIRROR", MIRRORS)]
             download(urls, folder / f"{name}.gz", lambda content: _check(name, content), progress)
     return [_file(folder, name) for name in CHECKSUMS]
 

@@ -1,0 +1,29 @@
+"""tinyconv data: what is done with a data set once, before training."""
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..data import shards
+from . import options
+
+
+def add_parser(commands):
+    command = options.parser(commands, "data", "prepare a large data set for training", "tinyconv data prepare photographs --out shards")
+    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
+    prepare = options.parser(actions, "prepare", "decode a folder of images, one sub-folder a class, into shards that training reads as they are",
+                             "tinyconv data prepare photographs --out shards && tinyconv train alexnet --data shards")
+    prepare.add_argument("folder", metavar="DIR", type=Path, help="one sub-folder of images a class, or train and test (or val) that look so")
+    prepare.add_argument("--out", metavar="SHARDS", type=Path, required=True, help="folder of the shards; an interrupted one is continued")
+    prepare.add_argument("--size", type=options.positive_int, default=256, metavar="N",
+                         help="the shorter side is scaled to N, of which the central NxN is kept (default: 256, as in 2012)")
+    options.add_threads_option(prepare)
+    return command
+
+
+def run(args):
+    skipped = shards.prepare(args.folder, args.out, args.size, workers=args.threads, report=tqdm.write)
+    for part in shards.load(args.out):
+        print(f"{part.name}: {len(part)} images of {'x'.join(map(str, part.shape))} in {len(part.class_names)} classes")
+    left_out = f"{len(skipped)} images could not be read and were left out; {args.out / shards.INDEX} names them"
+    print(left_out if skipped else "every image could be read")
+    return 0
