@@ -23,6 +23,12 @@ MODELS = {"lenet5": lambda: (models.lenet5(rng=0), RBFLoss("map", j=10))}
 COMING = {"alexnet": "alexnet: the model is not there yet, so neither is its benchmark; lenet5 is"}
 
 
+def parameters_of(operation, function):
+    """The names of a kernel's parameters, but for those with a default (ceil): no model that is measured here has another value."""
+    parameters = inspect.signature(getattr(load(operation, "reference"), function)).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.default is parameter.empty)
+
+
 @dataclass(frozen=True)
 class Workload:
     """One operation in one direction. x_shape is that of one image; multiply_adds are those of one image."""
@@ -38,12 +44,12 @@ class Workload:
     @cached_property
     def parameters(self):
         """The names of the function's parameters."""
-        return tuple(inspect.signature(getattr(load(self.operation, "reference"), self.direction)).parameters)
+        return parameters_of(self.operation, self.direction)
 
     @property
     def inputs(self):
         """The names of the parameters of the operation's forward."""
-        return tuple(inspect.signature(load(self.operation, "reference").forward).parameters)
+        return parameters_of(self.operation, "forward")
 
     @property
     def splits(self):

@@ -16,6 +16,9 @@ from . import _tiles as tiles
 from ._native import aligned_empty, lanes
 from ._simd import DOTS, TILES
 
+CACHE = 2 ** 18 + 2 ** 17                                   # bytes that a piece of dy, or one of x, may take of a core's second-level cache
+MAPS_TOGETHER = 8                                           # of dy, in a piece of backward_weight
+
 
 class Wiring:
     """Which maps feed which: sources[o] lists the pairs (c, k), map c feeds map o through filter k; targets[c] the pairs (o, k)."""
@@ -135,10 +138,16 @@ def _few_images(x, filters, bias, connected, stride, padding, y, origin, step, s
     wide, shape, area = widened(x, (KH, KW), stride, padding, size)
     vectors = -(-((size[0] - 1) * shape[1] + size[1]) // lanes(x.dtype))
     run = vectors * lanes(x.dtype)
-    panels, index, offset = _tables(*connected, (area, shape[1], 1), stride, shape[0] * shape[1], run)
+    lie = (area, shape[1], 1), stride, shape[0] * shape[1], run
+    in_place = _tables_in_place(*connected, *lie)
+    if in_place:
+        (panels, offset), weights, KH, KW = in_place, filters.reshape(-1), 1, 1          # one long row of taps
+    else:
+        panels, index, offset = _tables(*connected, *lie)
+        weights = _packed(filters, index)
     result = aligned_empty((N * O, run), y.dtype)
     tiles.multiply_add_tiles(
-        wide, _packed(filters, index), bias, result.reshape(-1), panels, offset, (N, 0, C * area, 0, O * run),
+        wide, weights, bias, result.reshape(-1), panels, offset, (N, 0, C * area, 0, O * run),
         (1, 0, 0, KH, KH, 1, 0), (vectors, lanes(x.dtype), lanes(x.dtype), KW, KW, 0, 0), run)
     layouts.narrow(result, shape[1], size, origin, step, y.data.reshape(N * O, YH, YW))
 
@@ -147,7 +156,7 @@ def widened(x, window, stride, padding, size):
     """x (L = 1) laid out by `widen` for `size` outputs: the flat array, the (rows, pitch) of a phase, and the elements of a map."""
     rows, pitch = (n + (k - 1) // s if k else n for n, k, s in zip(size, window, stride))
     (N, C, H, W), area = x.shape, stride[0] * stride[1] * rows * pitch
-    flat = aligned_empty((N * C * area + lanes(x.dtype) + pitch,), x.dtype)
+    flat = aligned_empty((N * C * area + lanes(x.dtype) + pitch,), x.dtype, lasting=True)
     flat[N * C * area:] = 0                                 # the last vector of a run may look beyond it; no kernel writes there
     layouts.widen(x.data.reshape(N * C, H, W), stride, padding, (rows, pitch), flat[:N * C * area].reshape(N * C, area))
     return flat, (rows, pitch), area
@@ -185,6 +194,27 @@ def _tables(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map)
             written += index[-1].size
     joined = [np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in (index, offset)]
     return np.array(panels, np.int64), int32(joined[0]), int32(joined[1])
+
+
+@lru_cache(maxsize=256)
+def _tables_in_place(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map):
+    """(panels, offset) as _tables gives them, for weights that are read where they lie: forward, by filters that follow each other in the order
+    of their maps. Else None. For few images, where packing the weights would take a good part of the time."""
+    if feeding != "sources":
+        return None
+    u_places, v_places, _ = _places(kernel_size, stride, phase, *distances[1:])
+    place, panels, offset, looked_up = u_places[:, None] + v_places, [], [], 0
+    for first, count in alike(wiring.sources):
+        maps = np.array([source for source, _ in wiring.sources[first]], np.int64)
+        offset.append((maps[:, None, None] * distances[0] + place).ravel())
+        size = offset[-1].size                              # weights of one map of y
+        for start, M in split(first, count, TILES):
+            filters = [k for m in range(start, start + M) for _, k in wiring.sources[m]]
+            if filters != list(range(filters[0], filters[0] + len(filters))):
+                return None
+            panels.append((M, size, filters[0] * place.size, 0, 1, size, looked_up, start * y_map, start))
+        looked_up += size
+    return np.array(panels, np.int64), int32(np.concatenate(offset))
 
 
 def int32(table):
@@ -227,8 +257,9 @@ def backward_weight(dy, x, wiring, kernel_size, stride, padding, dfilters):
         layouts.widen(dy.data.reshape(N * O, OH, OW), (1, 1), (0, 0), (OH, pitch), d)
         places = _places(kernel_size, stride, x_map // (SH * SW), pitch, 1)
         rows, columns = (1, 0, 0, KH, 1, 0), (d_map // vector, vector)
-    tiles.dot_tiles(d.reshape(-1), data.reshape(-1), dfilters.reshape(-1), _jobs(wiring, d_map, x_map, first, KH * KW), *places,
-                    (blocks, O * d_map, C * x_map), rows, columns)
+    jobs, some_jobs = _jobs(wiring, d_map, x_map, first, KH * KW)
+    piece = *_piece(blocks, rows[0], d_map, x_map, (SH, KH, H) if L > 1 else (1, 1, 1), dy.dtype.itemsize), some_jobs
+    tiles.dot_tiles(d.reshape(-1), data.reshape(-1), dfilters.reshape(-1), jobs, *places, (blocks, O * d_map, C * x_map), rows, columns, piece)
 
 
 @lru_cache(maxsize=256)
@@ -240,14 +271,31 @@ def _places(kernel_size, stride, phase, row, neighbour):
     return u % stride[0] * stride[1] * phase + u // stride[0] * row, columns, together
 
 
+def _piece(blocks, OH, d_map, x_map, axis, itemsize):
+    """(blocks, rows of dy) of which MAPS_TOGETHER maps of dy and a map of x stay in the cache; axis = (stride, taps, rows of x)."""
+    stride, taps, H = axis
+    fit = min(blocks, CACHE // (MAPS_TOGETHER * d_map * itemsize), CACHE // (x_map * itemsize))
+    if fit > 0:
+        return fit, OH
+    rows = min(CACHE * OH // (MAPS_TOGETHER * d_map * itemsize), (CACHE * H // (x_map * itemsize) - taps) // stride + 1)
+    return 1, max(1, min(rows, OH))
+
+
 @lru_cache(maxsize=256)
 def _jobs(wiring, d_map, x_map, x_first, filter_size):
-    """Filters that read the same map of x, as many at a time as a tile takes; where they and their maps of dy lie at equal distances."""
-    jobs = []
-    for c, targets in enumerate(wiring.targets):
-        while targets:
-            A = max(a for a in DOTS if a <= len(targets) and len({(o2 - o, k2 - k) for (o, k), (o2, k2) in zip(targets, targets[1:a])}) < 2)
-            (o, k), (next_o, next_k) = targets[0], targets[min(A, 2) - 1]
-            jobs.append((A, o * d_map, (next_o - o) * d_map, c * x_map + x_first, k * filter_size, (next_k - k) * filter_size))
-            targets = targets[A:]
-    return np.array(jobs, np.int64).reshape(-1, 6)
+    """Filters that read the same map of x, as many at a time as a tile takes; where they and their maps of dy lie at equal distances.
+
+    All that MAPS_TOGETHER maps of dy have to do stands together, for all maps of x; and how many jobs that makes.
+    """
+    jobs, most, O = [], 1, len(wiring.sources)
+    for first in range(0, O, MAPS_TOGETHER):
+        before = len(jobs)
+        for c, all_targets in enumerate(wiring.targets):
+            targets = [(o, k) for o, k in all_targets if first <= o < first + MAPS_TOGETHER]
+            while targets:
+                A = max(a for a in DOTS if a <= len(targets) and len({(o2 - o, k2 - k) for (o, k), (o2, k2) in zip(targets, targets[1:a])}) < 2)
+                (o, k), (next_o, next_k) = targets[0], targets[min(A, 2) - 1]
+                jobs.append((A, o * d_map, (next_o - o) * d_map, c * x_map + x_first, k * filter_size, (next_k - k) * filter_size))
+                targets = targets[A:]
+        most = max(most, len(jobs) - before)
+    return np.array(jobs, np.int64).reshape(-1, 6), most

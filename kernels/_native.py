@@ -19,6 +19,8 @@ from functools import lru_cache
 import llvmlite.binding as llvm
 import numpy as np
 
+from ._arena import LINE, arena_in_use
+
 
 @lru_cache(maxsize=None)
 def vector_bytes():
@@ -45,12 +47,18 @@ def images_together(N, dtype):
     return lanes(dtype) if 2 * N >= lanes(dtype) else 1
 
 
-def aligned_empty(shape, dtype):
-    """np.empty that starts at a multiple of the vector's bytes: a load that straddles two cache lines costs two."""
-    dtype, line = np.dtype(dtype), 64
-    memory = np.empty(math.prod(shape) * dtype.itemsize + line, np.uint8)
-    first = -memory.ctypes.data % line
-    return memory[first:first + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+def aligned_empty(shape, dtype, lasting=False):
+    """np.empty that starts at a multiple of the vector's bytes: a load that straddles two cache lines costs two.
+
+    lasting  whether Python writes into it: then it gets memory of its own, even where an arena is in use (kernels/_arena.py)
+    """
+    dtype, size, arena = np.dtype(dtype), math.prod(shape) * np.dtype(dtype).itemsize, arena_in_use()
+    if arena is not None and not lasting:
+        memory, first = arena.take(max(size, 1)), 0
+    else:
+        memory = np.empty(size + LINE, np.uint8)
+        first = -memory.ctypes.data % LINE
+    return memory[first:first + size].view(dtype).reshape(shape)
 
 
 class Native:

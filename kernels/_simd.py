@@ -28,9 +28,8 @@ dot             out[a, b] = sum over lanes and pixels q of dy[a, q, :] x[q + b, 
                     a = 1  | acc | acc | acc |
                            +-----+-----+-----+
 
-Under NUMBA_DISABLE_JIT=1 they are NumPy functions of the same contract, for stepping through.
+Under NUMBA_DISABLE_JIT=1 they are NumPy functions of the same contract, for stepping through (kernels/_simd_in_numpy.py).
 """
-import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
@@ -44,7 +43,7 @@ TILES = {8: (3, 2, 1), 6: (4, 2, 1), 4: (4, 2, 1), 2: (8, 4, 1), 1: (10, 4, 1)} 
 # V: P that exist for `add_row`
 ROWS = {5: (10, 4, 1), 3: (10, 4, 1), 1: (10, 4, 1)} if vector_registers() >= 32 else {5: (4, 1), 3: (6, 1), 1: (10, 1)}
 # (A, B) that exist for `dot`
-DOTS = {4: (5, 3, 1), 2: (5, 3, 1), 1: (5, 3, 1)} if vector_registers() >= 32 else {2: (5, 3, 1), 1: (5, 3, 1)}
+DOTS = {4: (6, 5, 3, 1), 2: (6, 5, 3, 1), 1: (6, 5, 3, 1)} if vector_registers() >= 32 else {2: (5, 3, 1), 1: (5, 3, 1)}
 
 
 def _int(value):
@@ -69,6 +68,13 @@ class _Emitter:
         for factor in scale:
             index = self.builder.mul(index, factor)
         return self.builder.gep(pointer, [index])
+
+    def prefetch(self, pointer):
+        """Fetch the cache line at `pointer`, which is read soon, so that nobody waits for it then."""
+        number = ir.IntType(32)
+        byte = ir.IntType(8).as_pointer()
+        fetch = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(ir.VoidType(), [byte, number, number, number]), "llvm.prefetch.p0")
+        self.builder.call(fetch, [self.builder.bitcast(pointer, byte), number(0), number(2), number(1)])     # to read, into the second level, data
 
     def load(self, pointer):
         value = self.builder.load(self.builder.bitcast(pointer, self.vector.as_pointer()))
@@ -124,33 +130,42 @@ def _shapes(table):
 
 
 @intrinsic
-def multiply_add(typing, M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offset, o0, o_r, bias, b0, y, y0, y_m, y_p):
+def multiply_add(typing, M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offset, o0, o_r, bias, b0, y, y0, y_m, y_p, add):
     """y[y0 + m y_m + p y_p + l] = bias[b0 + m] + sum over r < R, t < T of
     weight[w0 + r w_r + t w_t + m w_m] x[x0 + offset[o0 + r o_r + t] + p x_p + l]    for m < M, p < P, l < L; all arrays flat.
 
-    k runs in two loops, r over the rows of a window and t over what lies within a row, so that a window may be cut off at the map's edge.
+    With add = True what y holds takes the place of the bias. k runs in two loops, r over the rows of a window and t over what lies within a
+    row, so that a window may be cut off at the map's edge.
     """
     n = types.int64
-    signature = types.void(n, n, n, n, weight, n, n, n, n, x, n, n, offset, n, n, bias, n, y, n, n, n)
+    signature = types.void(n, n, n, n, weight, n, n, n, n, x, n, n, offset, n, n, bias, n, y, n, n, n, types.boolean)
 
     def generate(context, b, signature, arguments):
-        M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offset, o0, o_r, bias, b0, y, y0, y_m, y_p = arguments
-        _, _, _, _, tw, _, _, _, _, tx, _, _, to, _, _, tb, _, ty, _, _, _ = signature.args
+        M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offset, o0, o_r, bias, b0, y, y0, y_m, y_p, add = arguments
+        _, _, _, _, tw, _, _, _, _, tx, _, _, to, _, _, tb, _, ty, _, _, _, _ = signature.args
         emit = _Emitter(context, b, tx.dtype)
         weights, xs, offsets = emit.pointer(tw, weight, w0), emit.pointer(tx, x, x0), emit.pointer(to, offset, o0)
         biases, ys = emit.pointer(tb, bias, b0), emit.pointer(ty, y, y0)
 
         def tile(rows, columns):
             acc = emit.accumulators(rows, columns)
-            for m in range(rows):
-                start = emit.splat(b.load(emit.at(biases, _int(m))))
-                for p in range(columns):
-                    b.store(start, acc[m][p])
+            places = [[b.gep(ys, [b.add(b.mul(y_m, _int(m)), b.mul(y_p, _int(p)))]) for p in range(columns)] for m in range(rows)]
+            with b.if_else(add) as (on, afresh):
+                with on:
+                    for m in range(rows):
+                        for p in range(columns):
+                            b.store(emit.load(places[m][p]), acc[m][p])
+                with afresh:
+                    for m in range(rows):
+                        start = emit.splat(b.load(emit.at(biases, _int(m))))
+                        for p in range(columns):
+                            b.store(start, acc[m][p])
             with cgutils.for_range(b, R) as r:
                 weights_r, offsets_r = emit.at(weights, r.index, w_r), emit.at(offsets, r.index, o_r)
                 with cgutils.for_range(b, T) as t:
                     here = b.gep(xs, [b.sext(b.load(emit.at(offsets_r, t.index)), ir.IntType(64))])
                     weights_t = emit.at(weights_r, t.index, w_t)
+                    emit.prefetch(b.gep(weights_t, [_int(emit.lanes)]))      # what the next tile needs where weights of a tile are neighbours
                     x_here = [emit.load(emit.at(here, _int(p), x_p)) for p in range(columns)]
                     for m in range(rows):
                         w = emit.splat(b.load(emit.at(weights_t, _int(m), w_m)))
@@ -158,7 +173,7 @@ def multiply_add(typing, M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offs
                             emit.add_product(acc[m][p], w, x_here[p])
             for m in range(rows):
                 for p in range(columns):
-                    emit.store(b.load(acc[m][p]), b.gep(ys, [b.add(b.mul(y_m, _int(m)), b.mul(y_p, _int(p)))]))
+                    emit.store(b.load(acc[m][p]), places[m][p])
 
         emit.switch(M, P, _shapes(TILES), tile)
         return context.get_dummy_value()
@@ -207,15 +222,17 @@ add_row, add_row_turned = _row_tile(False), _row_tile(True)
 
 
 @intrinsic
-def dot(typing, A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x_r, x_t, x_b, out, o0, o_a):
+def dot(typing, A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x_r, x_t, x_b, out, o0, o_a, add):
     """out[o0 + a o_a + b] = sum over n < blocks, r < R, t < T, l < L of
     dy[d0 + n d_block + r d_r + t L + a d_a + l] x[x0 + n x_block + r x_r + t x_t + b x_b + l]    for a < A, b < B; all arrays flat.
+
+    With add = True the sum is added to what out holds.
     """
     n = types.int64
-    signature = types.void(n, n, n, n, n, dy, n, n, n, n, x, n, n, n, n, n, out, n, n)
+    signature = types.void(n, n, n, n, n, dy, n, n, n, n, x, n, n, n, n, n, out, n, n, types.boolean)
 
     def generate(context, b, signature, arguments):
-        A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x_r, x_t, x_b, out, o0, o_a = arguments
+        A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x_r, x_t, x_b, out, o0, o_a, add = arguments
         emit = _Emitter(context, b, signature.args[10].dtype)
         dys, xs, outs = (emit.pointer(signature.args[place], array, start) for place, array, start in ((5, dy, d0), (10, x, x0), (16, out, o0)))
         L = _int(emit.lanes)
@@ -238,7 +255,9 @@ def dot(typing, A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x
                                 emit.add_product(acc[a][j], d, x_here[j])
             for a in range(rows):
                 for j in range(columns):
-                    b.store(emit.lane_sum(b.load(acc[a][j])), b.gep(outs, [b.add(b.mul(o_a, _int(a)), _int(j))]))
+                    place = b.gep(outs, [b.add(b.mul(o_a, _int(a)), _int(j))])
+                    before = b.select(add, b.load(place), ir.Constant(emit.scalar, 0.0))
+                    b.store(b.fadd(before, emit.lane_sum(b.load(acc[a][j]))), place)
 
         emit.switch(A, B, _shapes(DOTS), tile)
         return context.get_dummy_value()
@@ -276,35 +295,4 @@ def transpose(typing, x, x0, x_row, y, y0, y_row):
 
 
 if config.DISABLE_JIT:
-    def transpose(x, x0, x_row, y, y0, y_row):                                                                           # noqa: F811
-        L = lanes(x.dtype)
-        i, j = np.arange(L)[:, None], np.arange(L)
-        y[y0 + j * y_row + i] = x[x0 + i * x_row + j]
-
-    def multiply_add(M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offset, o0, o_r, bias, b0, y, y0, y_m, y_p):      # noqa: F811
-        lane, m, p = np.arange(lanes(x.dtype)), np.arange(M), np.arange(P)[:, None]
-        total = np.empty((M, P, len(lane)), x.dtype)
-        total[:] = bias[b0 + m, None, None]
-        for r in range(R):
-            for t in range(T):
-                total += weight[w0 + r * w_r + t * w_t + m * w_m, None, None] * x[x0 + offset[o0 + r * o_r + t] + p * x_p + lane]
-        y[y0 + m[:, None, None] * y_m + p * y_p + lane] = total
-
-    def _row_in_numpy(turned):
-        def row_tile(V, P, T, weight, w0, w_t, x, x0, offset, o0, y, y0):
-            L = lanes(x.dtype)
-            for t in range(T):
-                for v in range(V):
-                    x_first, y_first = x0 + offset[o0 + t] + (0 if turned else v * L), y0 + (v * L if turned else 0)
-                    y[y_first:y_first + P * L] += weight[w0 + t * w_t + v] * x[x_first:x_first + P * L]
-        return row_tile
-
-    add_row, add_row_turned = _row_in_numpy(False), _row_in_numpy(True)
-
-    def dot(A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x_r, x_t, x_b, out, o0, o_a):                  # noqa: F811
-        lane = np.arange(lanes(x.dtype))
-        n, r, t = np.arange(blocks)[:, None, None, None], np.arange(R)[:, None, None], np.arange(T)[:, None]
-        for a in range(A):
-            for b in range(B):
-                out[o0 + a * o_a + b] = np.sum(dy[d0 + n * d_block + r * d_r + t * len(lane) + a * d_a + lane]
-                                               * x[x0 + n * x_block + r * x_r + t * x_t + b * x_b + lane])
+    from ._simd_in_numpy import add_row, add_row_turned, dot, multiply_add, transpose  # noqa: F401, F811

@@ -25,11 +25,11 @@ from ._threads import play
 
 
 @contextmanager
-def recording():
-    """Within this context every kernel that this thread calls is also written down: gives the list of (kernel, arguments)."""
+def recording(calls=None):
+    """Within this context every kernel that this thread calls is also written down: appended to `calls`, as (kernel, arguments). Gives calls."""
     if getattr(thread, "calls", None) is not None:
         raise RuntimeError("a tape is being recorded in this thread already")
-    thread.calls = calls = []
+    thread.calls = calls = [] if calls is None else calls
     try:
         yield calls
     finally:
@@ -46,8 +46,10 @@ class Tape:
 
     def __init__(self, calls, position=None):
         position = np.zeros(2, np.int64) if position is None else position
-        self.position, self._arguments = position, [arguments for _, arguments in calls]         # kept: the tables hold their addresses
-        self._blocks, self._calls = _table(calls)
+        self.position, self._blocks, self._kept = position, [], []
+        for kernel, arguments in calls:
+            self._write_down(arguments, kernel.signature(arguments))
+        self._calls = self._table([(kernel, kernel.signature(arguments)) for kernel, arguments in calls])
         each_step = np.array([kernel.once for kernel, _ in calls], bool)
         self._before, self._chunk = self._calls[each_step], self._calls[~each_step]
         self._tables = (self._before.ctypes.data, len(self._before), self._chunk.ctypes.data, len(self._chunk), position.ctypes.data)
@@ -65,28 +67,46 @@ class Tape:
 
     def slot(self, array):
         """Where the calls were given `array`, so that they can be given others afterwards."""
-        words = []
-        for block, arguments in zip(self._blocks, self._arguments):
-            at = 0
-            for value in arguments:
-                if value is array:
-                    words.append(block[at:at + _size(value)])
-                at += _size(value)
-        return Slot(words, array)
+        return Slot([words for words, value in self._kept if value is array], array)
+
+    def _write_down(self, arguments, signature, kept=lambda array: True):
+        """The words of a call's arguments, and of its arrays those that must be kept alive, since the words hold their addresses."""
+        at, block = 0, np.array([word for type, value in zip(signature, arguments) for word in _words(type, value)], np.int64)
+        self._blocks.append(block)
+        for value in arguments:
+            if isinstance(value, np.ndarray) and kept(value):
+                self._kept.append((block[at:at + _size(value)], value))
+            at += _size(value)
+
+    def _table(self, rows):
+        """The rows (code that takes a call's arguments, where they lie) that play goes through; `rows`: (kernel, signature) of each call."""
+        enter = _entries(set(rows))
+        return np.array([(enter[row], block.ctypes.data) for row, block in zip(rows, self._blocks)], np.int64).reshape(-1, 2)
 
 
 class SharedTape(Tape):
     """Kernel calls that several threads play together, one call after the other, each call cut into parts (Kernel.parts) for whoever is free.
 
+    It is what `recording` appends to: with recording(tape): ...; then tape.finish(), and from then on tape.play(threads).
+
     parts  how many a call is cut into at most: more than there are threads, so that one which is held up holds up nobody
+    arena  where the arrays lie that only the tape works on: it does not keep them alive, so that the arena can use their memory again
     """
 
-    def __init__(self, calls, parts):
-        cut = [[(kernel, part) for part in kernel.parts(arguments, parts)] for kernel, arguments in calls]
-        rows = [row for call in cut for row in call]
-        self._arguments, (self._blocks, self._calls) = [arguments for _, arguments in rows], _table(rows)
-        self._starts, self._counters = np.cumsum([0, *map(len, cut)]), np.zeros((len(calls), 16), np.int64)
-        self._whole = calls                                 # keeps arrays alive of which parts are views
+    def __init__(self, parts, arena):
+        self.parts, self.arena, self._blocks, self._kept, self._rows, self._starts = parts, arena, [], [], [], [0]
+
+    def append(self, call):
+        kernel, arguments = call
+        for part in kernel.parts(arguments, self.parts):
+            signature = kernel.signature(part)
+            self._write_down(part, signature, lambda array: not self.arena.owns(array))
+            self._rows.append((kernel, signature))
+        self._starts.append(len(self._rows))
+
+    def finish(self):
+        self._calls, self._starts = self._table(self._rows), np.array(self._starts, np.int64)
+        self._counters = np.zeros((len(self._starts) - 1, 16), np.int64)
 
     def play(self, threads=1):
         self._counters[:] = 0
@@ -107,17 +127,6 @@ class Slot:
         new, self._array = _array_words(array), array       # which keeps it alive
         for words in self._words:
             words[:] = new
-
-
-def _table(calls):
-    """The words of every call's arguments, and the rows (code that takes them, where they lie) that play goes through."""
-    enter = _entries({(kernel, kernel.signature(arguments)) for kernel, arguments in calls})
-    blocks, rows = [], np.empty((len(calls), 2), np.int64)
-    for row, (kernel, arguments) in zip(rows, calls):
-        signature = kernel.signature(arguments)
-        blocks.append(np.array([word for type, value in zip(signature, arguments) for word in _words(type, value)], np.int64))
-        row[:] = enter[kernel, signature], blocks[-1].ctypes.data
-    return blocks, rows
 
 
 def _array_words(array):

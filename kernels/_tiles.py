@@ -45,7 +45,7 @@ def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns
     columns  the same along a row
     y_map    distance of two maps in y
 
-    A tap beyond the first or last row is left out, exactly; a tap beyond the first or last column is left out where it is so for
+    Rows whose distance in y is 0 are shares of one sum, each added to those before. A tap beyond the first or last row is left out, exactly; a tap beyond the first or last column is left out where it is so for
     all pixels of a tile (the others find zeros there: see with_margins).
     """
     blocks, x_first, x_block, y_first, y_block = images
@@ -68,7 +68,7 @@ def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns
                     if T == row and of[WEIGHT_U] == row * of[WEIGHT_T]:  # whole rows follow each other in the tables: one long row
                         T, rows_apart = R * row, 1
                     multiply_add(of[M], P, rows_apart, T, weight, w_here + t * of[WEIGHT_T], of[WEIGHT_U], of[WEIGHT_T], of[WEIGHT_M],
-                                 x, x_here + j * x_pixel, x_pixel, offset, o_here + t, row, bias, of[BIAS], y, y_here + j * y_pixel, y_map, y_pixel)
+                                 x, x_here + j * x_pixel, x_pixel, offset, o_here + t, row, bias, of[BIAS], y, y_here + j * y_pixel, y_map, y_pixel, i > 0 and y_row == 0)
                     j += P
 
 
@@ -109,7 +109,7 @@ def row_tiles(x, weight, bias, y, maps, offset, images, rows, columns, turned):
 
 
 @kernel(split=("jobs",))
-def dot_tiles(dy, x, dweight, jobs, u_places, v_places, together, images, rows, columns):
+def dot_tiles(dy, x, dweight, jobs, u_places, v_places, together, images, rows, columns, piece):
     """dweight = sums over pixels and images of dy times x, tile by tile.
 
     jobs     rows of (A, position of the first of A maps in dy, their distance, position of the map in x, position of the filter in dweight,
@@ -117,20 +117,32 @@ def dot_tiles(dy, x, dweight, jobs, u_places, v_places, together, images, rows, 
     u_places, v_places   where the taps of the window lie in x; `together` neighbours of a row are at equal distances and share loads of dy
     images   (blocks, distance of two blocks in dy, in x)
     rows     of dy: (how many, their distance in dy, in x, rows of x, stride, padding); columns: (how many, their distance in x)
+    piece    (blocks, rows of dy, jobs) that are gone through together, so that what they read of dy and x stays in the cache
     """
-    (blocks, d_block, x_block), (OH, d_row, x_row, H, SH, PH), (OW, x_pixel) = images, rows, columns
+    (blocks, _, _), (OH, _, _, _, _, _), (some_blocks, some_rows, some_jobs) = images, rows, piece
+    for job in range(0, len(jobs), some_jobs):
+        for b in range(0, blocks, some_blocks):
+            for i in range(0, OH, some_rows):
+                _dots_of_a_piece(dy, x, dweight, jobs[job:job + some_jobs], u_places, v_places, together, images, rows, columns,
+                                 (b, min(blocks, b + some_blocks), i, min(OH, i + some_rows)))
+
+
+@compiled
+def _dots_of_a_piece(dy, x, dweight, jobs, u_places, v_places, together, images, rows, columns, piece):
+    (_, d_block, x_block), (OH, d_row, x_row, H, SH, PH), (OW, x_pixel), (b, end_b, i, end_i) = images, rows, columns, piece
     KH, KW = len(u_places), len(v_places)
     x_v = v_places[1] - v_places[0] if KW > 1 else 0
     for job in range(len(jobs)):
         A, d0, d_map, x0, o0, o_map = jobs[job, 0], jobs[job, 1], jobs[job, 2], jobs[job, 3], jobs[job, 4], jobs[job, 5]
+        d0, x0 = d0 + b * d_block, x0 + b * x_block
         for u in range(KH):
-            first = max(0, -((u - PH) // SH))                          # the rows of dy for which tap u lies inside x
-            R = max(0, min(OH, (H - 1 - u + PH) // SH + 1) - first)
+            first = max(i, -((u - PH) // SH))                          # the rows of dy for which tap u lies inside x
+            R = max(0, min(end_i, (H - 1 - u + PH) // SH + 1) - first)
             v = 0
             while v < KW:
                 B = _widest(DOT_WIDTHS[A], min(together, KW - v))
-                dot(A, B, blocks, R, OW, dy, d0 + first * d_row, d_block, d_row, d_map,
-                    x, x0 + first * x_row + u_places[u] + v_places[v], x_block, x_row, x_pixel, x_v, dweight, o0 + u * KW + v, o_map)
+                dot(A, B, end_b - b, R, OW, dy, d0 + first * d_row, d_block, d_row, d_map, x, x0 + first * x_row + u_places[u] + v_places[v],
+                    x_block, x_row, x_pixel, x_v, dweight, o0 + u * KW + v, o_map, b > 0 or i > 0)
                 v += B
 
 
@@ -142,7 +154,7 @@ def row_dots(x, weight, groups, y):
         o, B, n = groups[g, 0], groups[g, 1], 0
         while n < N:
             A = _widest(ROWS_OF_DOTS, N - n)
-            dot(A, B, 1, 1, C // L, x.reshape(-1), n * C, 0, 0, C, weight.reshape(-1), o * C, 0, 0, L, C, y.reshape(-1), n * O + o, O)
+            dot(A, B, 1, 1, C // L, x.reshape(-1), n * C, 0, 0, C, weight.reshape(-1), o * C, 0, 0, L, C, y.reshape(-1), n * O + o, O, False)
             n += A
 
 

@@ -67,25 +67,25 @@ def take_views(images, chosen, corners, mirrored, noise, scale, offset, outside,
         first = min(w, max(0, -left))                       # columns first to last - 1 of the view lie within the image
         last = max(first, min(w, W - left))
         for c in range(C):
+            more = noise[n, c]
             for i in range(h):
                 y = x[n, c, i]
                 if not 0 <= top + i < H:
-                    y[:] = outside
+                    for j in range(w):
+                        y[j] = outside
                     continue
-                bytes_ = images[chosen[n], c, top + i, left + first:left + last]
+                row = images[chosen[n], c, top + i, left + first:left + last]
                 added = offset[c, top + i, left + first:left + last]
+                if first > 0 or last < w:
+                    y[:] = outside
                 if mirrored[n]:
-                    y[:w - last] = outside
-                    y[w - first:] = outside
                     y = y[w - last:w - first]
-                    for j in range(len(y)):
-                        y[len(y) - 1 - j] = scale * np.float32(bytes_[j]) + (added[j] + noise[n, c])
+                    for j in range(len(row)):
+                        y[len(row) - 1 - j] = scale * np.float32(row[j]) + (added[j] + more)
                 else:
-                    y[:first] = outside
-                    y[last:] = outside
                     y = y[first:last]
-                    for j in range(len(y)):
-                        y[j] = scale * np.float32(bytes_[j]) + (added[j] + noise[n, c])
+                    for j in range(len(row)):
+                        y[j] = scale * np.float32(row[j]) + (added[j] + more)
 
 
 @compiled

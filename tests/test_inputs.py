@@ -140,6 +140,23 @@ def test_measured_over_all_images(rng):
     assert x.shape == (70, 3, 6, 6) and np.abs(x.mean(0)).max() < 1e-3
 
 
+def test_what_takes_long_to_measure_is_kept(rng, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("tinyconv.data.inputs.KEPT", 0)
+    images = Dataset("some", pictures(rng, 9, 3, 5, 4), np.zeros(9, np.int64), ("one",), "fit")
+    first = Inputs.measured(images, progress=False, mirror=True)
+    kept, = tmp_path.rglob("*.npz")
+    with monkeypatch.context() as context:
+        context.setattr("tinyconv.data.inputs.add_pixels", lambda *_: pytest.fail("measured again"))
+        again = Inputs.measured(images, progress=False, crop=4, colour=0.1)
+        with pytest.raises(pytest.fail.Exception, match="measured again"):
+            Inputs.measured(images.subset(slice(8), "others"), progress=False, workers=0)
+    assert (again.mean == first.mean).all() and (again.components[1] == first.components[1]).all() and again.shape == (3, 4, 4) and first.mirror
+    kept.write_bytes(b"damaged")
+    assert (Inputs.measured(images, progress=False).mean == first.mean).all()
+    assert (Inputs.load(kept).mean == first.mean).all()
+
+
 def test_white_images_do_not_overflow_sums():
     white = Dataset("white", np.full((3, 1, 2, 70_000), 255, np.uint8), np.zeros(3, np.int64), ("one",), "fit")
     inputs = Inputs.measured(white, progress=False)

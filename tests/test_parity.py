@@ -42,7 +42,7 @@ def test_cpu_is_reference(case, dtype):
 @pytest.mark.parametrize("case", ALL)
 def test_nothing_is_read_before_it_is_written(case, monkeypatch):
     """Fresh memory full of NaN, and more NaN behind it: a kernel that reads a margin that nobody wrote, or beyond the end, gives NaN."""
-    def poisoned(shape, dtype):
+    def poisoned(shape, dtype, lasting=False):
         memory = aligned_empty((math.prod(shape) + 256,), dtype)
         memory.fill(np.nan)
         return memory[:-256].reshape(shape)

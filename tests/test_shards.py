@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from PIL import Image
 from tinyconv import cli, data
 from tinyconv.data import image_folder, shards
 from tinyconv.data.image_folder import PhotoFolder
+from tinyconv.data.inputs import Inputs
 from tinyconv.errors import DataError
 
 
@@ -176,6 +179,15 @@ def test_interrupted_and_continued(tree, tmp_path, small, monkeypatch):
     assert not decoded                                       # complete: nothing is left to do
 
 
+def test_interrupted_at_the_command_line(tree, tmp_path, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shards, "prepare_image", interrupt)
+    assert cli.main(["data", "prepare", str(tree), "--out", str(tmp_path / "out"), "--size", "16", "--threads", "1"]) == 130
+    assert "the same command continues" in capsys.readouterr().out and not list((tmp_path / "out").iterdir())
+
+
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL on Windows")
 def test_killed_and_continued(tmp_path):
     tree = plant(tmp_path / "photos", {"cat": 30, "dog": 30}, "jpg")
@@ -240,3 +252,22 @@ def test_fingerprint_of_shards(tree, tmp_path):
     shards.prepare(tree, tmp_path / "changed", 16, progress=False)
     changed = data.load(tmp_path / "changed")
     assert changed[0].fingerprint() != train.fingerprint() and changed[1].fingerprint() == test.fingerprint()
+
+
+SAMPLE = Path(os.environ.get("TINYCONV_DATA", "")) / "imagenet-sample-256.tar"
+
+
+@pytest.mark.skipif(not SAMPLE.is_file(), reason="imagenet-sample-256.tar is not on this machine; set TINYCONV_DATA to a folder that holds it")
+def test_a_photograph_of_each_class_of_imagenet(tmp_path):
+    with tarfile.open(SAMPLE) as tar:
+        tar.extractall(tmp_path / "sample", filter="data")
+    assert shards.prepare(tmp_path / "sample", tmp_path / "out", progress=False) == []
+    train, test = data.load(tmp_path / "out")
+    assert len(train) == len(test) == len(train.class_names) == 1000 and train.shape == (3, 256, 256)
+    inputs = Inputs.measured(train, crop=224, progress=False)
+    # ImageNet's well-known mean, and the principal components in common use; a thousand photographs come near
+    np.testing.assert_allclose(inputs.mean.mean((1, 2)), (123.7, 116.8, 103.9), atol=3)
+    eigenvalues, vectors = inputs.components
+    np.testing.assert_allclose(eigenvalues, (0.2175, 0.0188, 0.0045), rtol=0.15)
+    published = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+    assert (np.abs((vectors * published).sum(0)) > 0.998).all()

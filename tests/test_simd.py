@@ -30,12 +30,14 @@ def test_multiply_add(M, P, dtype):
     R, T, w_r, w_t, w_m, o_r, x_p = 2, 3, 40, 10, 1, 5, L + 1
     weight, x, bias, offset = numbers(rng, dtype, 200), numbers(rng, dtype, 400 + 12 * x_p), numbers(rng, dtype, 20), rng.integers(0, 300, 20, np.int32)
     y = np.full(3 + M * P * L + 7, np.nan, dtype)
-    multiply_add(M, P, R, T, weight, 2, w_r, w_t, w_m, x, 4, x_p, offset, 1, o_r, bias, 3, y, 3, P * L, L)
+    multiply_add(M, P, R, T, weight, 2, w_r, w_t, w_m, x, 4, x_p, offset, 1, o_r, bias, 3, y, 3, P * L, L, False)
     expected = np.empty((M, P, L), dtype)
     for m, p, lane in np.ndindex(M, P, L):
         expected[m, p, lane] = bias[3 + m] + sum(weight[2 + r * w_r + t * w_t + m * w_m] * x[4 + offset[1 + r * o_r + t] + p * x_p + lane]
                                                  for r in range(R) for t in range(T))
     np.testing.assert_array_equal(y[3:-7].reshape(M, P, L), expected)
+    multiply_add(M, P, R, T, weight, 2, w_r, w_t, w_m, x, 4, x_p, offset, 1, o_r, bias, 3, y, 3, P * L, L, True)
+    np.testing.assert_array_equal(y[3:-7].reshape(M, P, L), 2 * expected - bias[3:3 + M, None, None])
     assert np.isnan(y[:3]).all() and np.isnan(y[-7:]).all()
 
 
@@ -46,7 +48,10 @@ def test_dot(A, B, dtype):
     blocks, R, T = 2, 2, 3
     d_block, d_r, d_a, x_block, x_r, x_t, x_b = 900, 400, 80, 800, 300, L + 3, 5
     dy, x, out = numbers(rng, dtype, 2500), numbers(rng, dtype, 2500), np.full(1 + A * B, np.nan, dtype)
-    dot(A, B, blocks, R, T, dy, 2, d_block, d_r, d_a, x, 3, x_block, x_r, x_t, x_b, out, 1, B)
+    dot(A, B, blocks, R, T, dy, 2, d_block, d_r, d_a, x, 3, x_block, x_r, x_t, x_b, out, 1, B, False)
+    twice = out.copy()
+    dot(A, B, blocks, R, T, dy, 2, d_block, d_r, d_a, x, 3, x_block, x_r, x_t, x_b, twice, 1, B, True)
+    np.testing.assert_array_equal(twice, 2 * out)
     for a, b in np.ndindex(A, B):
         terms = [dy[2 + n * d_block + r * d_r + t * L + a * d_a + lane] * x[3 + n * x_block + r * x_r + t * x_t + b * x_b + lane]
                  for n in range(blocks) for r in range(R) for t in range(T) for lane in range(L)]

@@ -30,6 +30,7 @@ class Layer:
     operation = None                                        # the kernel folder: kernels/<operation>/
     settings = ()                                           # the attributes that __repr__ shows
     supports_complex_step = True                            # on the reference, for check_gradients
+    forgets = False                                         # whether it lets go of cache as soon as it can: one backward for each forward
     divisible = True                                        # whether parts of a batch may go through it apart from each other
 
     def __init__(self):
@@ -42,6 +43,8 @@ class Layer:
         self._check_input(entered.shape)
         y = self._forward(entered, training)
         self._made = y.shape, y.dtype
+        if self.forgets and not training:
+            self.cache = None
         return y if entered is x else door.leave(y)
 
     def backward(self, dy, need_dx=True):
@@ -53,6 +56,8 @@ class Layer:
             raise ShapeError(f"{self!r}: expected dy of shape {shape}, that of y; got {tuple(dy.shape)}")
         entered = self._enter(dy, dtype)
         dx = self._backward(entered, need_dx)
+        if self.forgets:
+            self.cache = None
         return dx if entered is dy or dx is None else door.leave(dx)
 
     def _backward(self, dy, need_dx):
@@ -130,10 +135,10 @@ class Layer:
             self.params[name] = value.astype(dtype)
         return self
 
-    def replica(self):
+    def replica(self, forgets=False):
         """The same layer for another thread: shares params and state; cache and grads are its own."""
         twin = copy.copy(self)
-        twin.grads, twin.cache, twin._made = {}, None, None
+        twin.grads, twin.cache, twin._made, twin.forgets = {}, None, None, forgets
         return twin
 
     def __repr__(self):

@@ -18,6 +18,7 @@ import numpy as np
 
 from . import device as door
 from .errors import DataError, DivergedError
+from .kernels._arena import Arena
 from .kernels._kernel import shared
 from .kernels._native import images_together, lanes
 from .losses import Loss
@@ -25,7 +26,7 @@ from .plan import BLOCKS_TOGETHER, Plan, leaves
 
 CACHE = 8 * 2 ** 20             # bytes of second- and third-level cache that one core can count on
 PLANS = 8                       # plans that are kept for each network: a size of batch for training, one for testing, the last batch of each
-_plans, _lock = weakref.WeakKeyDictionary(), threading.RLock()
+_plans, _lock = weakref.WeakKeyDictionary(), threading.RLock()            # of each network: its plans, and the memory that they share
 
 
 def _new_lock():
@@ -123,14 +124,14 @@ def _plan(net, x, threads, loss=None):
     if not isinstance(x, np.ndarray) or net.device != "cpu" or (loss is not None and loss.device != "cpu") or numba.config.DISABLE_JIT:
         return None
     with _lock:
-        plans = _plans.setdefault(net, {})
+        plans, arena = _plans.setdefault(net, ({}, Arena()))
         key = x.shape, x.dtype, threads, None if loss is None else (type(loss), loss._options())
         plan = plans.pop(key, None)
         if plan is None or not plan.fits():
             sharing = "calls" if x.ndim == 0 or len(x) == 0 else way(net, x, loss)[0]
             if sharing == "calls":
                 return None
-            plan = Plan(net, x.shape, x.dtype, threads, sharing, loss)
+            plan = Plan(net, x.shape, x.dtype, threads, sharing, arena, loss)
         plans[key] = plan                                   # the latest used stands last
         if len(plans) > PLANS:
             del plans[next(iter(plans))]

@@ -6,11 +6,11 @@
 
 What a chunk calls is on a tape (kernels/_tape.py), recorded when the plan is made.
 """
-import threading
 import weakref
 
 import numpy as np
 
+from .kernels._arena import taking_from
 from .kernels._batches import add, add_up, enter_images, enter_labels, leave_images, leave_losses
 from .kernels._native import Native, aligned_empty, images_together
 from .kernels._tape import SharedTape, Tape, recording
@@ -33,8 +33,8 @@ class Plan:
     forward_backward(x, labels)   the loss of every image and the scores; sets the grads of the network
     """
 
-    def __init__(self, net, x_shape, dtype, threads, way, loss=None):
-        self.x_shape, self.loss, self.dtype, self.lock = tuple(x_shape), loss, np.dtype(dtype), threading.RLock()
+    def __init__(self, net, x_shape, dtype, threads, way, arena, loss=None):
+        self.x_shape, self.loss, self.dtype, self.arena = tuple(x_shape), loss, np.dtype(dtype), arena
         self.facts, state = list(_facts(net)), [array for layer in leaves(net) for array in layer.state.values()]
         # the layer converts them, so the tape has copies; what is unsigned (dropout's counters) no layer computes with
         self.converted = [(array, array.copy()) for array in state if array.dtype != self.dtype and array.dtype.kind != "u"]
@@ -62,17 +62,30 @@ class Plan:
             self.sums = [self._sum_up(share) for share in cut(len(self.totals[0]), len(self.totals))] if len(self.totals) > 1 else []
 
     def _record(self, net):
-        chunk, position = Native.empty((self.images, *self.x_shape[1:]), self.dtype), np.array([0, 1], np.int64)
-        replica = net.replica()
-        with recording() as calls:
-            enter_images(self.x, position, np.arange(len(chunk.data)), _flat(chunk))
-            scores = replica.forward(chunk, training=self.loss is not None)
-            leave_images(_flat(scores), position, self.y)
-            if self.loss is not None:
-                self._record_backward(replica, scores, position)
-        self.tapes.append(SharedTape(calls, PARTS * self.shared) if self.shared else Tape(calls, position))
+        position = np.array([0, 1], np.int64)
+        if self.shared:
+            tape = SharedTape(PARTS * self.shared, self.arena)
+            with taking_from(self.arena), recording(tape):
+                self._step(net.replica(forgets=True), position)
+            tape.finish()
+        else:
+            with recording() as calls:
+                self._step(net.replica(), position)
+            tape = Tape(calls, position)
+        self.tapes.append(tape)
 
-    def _record_backward(self, replica, scores, position):
+    def _step(self, replica, position):
+        scores = replica.forward(self._chunk(position), training=self.loss is not None)
+        leave_images(_flat(scores), position, self.y)
+        if self.loss is not None:
+            self._backward(replica, scores, position)
+
+    def _chunk(self, position):
+        chunk = Native.empty((self.images, *self.x_shape[1:]), self.dtype)
+        enter_images(self.x, position, np.arange(len(chunk.data)), _flat(chunk))
+        return chunk
+
+    def _backward(self, replica, scores, position):
         labels, options = np.zeros(self.images, np.int64), self.loss._options()
         enter_labels(self.labels, position, labels)
         leave_losses(self.loss.kernel.forward(scores, labels, *options), position, self.losses)
@@ -111,7 +124,7 @@ class Plan:
         return all(np.array_equal(array, before) for array, before in self.converted)
 
     def forward(self, x):
-        with self.lock:                                     # two Python threads may ask one network for its opinion
+        with self.arena.lock:                               # two Python threads may ask one network for its opinion
             self._put("x", x.reshape(self.x.shape))
             if self.shared:
                 self.tapes[0].play(self.shared)
@@ -120,7 +133,7 @@ class Plan:
             return self.y.reshape(self.y_shape).copy()
 
     def forward_backward(self, x, labels):
-        with self.lock:
+        with self.arena.lock:
             self._put("labels", labels)
             y = self.forward(x)
             if self.sums:

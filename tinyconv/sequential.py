@@ -117,9 +117,9 @@ class Sequential(Layer):
             layer.astype(dtype)
         return self
 
-    def replica(self):
+    def replica(self, forgets=False):
         twin = copy.copy(self)
-        twin._layers = {name: layer.replica() for name, layer in self._layers.items()}
+        twin._layers = {name: layer.replica(forgets) for name, layer in self._layers.items()}
         return twin
 
     def __repr__(self):

@@ -7,8 +7,8 @@
     images_innermost.py   another layout: as many images side by side as a vector has lanes
     the shipped kernel    kernels/conv2d/cpu.py: the same layout, a tile of outputs kept in registers
 
-Each file has forward, backward_input and backward_weight with the parameters of kernels/conv2d/reference.py. `tinyconv bench conv2d` checks
-every rung, then times it, in all three directions; `--kernel FILE.py:function` puts a function of your own beside them.
+Each file has forward, backward_input and backward_weight with the parameters of kernels/conv2d/reference.py, but for ceil. `tinyconv bench
+conv2d` checks every rung, then times it, in all three directions; `--kernel FILE.py:function` puts a function of your own beside them.
 """
 from dataclasses import dataclass
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Callable
 
 from ...errors import TinyconvError
-from ...kernels import load
 from ...layers import Conv2d
 from .. import parity
 from ..backends import BACKENDS, contender
-from ..workloads import of_layer
+from ..workloads import of_layer, parameters_of
 
 DIRECTIONS = ("forward", "backward_input", "backward_weight")
 AWKWARD = [                                                 # what a kernel that only knows LeNet-5's layers may get wrong
@@ -24,7 +23,7 @@ AWKWARD = [                                                 # what a kernel that
 
 @dataclass(frozen=True)
 class UsersKernel:
-    """A function with the parameters of one of conv2d's directions (kernels/conv2d/reference.py), on NCHW arrays."""
+    """A function with the parameters of one of conv2d's directions (kernels/conv2d/reference.py, but for ceil), on NCHW arrays."""
 
     title: str
     function: Callable
@@ -73,7 +72,7 @@ class UsersKernel:
 
 def direction_of(name, function):
     """forward, backward_input or backward_weight: by the function's parameters, else by its name. Raises TinyconvError where neither tells."""
-    expected = {d: tuple(inspect.signature(getattr(load("conv2d", "reference"), d)).parameters) for d in DIRECTIONS}
+    expected = {d: parameters_of("conv2d", d) for d in DIRECTIONS}
     parameters = tuple(inspect.signature(getattr(function, "py_func", function)).parameters)       # py_func: what is inside a Numba function
     for direction, names in expected.items():
         if parameters == names or name == direction and len(parameters) == len(names):

@@ -18,6 +18,9 @@ from .._native import Native, aligned_empty, lanes
 from .._simd import DOTS, TILES
 from . import output_shape
 
+CACHE = 2 ** 19 + 2 ** 17                                   # bytes of a matrix that may stay in a core's second-level cache
+ROWS_TOGETHER = 256                                         # of weight, of which a few neighbouring columns stay in the cache
+
 
 def forward(x, weight, bias):
     y = Native.empty(output_shape(x.shape, weight.shape), x.dtype, x.data.shape[-1])
@@ -66,20 +69,31 @@ def backward_bias(dy):
 def _images_together(x, weight, weight_t, weight_m, bias, y):
     """y[m] = bias[m] + sum_k weight[k * weight_t + m * weight_m] x[k] for all blocks of images; the pixels of a tile are blocks."""
     (blocks, K, O), L = (len(x.data), x.shape[1], y.shape[1]), x.data.shape[-1]
-    panels, offset = _panels(O, 1, K, 0, weight_t, weight_m, L, L)
+    shares = next((n for n in range(1, K + 1) if K % n == 0 and K // n <= ROWS_TOGETHER), 1) if weight_t > 1 else 1
+    panels, offset = _panels(O, shares, K // shares, K // shares * weight_t, weight_t, weight_m, L, L)
+    # share i of the sum takes row i of the table of offsets: as if it were a window of one row, of which only tap i is inside
     tiles.multiply_add_tiles(x.data.reshape(-1), weight.reshape(-1), bias, y.data.reshape(-1), panels, offset, (1, 0, 0, 0, 0),
-                             (1, 0, 0, 1, 1, 1, 0), (blocks, K * L, O * L, 1, 1, 0, 0), L)
+                             (shares, 0, 0, shares, 1, -1, 0), (blocks, K * L, O * L, 1, 1, 0, 0), L)
 
 
 def _rows_times_matrix(a, a_distances, size, b, y):
-    """y[i] = sum over u, t < size of a[u a_u + t a_t + i a_m] b[u T + t]: y (I, J), b (U * T, J rounded up to whole vectors)."""
+    """y[i] = sum over u, t < size of a[u a_u + t a_t + i a_m] b[u T + t]: y (I, J), b (U * T, at least J rounded up to whole vectors)."""
     (I, J), (U, T), L = y.shape, size, lanes(y.dtype)
-    result = y if J == b.shape[1] else aligned_empty((I, b.shape[1]), y.dtype)
-    panels, offset = _panels(I, U, T, *a_distances, b.shape[1], b.shape[1])
+    vectors = -(-J // L)
+    blocks = _column_blocks(vectors, len(b) * L * b.itemsize)
+    run = vectors // blocks                                 # vectors of a row that are taken together
+    result = y if J == vectors * L else aligned_empty((I, vectors * L), y.dtype)
+    panels, offset = _panels(I, U, T, *a_distances, b.shape[1], vectors * L)
     tiles.multiply_add_tiles(b.reshape(-1), a.reshape(-1), np.zeros(I, y.dtype), result.reshape(-1), panels, offset, (1, 0, 0, 0, 0),
-                             (1, 0, 0, U, U, 1, 0), (b.shape[1] // L, L, L, 1, 1, 0, 0), b.shape[1])
+                             (blocks, run * L, run * L, U, U + blocks, 1, 0), (run, L, L, 1, 1, 0, 0), vectors * L)
     if result is not y:
         layouts.without_margins(result, y)
+
+
+def _column_blocks(vectors, column):
+    """Into how many blocks of columns a matrix is cut so that one stays in the cache; `column`: bytes of one vector's width of the matrix."""
+    fitting = [blocks for blocks in range(1, vectors + 1) if vectors % blocks == 0 and column * vectors // blocks <= CACHE]
+    return fitting[0] if fitting and vectors // fitting[0] >= 8 else 1
 
 
 @lru_cache(maxsize=256)
@@ -91,9 +105,10 @@ def _panels(count, U, T, weight_u, weight_t, weight_m, x_distance, y_distance):
 
 
 def _images_first(x):
-    """(blocks, C, L) as (blocks * L, C), rows rounded up to whole vectors."""
+    """(blocks, C, L) as (blocks * L, C), rows rounded up to whole vectors, and an odd number of them: at distances of some power of 2 all rows
+    would compete for the same few places in the cache."""
     blocks, C, L = x.shape
-    result = aligned_empty((blocks * L, _rounded(C, x.dtype)), x.dtype)
+    result = aligned_empty((blocks * L, (-(-C // L) | 1) * L), x.dtype)
     layouts.images_first(x, result.reshape(blocks, L, -1))
     return result
 

@@ -16,15 +16,15 @@ CHUNK = 256
 def forward(x, size, k, alpha, beta):
     output_shape(x.shape, size)
     y = x.like()
-    _forward(_runs(x), size, float(k), float(alpha), float(beta), _runs(y))
+    _forward(_runs(x), _starts(x), size, float(k), float(alpha), float(beta), _runs(y))
     return y
 
 
-@kernel(split=("x", "y"))
-def _forward(x, size, k, alpha, beta, y):
+@kernel(split=("starts",))
+def _forward(x, starts, size, k, alpha, beta, y):
     blocks, C, P = x.shape
     for b in range(blocks):
-        for start in range(0, P, CHUNK):
+        for start in starts:
             for c in range(C):
                 for p in range(start, min(P, start + CHUNK), width(x)):
                     d = _denominator(x, b, c, p, size, k, alpha)
@@ -51,16 +51,16 @@ def _power(d, beta):
 
 def backward_input(dy, x, size, k, alpha, beta):
     dx = dy.like()
-    _backward_input(_runs(dy), _runs(x), size, float(k), float(alpha), float(beta), _runs(dx))
+    _backward_input(_runs(dy), _runs(x), _starts(x), size, float(k), float(alpha), float(beta), _runs(dx))
     return dx
 
 
-@kernel(split=("dy", "x", "dx"))
-def _backward_input(dy, x, size, k, alpha, beta, dx):
+@kernel(split=("starts",))
+def _backward_input(dy, x, starts, size, k, alpha, beta, dx):
     blocks, C, P = x.shape
     shares = np.empty((C, CHUNK), x.dtype)
     for b in range(blocks):
-        for start in range(0, P, CHUNK):
+        for start in starts:
             stop = min(P, start + CHUNK)
             for c in range(C):
                 for p in range(start, stop, width(x)):
@@ -75,6 +75,11 @@ def _backward_input(dy, x, size, k, alpha, beta, dx):
                         total = total + load_run(shares, (near, p - start))
                     # reverses: d[near] = k + alpha * (sum of x[c]^2)
                     store_run(dx, (b, c, p), fma(-2 * alpha * beta * load_run(x, (b, c, p)), total, load_run(dx, (b, c, p))))
+
+
+def _starts(x):
+    """Where the chunks of a run begin: what threads share, whatever the number of images."""
+    return np.arange(0, _runs(x).shape[2], CHUNK)
 
 
 def _runs(x):

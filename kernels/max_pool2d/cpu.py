@@ -13,57 +13,79 @@ from . import output_shape
 
 def forward(x, size, stride, padding, ceil=False):
     y = room(x, output_shape(x.shape, size, stride, padding, ceil))
-    _forward(lanewise(x.data), *as_lengths(size), stride, padding, lanewise(y.data))
+    _forward(_maps(x), *as_lengths(size), stride, padding, _maps(y))
     return y
 
 
 @kernel(split=("x", "y"))
 def _forward(x, rows, columns, stride, padding, y):
-    blocks, C, OH, OW = y.shape[:4]
-    for b in range(blocks):
-        for c in range(C):
-            for i in range(OH):
-                for j in range(OW):
-                    store(y, (b, c, i, j), _largest(x, b, c, i * stride[0] - padding[0], j * stride[1] - padding[1], rows, columns))
+    (maps, OH, OW), (H, W) = y.shape[:3], x.shape[1:3]
+    for m in range(maps):
+        for i in range(OH):
+            for j in range(OW):
+                top, left = i * stride[0] - padding[0], j * stride[1] - padding[1]
+                if top >= 0 and left >= 0 and top + len(rows) <= H and left + len(columns) <= W:
+                    store(y, (m, i, j), _largest_inside(x, m, top, left, rows, columns))
+                else:
+                    store(y, (m, i, j), _largest(x, m, top, left, rows, columns))
 
 
 @inner
-def _largest(x, b, c, top, left, rows, columns):
-    largest = load(x, _pixel(x, b, c, top, left))
+def _largest(x, m, top, left, rows, columns):
+    largest = load(x, _pixel(x, m, top, left))
     for u in range(len(rows)):
         for v in range(len(columns)):
-            value = load(x, _pixel(x, b, c, top + u, left + v))
-            largest = where(value != value, value, maximum(value, largest))                # NaN is never hidden
+            largest = _larger(load(x, _pixel(x, m, top + u, left + v)), largest)
     return largest
 
 
 @inner
-def _pixel(x, b, c, h, w):
-    return b, c, min(max(h, 0), x.shape[2] - 1), min(max(w, 0), x.shape[3] - 1)
+def _largest_inside(x, m, top, left, rows, columns):
+    largest = load(x, (m, top, left))
+    for u in range(len(rows)):
+        for v in range(len(columns)):
+            largest = _larger(load(x, (m, top + u, left + v)), largest)
+    return largest
+
+
+@inner
+def _larger(value, largest):
+    return where(value != value, value, maximum(value, largest))         # NaN is never hidden: nothing is larger than it
+
+
+@inner
+def _pixel(x, m, h, w):
+    """Where pixel (h, w) lies, or the one at the edge nearest to it."""
+    return m, min(max(h, 0), x.shape[1] - 1), min(max(w, 0), x.shape[2] - 1)
 
 
 def backward_input(dy, x, size, stride, padding):
     dx = room(dy, x.shape)
-    _backward_input(lanewise(dy.data), lanewise(x.data), *as_lengths(size), stride, padding, lanewise(dx.data))
+    _backward_input(_maps(dy), _maps(x), *as_lengths(size), stride, padding, _maps(dx))
     return dx
 
 
 @kernel(split=("dy", "x", "dx"))
 def _backward_input(dy, x, rows, columns, stride, padding, dx):
-    (blocks, C, OH, OW), (H, W) = dy.shape[:4], x.shape[2:4]
-    for b in range(blocks):
-        for c in range(C):
-            for h in range(H):
-                for w in range(W):
-                    store(dx, (b, c, h, w), fill_like(load(dy, (b, c, 0, 0)), 0))
-            for i in range(OH):
-                for j in range(OW):
-                    top, left = i * stride[0] - padding[0], j * stride[1] - padding[1]
-                    largest, rest = _largest(x, b, c, top, left, rows, columns), load(dy, (b, c, i, j))
-                    for u in range(len(rows)):
-                        for v in range(len(columns)):
-                            pixel = _pixel(x, b, c, top + u, left + v)
-                            value = load(x, pixel)
-                            taken = where(value == largest, rest, where(value != value, rest, 0))
-                            store(dx, pixel, load(dx, pixel) + taken)                      # reverses: y = x[pixel]
-                            rest = where(value == largest, 0, where(value != value, 0, rest))
+    (maps, OH, OW), (H, W) = dy.shape[:3], x.shape[1:3]
+    for m in range(maps):
+        for h in range(H):
+            for w in range(W):
+                store(dx, (m, h, w), fill_like(load(dy, (m, 0, 0)), 0))
+        for i in range(OH):
+            for j in range(OW):
+                top, left = i * stride[0] - padding[0], j * stride[1] - padding[1]
+                largest, rest = _largest(x, m, top, left, rows, columns), load(dy, (m, i, j))
+                for u in range(len(rows)):
+                    for v in range(len(columns)):
+                        pixel = _pixel(x, m, top + u, left + v)
+                        value = load(x, pixel)
+                        taken = where(value == largest, rest, where(value != value, rest, 0))
+                        store(dx, pixel, load(dx, pixel) + taken)                          # reverses: y = x[pixel]
+                        rest = where(value == largest, 0, where(value != value, 0, rest))
+
+
+def _maps(x):
+    """(blocks * C, H, W, L), or (N * C, H, W) with one image a block: what a pool does is the same for every map."""
+    data = lanewise(x.data)
+    return data.reshape(-1, *data.shape[2:])

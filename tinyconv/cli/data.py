@@ -21,7 +21,11 @@ def add_parser(commands):
 
 
 def run(args):
-    skipped = shards.prepare(args.folder, args.out, args.size, workers=args.threads, report=tqdm.write)
+    try:
+        skipped = shards.prepare(args.folder, args.out, args.size, workers=args.threads, report=tqdm.write)
+    except KeyboardInterrupt:
+        print(f"interrupted; the same command continues where {args.out} stands")
+        return 130
     for part in shards.load(args.out):
         print(f"{part.name}: {len(part)} images of {'x'.join(map(str, part.shape))} in {len(part.class_names)} classes")
     left_out = f"{len(skipped)} images could not be read and were left out; {args.out / shards.INDEX} names them"

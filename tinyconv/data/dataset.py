@@ -109,7 +109,7 @@ class Part(Images):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset(Images):
-    """Images in memory. Raises DataError when the two do not fit together.
+    """Images in memory. Raises DataError where images and labels do not fit together.
 
     images       uint8 (N, C, H, W), 0 is background; the rest as in Images
     """

@@ -7,6 +7,7 @@ What is random about an image follows from its key alone (splitmix64 of seed, ep
 and a run that was interrupted, give the same bits.
 """
 import json
+import math
 import zipfile
 
 import numpy as np
@@ -16,8 +17,10 @@ from ..errors import CheckpointError, DataError
 from ..files import write_atomically
 from ..kernels._views import add_pixels, draw_keys, draw_views, take_views
 from .ahead import Ahead
+from .download import cache_folder
 
 FORMAT = "tinyconv inputs, format 1"
+KEPT = 2 ** 28                                              # bytes of images from which on what was measured is kept: less takes a second
 
 
 class Inputs:
@@ -93,27 +96,21 @@ class Inputs:
     @classmethod
     def measured(cls, images, *, progress=True, workers=None, **options):
         """Inputs(images.shape, mean=…, components=…, **options), measured over all `images`: the mean of each pixel, and the principal
-        components of the colour of all pixels."""
-        C, H, W = images.shape
-        sums, products = np.zeros((C, H, W), np.int64), np.zeros((C, C), np.int64)
-        together = max(1, 2 ** 22 // (C * H * W))           # images, 4 MiB of them
-
-        def measure(start):
-            mine = np.zeros_like(sums), np.zeros_like(products)
-            add_pixels(images.read(slice(start, start + together)), *mine)
-            return mine
-
-        with tqdm(total=len(images), desc=f"mean of {images.name}", unit="image", disable=not progress or len(images) < 500) as bar, \
-                Ahead(measure, range(0, len(images), together), workers=workers) as parts:
-            for more in parts:                               # whole numbers: the order of adding makes no difference
-                sums += more[0]
-                products += more[1]
-                bar.update(min(together, len(images) - bar.n))
-        colour = sums.sum((1, 2)) / (len(images) * H * W)
-        covariance = products / (len(images) * H * W) - np.outer(colour, colour)
-        values, vectors = np.linalg.eigh(covariance / 255 ** 2)                      # of which it reads the lower triangle
-        vectors = vectors[:, ::-1] * np.where(vectors.sum(0)[::-1] < 0, -1, 1)       # the largest first; either sign is right, one is fixed
-        return cls(images.shape, mean=(sums / len(images)).astype(np.float32), components=(values[::-1].clip(0), vectors), **options)
+        components of the colour of all pixels. The cache folder keeps what takes more than a moment to measure."""
+        if math.prod((len(images), *images.shape)) < KEPT:
+            return cls(images.shape, **_measure(images, progress, workers), **options)
+        path = cache_folder() / "measured" / f"{images.fingerprint()}-{'x'.join(map(str, images.shape))}.npz"
+        try:
+            kept = cls.load(path)
+            found = {"mean": kept.mean, "components": kept.components}
+        except (CheckpointError, OSError):                  # not there, or damaged
+            found = _measure(images, progress, workers)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cls(images.shape, **found).save(path)
+            except OSError:                                 # a cache that cannot be written is done without
+                pass
+        return cls(images.shape, **found, **options)
 
     @property
     def random(self):
@@ -126,27 +123,29 @@ class Inputs:
         key  uint64 (n,), one an image: the same key gives the same crop, reflection and noise. See `image_keys`.
         """
         n = len(images)
-        corners, mirrored, noise = np.empty((n, 2), np.int64), np.zeros(n, np.uint8), np.empty((n, len(self._axes)))
+        if not self.random:
+            return self._views(images, self._centre[None], [0], out)
         if key is None:
-            if self.random:
-                raise ValueError("Inputs draw crops, reflections or noise at random: expected key, uint64 (n,), one an image")
-            key = np.zeros(n, np.uint64)
+            raise ValueError("Inputs draw crops, reflections or noise at random: expected key, uint64 (n,), one an image")
         key = np.ascontiguousarray(key, np.uint64)
         if key.shape != (n,):
             raise ValueError(f"expected key of shape {(n,)}, one an image, got {key.shape}")
+        corners, mirrored, noise = np.empty((n, 2), np.int64), np.empty(n, np.uint8), np.empty((n, len(self._axes)))
         draw_views(key, self._corner, self._room, self.mirror, self._axes, corners, mirrored, noise)
         return self._take(images, np.arange(n), corners, mirrored, noise, out)
 
     def testing(self, images, out=None):
         """What the network sees of images (n, C, H, W) in testing: float32 (n crops, *shape); the crops of one image are neighbours."""
-        n, (C, H, W), (_, h, w) = len(images), self.image_shape, self.shape
         if self.crops == 1:
-            corners = self._centre[None]
-        else:
-            corners = np.array([(0, 0), (0, W - w), (H - h, 0), (H - h, W - w), self._centre] * 2)
-        mirrored = np.arange(self.crops) >= 5
-        return self._take(images, np.repeat(np.arange(n), self.crops), np.tile(corners, (n, 1)), np.tile(mirrored, n).astype(np.uint8),
-                          np.zeros((n * self.crops, C)), out)
+            return self._views(images, self._centre[None], [0], out)
+        bottom, right = self.image_shape[1] - self.shape[1], self.image_shape[2] - self.shape[2]
+        return self._views(images, np.array([(0, 0), (0, right), (bottom, 0), (bottom, right), self._centre] * 2), [0] * 5 + [1] * 5, out)
+
+    def _views(self, images, corners, mirrored, out):
+        """The same views of every image, without noise."""
+        n, views = len(images), len(corners)
+        return self._take(images, np.repeat(np.arange(n), views), np.tile(corners, (n, 1)), np.tile(np.array(mirrored, np.uint8), n),
+                          np.zeros((n * views, len(self._axes))), out)
 
     def _take(self, images, chosen, corners, mirrored, noise, out):
         images = np.ascontiguousarray(images)
@@ -195,3 +194,27 @@ def image_keys(seed, epoch, indices):
     keys = np.empty(len(indices), np.uint64)
     draw_keys(seed, epoch, np.ascontiguousarray(indices, np.int64), keys)
     return keys
+
+
+def _measure(images, progress, workers):
+    """The mean of each pixel, and the principal components of the colour of all pixels."""
+    C, H, W = images.shape
+    sums, products = np.zeros((C, H, W), np.int64), np.zeros((C, C), np.int64)
+    together = max(1, 2 ** 22 // (C * H * W))           # images, 4 MiB of them
+
+    def measure(start):
+        mine = np.zeros_like(sums), np.zeros_like(products)
+        add_pixels(images.read(slice(start, start + together)), *mine)
+        return mine
+
+    with tqdm(total=len(images), desc=f"mean of {images.name}", unit="image", disable=not progress or len(images) < 500) as bar, \
+            Ahead(measure, range(0, len(images), together), workers=workers) as parts:
+        for more in parts:                               # whole numbers: the order of adding makes no difference
+            sums += more[0]
+            products += more[1]
+            bar.update(min(together, len(images) - bar.n))
+    colour = sums.sum((1, 2)) / (len(images) * H * W)
+    covariance = products / (len(images) * H * W) - np.outer(colour, colour)
+    values, vectors = np.linalg.eigh(covariance / 255 ** 2)                      # of which it reads the lower triangle
+    vectors = vectors[:, ::-1] * np.where(vectors.sum(0)[::-1] < 0, -1, 1)       # the largest first; either sign is right, one is fixed
+    return {"mean": (sums / len(images)).astype(np.float32), "components": (values[::-1].clip(0), vectors)}
