@@ -166,9 +166,21 @@ def test_one_image_a_class(photos, tmp_path, capsys):
         shutil.copy(photos / f"class{k:02d}" / "0.png", tmp_path / "data" / f"class{k:02d}")
     status, out, _ = call(capsys, "train", "alexnet", "--data", tmp_path / "data", "--no-augment", "--no-dropout", "--schedule", "constant",
                           "--until-error", 10, "--epochs", 200, "--out", tmp_path / "run")
-    assert status == 0 and "no held-out images: tests are on the training images" in out
+    assert status == 0 and "no held-out images: tests are on the training images" in out and re.search(r"training error: \d+\.\d\d% in epoch \d+", out)
     last = list(csv.DictReader(open(tmp_path / "run" / "metrics.csv")))[-1]
     assert float(last["error"]) <= 0.1 and int(last["epoch"]) < 200
+
+
+def test_shards_of_a_folder(photos, tmp_path, capsys):
+    assert call(capsys, "data", "prepare", photos, "--out", tmp_path / "shards", "--size", 32)[0] == 0
+    status, out, _ = call(capsys, "train", "alexnet", "--data", tmp_path / "shards", "--epochs", 1, "--out", tmp_path / "run")
+    assert status == 0 and "36 training and 12 test images" in out
+    assert call(capsys, "eval", tmp_path / "run", "--data", photos)[0] == 0      # prepared in the same way
+    status, out, _ = call(capsys, "similar", tmp_path / "run", photos / "class05" / "1.png", "--count", 1)
+    assert status == 0 and "  class05  class05/1.png" in out
+    assert call(capsys, "data", "prepare", photos, "--out", tmp_path / "large", "--size", 64)[0] == 0
+    status, _, err = call(capsys, "train", "cifar_net", "--data", tmp_path / "large", "--out", tmp_path / "other")
+    assert status == 1 and "far larger than the 24x24 that cifar_net sees; make smaller ones with: tinyconv data prepare" in err
 
 
 def test_similar(trained, photos, tmp_path, capsys, monkeypatch):

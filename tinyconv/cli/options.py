@@ -25,8 +25,12 @@ def add_threads_option(command):
 def check_shape(name, images, inputs, what):
     """Raises TinyconvError unless `inputs`, those of `what`, can be made of the images of the data set `name`."""
     if tuple(images.shape) != tuple(inputs.image_shape):
-        say = lambda shape: f"{shape[1]}x{shape[2]} {'grey' if shape[0] == 1 else 'colour'}"
-        raise TinyconvError(f"{name}: has images of {say(images.shape)} and {what} takes {say(inputs.image_shape)}; use data of that kind")
+        raise TinyconvError(f"{name}: has images of {say_shape(images.shape)} and {what} takes {say_shape(inputs.image_shape)}; use data of that kind")
+
+
+def say_shape(shape):
+    """28x28 grey, 256x256 colour"""
+    return f"{shape[1]}x{shape[2]} {'grey' if shape[0] == 1 else 'colour'}"
 
 
 def positive_int(text):

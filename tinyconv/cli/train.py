@@ -133,6 +133,8 @@ def _train(trainer, this):
         print(f"interrupted; {resume}")
         return 130
     last, images = trainer.progress.history[-1], len(trainer.test)
+    if trainer.until_error is not None:
+        print(f"training error: {100 * last['error']:.2f}% in epoch {last['epoch']}")
     if trainer.inputs.crops > 1:
         print(f"tested with the central crop; tinyconv eval {this.folder} averages {trainer.inputs.crops}")
     print(f"test error: {100 * last['test_error']:.2f}% ({round(last['test_error'] * images)} of {images})"
@@ -201,12 +203,14 @@ def _check_memory(net, batch_size, threads):
 
 
 def _make_inputs(settings, train, net):
-    chosen = recipe(settings["model"], settings["loss"])
-    channels, *size = net.input_shape
-    if train.shape[0] != channels or any(side < least for side, least in zip(train.shape[1:], size)) and chosen.preparation != "fit":
-        say = lambda shape: f"{shape[1]}x{shape[2]} {'grey' if shape[0] == 1 else 'colour'}"
-        raise TinyconvError(f"{settings['data']}: has images of {say(train.shape)} and {settings['model']} takes {say(net.input_shape)}; "
-                            "use data of that kind, or another model")
+    chosen, (channels, *size) = recipe(settings["model"], settings["loss"]), net.input_shape
+    photographs = chosen.preparation != "fit"                # others are padded to the network's size
+    if train.shape[0] != channels or photographs and min(train.shape[1:]) < size[0]:
+        raise TinyconvError(f"{settings['data']}: has images of {options.say_shape(train.shape)} and {settings['model']} takes "
+                            f"{options.say_shape(net.input_shape)}; use data of that kind, or another model")
+    if photographs and min(train.shape[1:]) >= 2 * size[0]:  # a small piece of each would be seen
+        raise TinyconvError(f"{settings['data']}: has images of {options.say_shape(train.shape)}, far larger than the {size[0]}x{size[1]} that "
+                            f"{settings['model']} sees; make smaller ones with: tinyconv data prepare DIR --out SHARDS --size {size[0]}")
     return chosen.inputs(train, net, settings)
 
 
