@@ -8,18 +8,18 @@ import numpy as np
 from .plan import leaves
 
 
-def needed(net, x_shape, threads=None, training=True):
-    """Bytes that a batch of x_shape takes in the network, parameters included.
+def needed(net, x_shape, training=True):
+    """Bytes that a batch of x_shape takes in the network, with its parameters, and in training their gradients and velocities too.
 
-    TODO (founder): replace by parallel.memory_needed(net, x_shape, threads, training), which knows what is kept and what is used again.
-    Until then: every y is kept until the way back, when besides two gradients of the largest size exist.
+    Every y is kept until the way back, and along with it there are up to three arrays as large as the largest: dy, dx, and a copy with margins
+    (what nobody needs any more is used again: kernels/_arena.py). The batch itself is there twice, as it came and in native form.
     """
-    itemsize, sizes, shape = np.dtype(np.float32).itemsize, [math.prod(x_shape)], tuple(x_shape)
+    sizes, shape = [math.prod(x_shape)], tuple(x_shape)
     for layer in leaves(net):
         shape = layer.output_shape(shape)
         sizes.append(math.prod(shape))
     parameters = sum(array.size for array in net.params.values())
-    return itemsize * (sum(sizes) + 2 * max(sizes) + (2 if training else 1) * parameters)
+    return np.dtype(np.float32).itemsize * (2 * sizes[0] + 3 * max(sizes) + ((sum(sizes[1:]) + 3 * parameters) if training else parameters))
 
 
 def available():

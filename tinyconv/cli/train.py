@@ -85,7 +85,7 @@ def run(args):
 
     threads = args.threads or settings.get("threads") or available_threads()
     net, loss = build(settings, rng=settings["seed"])
-    _check_memory(net, settings["batch_size"], threads)
+    _check_memory(net, settings["batch_size"])
     if args.resume:
         inputs = this.inputs(net)
         if threads != settings["threads"]:
@@ -190,11 +190,10 @@ def _check(settings):
         raise TinyconvError(f"{settings['data']}: has {classes} classes and the rbf output units have codes for ten: use --loss softmax")
 
 
-def _check_memory(net, batch_size, threads):
+def _check_memory(net, batch_size):
     """Say what training takes. Raises TinyconvError where there is less."""
-    velocity = sum(array.nbytes for array in net.params.values())
     batch = 4 * batch_size * math.prod(net.input_shape)
-    needed, available = memory.needed(net, (batch_size, *net.input_shape), threads) + velocity + AHEAD * batch, memory.available()
+    needed, available = memory.needed(net, (batch_size, *net.input_shape)) + AHEAD * batch, memory.available()
     of = "" if available is None else f" of {memory.say(available)} available"
     if available is not None and needed > available:
         raise TinyconvError(f"training with batches of {batch_size} needs about {memory.say(needed)} of memory and {memory.say(available)} is "
