@@ -60,6 +60,11 @@ class Run:
         except (ValueError, TypeError) as error:             # TypeError: JSON, but no object
             raise CheckpointError(f"{folder}/run.json: damaged ({error})") from None
 
+    def remove_partial(self):
+        """Remove what a process that was killed while it wrote has left (files.py)."""
+        for partial in self.folder.glob(".*.partial"):
+            partial.unlink(missing_ok=True)
+
     def write_text(self, name, text):
         write_atomically(self.folder / name, lambda file: file.write(text.encode()))
 

@@ -100,6 +100,7 @@ def run(args):
     trainer = Trainer(net, loss, optimizer, train, test, inputs, epochs=settings["epochs"], batch_size=settings["batch_size"], seed=settings["seed"],
                       threads=threads, augment=settings["augment"], until_error=None if until is None else until / 100, checkpoint_seconds=60 * args.checkpoint_minutes)
     if args.resume:
+        this.remove_partial()
         trainer.load(this.checkpoint)
     if test.name.endswith(NOT_HELD_OUT):
         print("no held-out images: tests are on the training images")
