@@ -92,12 +92,15 @@ def test_without_augmentation_training_sees_what_tests_see():
 
 
 def test_it_stops_at_the_training_error_asked_for():
-    whole, t = trainer(), trainer(until_error=0.2)
+    whole = trainer(lr=0.003)
     whole.run(show=False)
-    assert t.run(show=False) is True and t.finished
     errors = [row["error"] for row in whole.progress.history]
-    first = next(epoch for epoch, error in enumerate(errors, 1) if error <= 0.2)
-    assert errors[0] > 0.2 and t.progress.epoch == first and results(t) == results(whole)[:first]
+    assert errors[0] > errors[1]
+    t = trainer(lr=0.003, until_error=errors[1])                       # reached, not undercut
+    assert t.run(show=False) is True and t.finished and t.progress.epoch == 2 and results(t) == results(whole)[:2]
+    other = trainer(lr=0.003, until_error=errors[1] * 0.99)
+    other.run(show=False)
+    assert other.progress.epoch == 3
 
 
 def test_the_seed_decides():
