@@ -3,7 +3,8 @@ import math
 
 import numpy as np
 
-from .._kernel import compiled, kernel
+from .._kernel import kernel
+from .._random import random_bits
 
 
 def draw(seed, counter):
@@ -36,17 +37,8 @@ def _masked(x, threshold, key, images, scale, y):
     for b in range(blocks):
         for e in range(per_image):
             for lane in range(L):
-                keep = _hash(key[0], np.uint64((images[b] + lane) * per_image + e)) >= np.uint64(threshold)
+                keep = random_bits(key[0], (images[b] + lane) * per_image + e) >> np.uint64(11) >= np.uint64(threshold)
                 y[b, e, lane] = x[b, e, lane] * scale if keep else 0
-
-
-@compiled
-def _hash(key, e):
-    """53 random bits."""
-    z = key + (e + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (z ^ (z >> np.uint64(31))) >> np.uint64(11)
 
 
 def _elements(x):
