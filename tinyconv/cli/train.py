@@ -91,14 +91,16 @@ def run(args):
         if threads != settings["threads"]:
             print(f"resuming with {threads} threads instead of {settings['threads']}: the last bits of the result will differ")
     else:
-        inputs = _make_inputs(settings, train, net)
+        _check_images(settings, train, net)
         this = Run.create(this.folder, settings | {"threads": threads})
+        inputs = recipe(settings["model"], settings["loss"]).inputs(train, net, settings)
         inputs.save(this.folder / "inputs.npz")
     until = settings["until_error"]
     steps_per_epoch = math.ceil(len(train) / settings["batch_size"])
     optimizer = sgd(settings, net, steps_per_epoch, lambda: [row["test_error"] for row in trainer.progress.history])
-    trainer = Trainer(net, loss, optimizer, train, test, inputs, epochs=settings["epochs"], batch_size=settings["batch_size"], seed=settings["seed"],
-                      threads=threads, augment=settings["augment"], until_error=None if until is None else until / 100, checkpoint_seconds=60 * args.checkpoint_minutes)
+    trainer = Trainer(net, loss, optimizer, train, test, inputs, threads=threads, until_error=None if until is None else until / 100,
+                      checkpoint_seconds=60 * args.checkpoint_minutes,
+                      **{name: settings[name] for name in ("epochs", "batch_size", "seed", "augment")})
     if args.resume:
         this.remove_partial()
         trainer.load(this.checkpoint)
@@ -202,16 +204,15 @@ def _check_memory(net, batch_size):
     print(f"memory: about {memory.say(needed)}{of}")
 
 
-def _make_inputs(settings, train, net):
-    chosen, (channels, *size) = recipe(settings["model"], settings["loss"]), net.input_shape
-    photographs = chosen.preparation != "fit"                # others are padded to the network's size
+def _check_images(settings, train, net):
+    channels, *size = net.input_shape
+    photographs = recipe(settings["model"], settings["loss"]).preparation != "fit"      # others are padded to the network's size
     if train.shape[0] != channels or photographs and min(train.shape[1:]) < size[0]:
         raise TinyconvError(f"{settings['data']}: has images of {options.say_shape(train.shape)} and {settings['model']} takes "
                             f"{options.say_shape(net.input_shape)}; use data of that kind, or another model")
     if photographs and min(train.shape[1:]) >= 2 * size[0]:  # a small piece of each would be seen
         raise TinyconvError(f"{settings['data']}: has images of {options.say_shape(train.shape)}, far larger than the {size[0]}x{size[1]} that "
                             f"{settings['model']} sees; make smaller ones with: tinyconv data prepare DIR --out SHARDS --size {size[0]}")
-    return chosen.inputs(train, net, settings)
 
 
 def _free_folder(settings):
