@@ -9,7 +9,8 @@ from .plan import leaves
 
 
 def needed(net, x_shape, training=True):
-    """Bytes that a batch of x_shape takes in the network, with its parameters, and in training their gradients and velocities too.
+    """Bytes that a batch of x_shape takes in the network, with its parameters, and in training their velocities and gradients too (these twice:
+    the last batch of an epoch may be smaller, and has its own).
 
     Every y is kept until the way back, and along with it there are up to three arrays as large as the largest: dy, dx, and a copy with margins
     (what nobody needs any more is used again: kernels/_arena.py). The batch itself is there twice, as it came and in native form.
@@ -19,7 +20,7 @@ def needed(net, x_shape, training=True):
         shape = layer.output_shape(shape)
         sizes.append(math.prod(shape))
     parameters = sum(array.size for array in net.params.values())
-    return np.dtype(np.float32).itemsize * (2 * sizes[0] + 3 * max(sizes) + ((sum(sizes[1:]) + 3 * parameters) if training else parameters))
+    return np.dtype(np.float32).itemsize * (2 * sizes[0] + 3 * max(sizes) + ((sum(sizes[1:]) + 4 * parameters) if training else parameters))
 
 
 def available():
