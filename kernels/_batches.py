@@ -63,12 +63,3 @@ def add(part, total):
     """total += part; flat arrays."""
     for e in range(len(part)):
         total[e] += part[e]
-
-
-@kernel(split=("chosen", "x"))
-def scale_bytes(images, chosen, scale, shift, x):
-    """x[n] = scale images[chosen[n]] + shift: chosen images of bytes (N, elements) as a network sees them, x (n, elements)."""
-    for n in range(len(chosen)):
-        image = chosen[n]
-        for e in range(images.shape[1]):
-            x[n, e] = scale * np.float32(images[image, e]) + shift

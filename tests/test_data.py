@@ -31,30 +31,9 @@ def tiny(images=None, labels=None, classes=DIGITS):
 
 # --- Dataset ---
 
-def test_inputs_are_the_papers_values():
-    every_byte = np.arange(256, dtype=np.uint8)
-    values = data.to_input(every_byte)
-    assert values.dtype == np.float32
-    np.testing.assert_allclose(values, 1.275 * every_byte / 255 - 0.1, rtol=1e-6, atol=1e-7)
-    assert values[0] == np.float32(-0.1) and values[255] == np.float32(1.175)
-    assert tiny().inputs().shape == (3, 1, 4, 5)
-    np.testing.assert_array_equal(tiny().inputs([2, 0]), tiny().inputs()[[2, 0]])
-
-
 def test_real_digits_have_mean_zero_and_variance_one(digits):
-    x = digits[0].inputs()  # 28x28: the paper's "roughly" holds for the digit itself
+    x = data.Inputs.digits((1, 28, 28), (1, 28, 28)).testing(digits[0].images)          # the paper's "roughly" holds for the digit itself
     assert abs(x.mean()) < 0.1 and 0.1 < x.var() < 1.0
-
-
-def test_padding_is_even_and_background():
-    padded = tiny().padded_to(7, 9)
-    np.testing.assert_array_equal(padded.images[:, :, 1:5, 2:7], tiny().images)
-    assert padded.images.shape == (3, 1, 7, 9) and padded.images.sum() == tiny().images.sum()
-    assert padded.inputs().min() == np.float32(-0.1)
-    same = tiny()
-    assert same.padded_to(4, 5) is same
-    with pytest.raises(DataError, match="4x5 do not fit into 32x4"):
-        tiny().padded_to(32, 4)
 
 
 def test_subset_fingerprint_and_length():
@@ -78,8 +57,6 @@ def test_subset_fingerprint_and_length():
 def test_dataset_refuses(images, labels, message):
     with pytest.raises(DataError, match=message):
         tiny(images, labels)
-    with pytest.raises(DataError, match="uint8"):
-        data.to_input(np.array([np.nan]))
 
 
 def test_split_off_is_a_seeded_partition():

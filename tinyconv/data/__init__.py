@@ -6,14 +6,14 @@ import numpy as np
 
 from ..errors import DataError
 from . import cifar10, image_folder, mnist, mnist5k, shards
-from .dataset import Dataset, Images, to_input
+from .dataset import Dataset, Images
 from .feeder import Feeder
 from .images import check_preparation, prepare_image
 from .inputs import Inputs, image_keys
 
 NAMED = {"mnist": mnist, "mnist5k": mnist5k, "cifar10": cifar10}     # a folder of such a name is written ./mnist
 
-__all__ = ["NAMED", "Dataset", "Feeder", "Images", "Inputs", "find", "image_keys", "load", "prepare_image", "split_off", "to_input"]
+__all__ = ["NAMED", "Dataset", "Feeder", "Images", "Inputs", "find", "image_keys", "load", "prepare_image", "split_off"]
 
 
 def load(name, *, data_dir=None, progress=True, preparation="fit"):

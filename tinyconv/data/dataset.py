@@ -6,25 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from ..kernels._batches import scale_bytes
 from .images import check_preparation
-
-# LeCun et al. 1998, section II.B: background -0.1 and foreground 1.175 make the mean of a digit's pixels roughly 0 and
-# their variance roughly 1.
-_SCALE, _SHIFT = np.float32(1.275 / 255), np.float32(-0.1)
-
-
-def to_input(images):
-    """Map bytes to what a network sees: 0 → -0.1, 255 → 1.175, linear between. uint8 of any shape → float32, same shape.
-
-    Raises DataError for any other dtype. Source: LeCun et al. 1998, section II.B.
-    """
-    images = np.asarray(images)
-    if images.dtype != np.uint8:
-        raise DataError(f"images must be uint8 (bytes 0..255), got {images.dtype}; scale them to 0..255 and convert")
-    x = np.empty((1, images.size), np.float32)
-    scale_bytes(np.ascontiguousarray(images).reshape(1, -1), np.zeros(1, np.int64), _SCALE, _SHIFT, x)
-    return x.reshape(images.shape)
 
 
 class Images:
@@ -134,30 +116,8 @@ class Dataset(Images):
     def read_places(self, places):
         return self.images[places]
 
-    def padded_to(self, height, width):
-        """The same images (N, C, height, width) with background 0 added evenly around; an odd pixel goes below or right.
-
-        Raises DataError if the images are larger than that.
-        """
-        down, across = height - self.images.shape[2], width - self.images.shape[3]
-        if down == 0 and across == 0:
-            return self
-        if down < 0 or across < 0:
-            raise DataError(f"{self.name}: images of {self.images.shape[2]}x{self.images.shape[3]} do not fit into "
-                            f"{height}x{width}; use smaller images or a model with a larger input")
-        around = (0, 0), (0, 0), (down // 2, down - down // 2), (across // 2, across - across // 2)
-        return Dataset(self.name, np.pad(self.images, around), self.labels, self.class_names, self.preparation)
-
     def subset(self, indices, name):
         return Dataset(name, self.images[indices], self.labels[indices], self.class_names, self.preparation)
-
-    def inputs(self, indices=slice(None)):
-        """What a network sees of the images at `indices` (a slice or integers): float32 (n, C, H, W) in -0.1..1.175."""
-        images = np.ascontiguousarray(self.images).reshape(len(self), -1)
-        chosen = self._places(indices)
-        x = np.empty((len(chosen), images.shape[1]), np.float32)
-        scale_bytes(images, chosen, _SCALE, _SHIFT, x)
-        return x.reshape(-1, *self.images.shape[1:])
 
     def fingerprint(self):
         """Eight hex digits that change with any byte: a resumed run notices by them that it got other data."""
