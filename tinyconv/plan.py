@@ -12,6 +12,7 @@ import numpy as np
 
 from .kernels._arena import taking_from
 from .kernels._batches import add, add_up, enter_images, enter_labels, leave_images, leave_losses
+from .kernels._kernel import shared
 from .kernels._native import Native, aligned_empty, images_together
 from .kernels._tape import SharedTape, Tape, recording
 from .kernels._threads import cut, play
@@ -51,10 +52,12 @@ class Plan:
         self.y_shape = net.output_shape(x_shape)
         self.y, self.losses = np.empty((N, int(np.prod(self.y_shape[1:]))), dtype), np.empty(N, dtype)
         self.tapes, self.totals, before = [], [], [array.copy() for array in state]
-        for _ in self.ranges:
-            self._record(net)
-        for array, value in zip(state, before):             # it was a rehearsal: no draw of a dropout has taken place
-            array[...] = value
+        try:
+            for _ in self.ranges:
+                self._record(net)
+        finally:
+            for array, value in zip(state, before):         # it was a rehearsal: no draw of a dropout has taken place
+                array[...] = value
         self.tasks = [] if self.shared else [tape.task(*span, self.images) for tape, span in zip(self.tapes, self.ranges)]
         self._slots = {name: [tape.slot(getattr(self, name)) for tape in self.tapes] for name in ("x", "labels")}
         if loss is not None:
@@ -65,7 +68,7 @@ class Plan:
         position = np.array([0, 1], np.int64)
         if self.shared:
             tape = SharedTape(PARTS * self.shared, self.arena)
-            with taking_from(self.arena), recording(tape):
+            with taking_from(self.arena), recording(tape), shared(self.shared):
                 self._step(net.replica(forgets=True), position)
             tape.finish()
         else:
