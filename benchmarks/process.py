@@ -20,6 +20,9 @@ from . import machine
 from .backends import NotMeasured
 
 
+COMMAND = sys.executable, "-m", __name__
+
+
 class Elsewhere:
     """The side that asks. environment: {name: value} besides what this process has."""
 
@@ -49,7 +52,7 @@ class _Process:
         self.name, self.threads, self.peak_memory = one.name, one.task.threads, None
         job = {"name": one.name, "task": dataclasses.asdict(one.task), "path": str(path) if path else None}
         self.said = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([sys.executable, "-m", __name__, json.dumps(job)], env=os.environ | one.environment, text=True,
+        self.process = subprocess.Popen([*COMMAND, json.dumps(job)], env=os.environ | one.environment, text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said)
 
     def call(self, n):

@@ -29,7 +29,7 @@ class Printer:
                 self.heading = heading
                 title = f"the ladder: conv2d {row['direction']}, {row['layer']}, batch {row['batch']}\n" if heading else ""
                 self.write(f"\n{title}{_line(columns, [name for name, _ in columns])}")
-            self.write(_line(columns, cells) + (f"   {row['status'].upper()}: {row['why']}" if row["status"] != "ok" else ""))
+            self.write(_line(columns, cells) + (f"   {row['status'].upper()}: {row['why']}" if row["status"] != "ok" else _checked(row)))
 
 
 def _cells(row):
@@ -39,6 +39,10 @@ def _cells(row):
     return [row["layer"], what, str(row["batch"]), str(row["threads"]), row["contender"], *_measured(row), f"{row['times_torch']:.2f}"
             if "times_torch" in row and row["contender"] != "torch" else "", f"{row['times_best_torch']:.2f}" if "times_best_torch" in row else "",
             f"{row['peak_memory'] / 1e9:.2f} GB" if row.get("peak_memory") else ""]
+
+
+def _checked(row):
+    return f"   checked: {row['checked']}" if row.get("checked") else ""
 
 
 def _ladder_cells(row):
