@@ -4,9 +4,11 @@ import numpy as np
 from .. import device
 from ..errors import TinyconvError
 from ..kernels import load
+from ..kernels._arena import Arena, taking_from
 from ..kernels._native import Native
-from ..kernels._tape import Tape, recording
+from ..kernels._tape import SharedTape, Tape, recording
 from ..kernels._threads import play
+from ..plan import PARTS
 from .timing import Contender, team
 from .workloads import IN_PLACE
 
@@ -60,6 +62,16 @@ def _recorded(function, arguments):
     return Tape(calls), made
 
 
+def _shared(function, arguments, threads):
+    """The same as a tape whose calls several threads share, in memory that is planned once: as training plays it where layers are large."""
+    arena = Arena()
+    tape = SharedTape(PARTS * threads, arena)
+    with taking_from(arena), recording(tape):
+        made = function(*arguments)
+    tape.finish()
+    return tape, made
+
+
 BACKENDS = {"reference": Reference(), "cpu": Cpu()}         # cuda comes with its kernels
 
 
@@ -78,18 +90,29 @@ def contender(name, function, form, workload, batch, dtype, threads):
     """`function` on the arrays of `workload` in the native form `form`. What adds up over images is added up, and that is timed too.
 
     One thread calls it from Python, as it calls PyTorch. Several threads play a kernel of tinyconv from tapes, as a training step does: called from
-    Python they would wait for each other's turn with the interpreter. (Weights are packed once a sample then, in training once a step.)
+    Python they would wait for each other's turn with the interpreter. (Weights are packed once a sample then, in training once a step.) Where
+    training shares each call among its threads, they do so here.
     """
-    arrays = workload.arrays(batch, dtype)
-    parts = form.parts(arrays, threads if workload.splits else 1)
+    arrays, ours = workload.arrays(batch, dtype), isinstance(form, Cpu) and function.__module__.startswith("tinyconv.kernels.")
+    together = workload.shared and ours                     # others have no Kernels to record
+    parts = form.parts(arrays, threads if workload.splits and not together else 1)
     jobs = [[part[parameter] for parameter in workload.parameters] for part in parts]
     last, tapes = [], []
-    played = isinstance(form, Cpu) and len(jobs) > 1 and function.__module__.startswith("tinyconv.kernels.")     # others have no Kernels to record
+    played = ours and len(jobs) > 1
 
     def repeat(arguments, n):
         for _ in range(n):
             result = function(*arguments)
         return result
+
+    def call_together(n):
+        if not tapes:
+            tapes.append(_shared(function, jobs[0], threads))
+            n -= 1                                          # recording was the first call
+        (tape, made), = tapes
+        for _ in range(n):
+            tape.play(threads)
+        last[:] = [made]
 
     def call(n):
         if played:
@@ -110,4 +133,4 @@ def contender(name, function, form, workload, batch, dtype, threads):
             return arrays[IN_PLACE[workload.direction][0]]
         found = [form.leave(part) for part in last]
         return found[0] if len(found) == 1 else np.concatenate(found)
-    return Contender(name, len(jobs), call, result)
+    return Contender(name, threads, call_together, result) if together else Contender(name, len(jobs), call, result)

@@ -36,16 +36,19 @@ def kernels(described, makers, workload, batch, dtype, ceilings, seconds, doubtf
 
 
 def timed(rows, sound, ceilings, seconds):
-    """`rows` with the samples of the contenders `sound` (by name), their rates, and their speed against torch and against each other."""
+    """`rows` with the samples of the contenders `sound` (by name), their rates, and their speed against PyTorch: eager ("torch"), and at its best."""
     for name, samples in interleaved(list(sound.values()), seconds).items():
         row = next(row for row in rows if row["contender"] == name)
         row["samples"] = samples
         row["median"], row["spread"] = summary(samples)
         row |= rate(row, row["median"], ceilings)
-    peer = next((row for row in rows if row["contender"] == "torch" and "median" in row), None)
+    medians = {row["contender"]: row["median"] for row in rows if "median" in row}
+    peers = [median for name, median in medians.items() if name.startswith("torch")]
     for row in rows:
-        if peer and "median" in row:
-            row["times_torch"] = peer["median"] / row["median"]
+        if "median" in row and "torch" in medians:
+            row["times_torch"] = medians["torch"] / row["median"]
+        if "median" in row and len(peers) > 1:
+            row["times_best_torch"] = min(peers) / row["median"]
     return rows
 
 

@@ -23,6 +23,15 @@ def load_average():
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
+def peak_memory():
+    """Bytes that this process had in memory at most so far (VmHWM); None where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), None)
+
+
 def versions():
     """{package: version}, None for what is not installed."""
     return {"python": platform.python_version(), **{name: installed(name) for name in ("tinyconv", "numpy", "numba", "llvmlite", "torch")}}

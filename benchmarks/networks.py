@@ -1,31 +1,108 @@
-"""Whole networks: a training step, and the prediction of 10,000 images, on a backend of tinyconv and in PyTorch."""
-import copy
+"""Whole networks: a training step, and predictions, on a backend of tinyconv and in PyTorch."""
+import contextlib
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
 from .. import parallel
+from ..layers import Dropout
 from ..optimizers import SGD
-from . import parity, pytorch
+from . import parity, process, pytorch
 from .backends import BACKENDS, NotMeasured
 from .compare import timed
 from .timing import Contender
-from .workloads import MODELS
+from .workloads import MODELS, RECIPES, distinct
 
 CHECKED = 100                                               # images of a prediction that are held against the reference
-PREDICTED, CHUNKS = 10_000, (100, 250, 500, 1000, 2500, 10_000)
-RECIPE = {"lr": 1e-4, "momentum": 0.9, "nesterov": True}
+PREDICTED = {"lenet5": (10_000,), "alexnet": (1, 64)}       # images of each prediction, of which contestants in this process take the best of CHUNKS
+CHUNKS = (100, 250, 500, 1000, 2500, 10_000)
+# Large networks get a process for each contestant, whose peak memory tells something then. PyTorch comes in its variants, {name: what its
+# environment must say before it starts}: eager, compiled, and eager with glibc told to keep memory that was given back to it.
+IN_PROCESSES = {"alexnet"}
+TORCH = {"torch": {}, "torch.compile": {"TORCHINDUCTOR_COMPILE_THREADS": "1"},
+         "torch malloc": {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592"}}
+PATIENCE = 10                                               # times the seconds of other rows that are spent on such a contestant
 
 
-class Ours:
+@dataclass(frozen=True)
+class Task:
+    """What every contestant does: a "training step" of so many images, or a "prediction"."""
+
+    model: str
+    work: str
+    images: int
+    dtype: str
+    threads: int
+
+    @property
+    def trains(self):
+        return self.work == "training step"
+
+    def network(self, checked=False):
+        """(network, loss). To be checked, it trains without dropout: no two contestants would drop the same."""
+        net, loss = MODELS[self.model]()
+        for layer in net.layers:
+            if isinstance(layer, Dropout) and checked and self.trains:
+                layer.rate = 0.0
+        return net.astype(self.dtype), loss
+
+    def distinct(self, net):
+        """How many of the images differ: see workloads.py."""
+        checked = self.images if self.trains else min(self.images, CHECKED)
+        return self.images if (n := distinct(checked, net.summary().multiply_adds)) == checked else n
+
+    def data(self, net):
+        """x and labels of all images."""
+        n = self.distinct(net)
+        x = np.random.default_rng(0).standard_normal((n, *net.input_shape)).astype(self.dtype)
+        repeated = np.arange(self.images) % n
+        return (x if n == self.images else x[repeated]), repeated % 10
+
+    def expected(self):
+        """What the reference computes in float64, by name."""
+        net, loss = self.network(checked=True)
+        x, labels = self.data(net)
+        n, net, loss = self.distinct(net), net.to("reference").astype(np.float64), loss.to("reference")
+        if not self.trains:
+            scores = net.forward(x[:min(n, CHECKED)].astype(np.float64))
+            return {"scores": scores[np.arange(min(self.images, CHECKED)) % len(scores)]}
+        share = np.bincount(np.arange(self.images) % n) / self.images           # of each different image in the mean over the batch
+        scores, labels = net.forward(x[:n].astype(np.float64), training=True), labels[:n]
+        losses = loss.kernel.forward(scores, labels, *loss._options())
+        net.backward(loss.kernel.backward_input(share, scores, labels, *loss._options()), need_dx=False)
+        return {"loss": np.array(share @ losses), **net.grads}
+
+    def multiply_adds(self, net):
+        """Of one image: forward once; the way back twice, except that the first layer needs no dx."""
+        rows = [row[5] for row in net.summary().rows]
+        return 3 * sum(rows) - rows[0] if self.trains else sum(rows)
+
+
+class Contestant:
+    """A network at its task. Subclasses have evaluate, train_step and predict."""
+
+    def once(self):
+        return self.train_step(self.x, self.labels) if self.task.trains else self.predict(self.x)
+
+    def found(self):
+        """What is held against Task.expected, by name."""
+        if not self.task.trains:
+            return {"scores": self.predict(self.x[:CHECKED])}
+        value, grads = self.evaluate(self.x, self.labels)
+        return {"loss": np.array(value), **grads}
+
+
+class Ours(Contestant):
     """A network of tinyconv on one backend."""
 
-    def __init__(self, model, backend, dtype, threads):
+    def __init__(self, backend, task, checked=False):
         if backend not in BACKENDS:
-            raise NotMeasured(f"{model} does not run on {backend} yet")
-        net, loss = MODELS[model]()
-        self.net, self.loss, self.threads = net.to(backend).astype(dtype), loss.to(backend), threads if backend == "cpu" else 1
-        self.optimizer = SGD(self.net, **RECIPE)
+            raise NotMeasured(f"{task.model} does not run on {backend} yet")
+        net, loss = task.network(checked)
+        self.task, (self.x, self.labels) = task, task.data(net)
+        self.net, self.loss, self.threads = net.to(backend), loss.to(backend), task.threads if backend == "cpu" else 1
+        self.optimizer = SGD(self.net, **RECIPES[task.model]) if task.trains else None
 
     def evaluate(self, x, labels):
         """The loss and all gradients."""
@@ -39,14 +116,16 @@ class Ours:
         return parallel.forward(self.net, x, self.threads)
 
 
-class Torch:
+class Torch(Contestant):
     """The same network in PyTorch, from the same weights."""
 
-    def __init__(self, model, dtype, threads):
-        net, loss = MODELS[model]()
-        self.net, self.threads = pytorch.Network(net, loss, dtype), threads
+    def __init__(self, variant, task, checked=False):
+        pytorch.load()
+        net, loss = task.network(checked)
+        self.task, (self.x, self.labels) = task, task.data(net)
+        self.net, self.threads = pytorch.Network(net, loss, task.dtype, compiled=variant == "torch.compile"), task.threads
         self.torch = self.net.torch
-        self.net.optimizer = self.torch.optim.SGD([tensor for tensor, _, _ in self.net.params.values()], **RECIPE)
+        self.net.optimizer = self.torch.optim.SGD([tensor for tensor, _, _ in self.net.params.values()], **RECIPES[task.model])
 
     def evaluate(self, x, labels):
         value = self.net.evaluate(*self._enter(x, labels)).item()
@@ -64,56 +143,70 @@ class Torch:
         return [self.torch.from_numpy(array) for array in arrays]
 
 
-def contestants(model, backends, against, dtype, threads):
-    """[(name, threads, network or the NotMeasured that says why there is none)]"""
-    makers = [(backend, lambda backend=backend: Ours(model, backend, dtype, threads)) for backend in backends]
-    makers += [("torch", lambda: Torch(model, dtype, threads))] if "torch" in against else []
-    found = []
-    for name, make in makers:
-        try:
-            found.append((name, make()))
-        except NotMeasured as error:
-            found.append((name, error))
-    return found
+def make(name, task, checked=False):
+    """The contestant of that name: a backend, or a variant of PyTorch. Raises NotMeasured where there is none."""
+    return (Torch if name in TORCH else Ours)(name, task, checked)
 
 
-def measure(model, work, batch, backends, against, dtype, threads, ceilings, seconds):
-    """The rows of `work` ("training step" or "prediction") for one batch size; prediction takes PREDICTED images in each one's best chunks."""
-    net, loss = MODELS[model]()
-    images = batch if work == "training step" else PREDICTED
-    x = np.random.default_rng(0).standard_normal((images, *net.input_shape)).astype(dtype)
-    labels = np.arange(images) % 10
-    reference = copy.deepcopy(net).to("reference").astype(np.float64), loss.to("reference")
-    expected = _expected(work, reference, x, labels)
-    multiply_adds = _multiply_adds(net, training=work == "training step")
-    rows, sound = [], {}
-    for name, one in contestants(model, backends, against, dtype, threads):
-        row = {"kind": "network", "model": model, "layer": model, "operation": "network", "direction": work, "batch": batch, "contender": name,
-               "threads": getattr(one, "threads", threads), "status": "ok", "why": "", "flop": 2 * multiply_adds * images, "bytes": 0, "footprint": 0}
-        rows.append(row)
-        if isinstance(one, NotMeasured):
-            row |= {"status": "not measured", "why": str(one)}
-            continue
-        start = time.perf_counter()
-        found = _found(work, one, x, labels)
-        row["first_call"] = time.perf_counter() - start
-        result = _parity(found, expected, dtype, x.size)
-        row |= result.columns()
-        if result.ok:
-            sound[name] = _contender(name, work, one, x, labels, row)
-    return timed(rows, sound, ceilings, seconds)
+class Here:
+    """A contestant in this process; process.Elsewhere is one in a process of its own."""
+
+    def __init__(self, name, task):
+        self.name, self.task = name, task
+
+    def found(self):
+        return make(self.name, self.task, checked=True).found()
+
+    def contender(self, row, stack):
+        """It as a Contender; notes in its row of how many images it makes a chunk."""
+        one = make(self.name, self.task)
+        if self.task.trains:
+            return Contender(self.name, one.threads, lambda n: [one.once() for _ in range(n)], None)
+
+        def predict(chunk):
+            for first in range(0, len(one.x), chunk):
+                one.predict(one.x[first:first + chunk])
+
+        row["chunk"] = chunk = min(CHUNKS, key=lambda chunk: _seconds(predict, chunk))
+        return Contender(self.name, one.threads, lambda n: [predict(chunk) for _ in range(n)], None)
 
 
-def _contender(name, work, one, x, labels, row):
-    if work == "training step":
-        return Contender(name, one.threads, lambda n: [one.train_step(x, labels) for _ in range(n)], None)
-
-    def predict(chunk):
-        for first in range(0, len(x), chunk):
-            one.predict(x[first:first + chunk])
-
-    row["chunk"] = chunk = min(CHUNKS, key=lambda chunk: _seconds(predict, chunk))
-    return Contender(name, one.threads, lambda n: [predict(chunk) for _ in range(n)], None)
+def measure(task, backends, against, ceilings, seconds):
+    """The rows of a task, one a contestant. All are checked before any is timed."""
+    apart = task.model in IN_PROCESSES
+    names = [*backends, *((TORCH if apart else ["torch"]) if "torch" in against else [])]
+    net, _ = task.network()
+    n, flop = task.distinct(net), 2 * task.multiply_adds(net) * task.images
+    checked = [f"{n} images, repeated"] * (n < task.images) + ["without dropout"] * any(isinstance(layer, Dropout) for layer in net.layers)
+    terms = task.images * int(np.prod(net.input_shape))     # an error has passed through the whole network: sums as long as the batch
+    del net
+    rows, sound, expected = [], {}, task.expected()
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            row = {"kind": "network", "model": task.model, "layer": task.model, "operation": "network", "direction": task.work, "batch": task.images,
+                   "contender": name, "threads": 1 if name == "reference" else task.threads, "status": "ok", "why": "",
+                   "checked": ", ".join(checked), "flop": flop, "bytes": 0, "footprint": 0}
+            rows.append(row)
+            one = process.Elsewhere(name, task, TORCH.get(name, {})) if apart else Here(name, task)
+            start = time.perf_counter()
+            try:
+                if name in TORCH:
+                    pytorch.load()
+                found = one.found()
+            except NotMeasured as error:
+                row |= {"status": "not measured", "why": str(error)}
+                continue
+            row["first_call"] = time.perf_counter() - start
+            result = _parity(found, expected, task.dtype, terms)
+            row |= result.columns()
+            if result.ok:
+                sound[name] = one, row
+        del expected
+        contenders = {name: one.contender(row, stack) for name, (one, row) in sound.items()}
+        rows = timed(rows, contenders, ceilings, PATIENCE * seconds if apart else seconds)
+        for name, contender in contenders.items() if apart else ():
+            sound[name][1]["peak_memory"] = contender.peak_memory
+    return rows
 
 
 def _seconds(function, argument):
@@ -121,31 +214,10 @@ def _seconds(function, argument):
     function(argument)
     return time.perf_counter() - start
 
-def _expected(work, reference, x, labels):
-    net, loss = reference
-    x = x.astype(np.float64)
-    if work == "prediction":
-        return {"scores": net.forward(x[:CHECKED])}
-    value, _ = parallel.forward_backward(net, x, labels, loss)
-    return {"loss": np.array(value), **net.grads}
-
-
-def _found(work, one, x, labels):
-    if work == "prediction":
-        return {"scores": one.predict(x[:CHECKED])}
-    value, grads = one.evaluate(x, labels)
-    return {"loss": np.array(value), **grads}
-
 
 def _parity(found, expected, dtype, terms):
-    """The worst of all arrays; an error has passed through the whole network, so its sums are taken to be as long as the batch."""
-    results = {name: parity.check(np.asarray(found[name]), value, dtype, terms) for name, value in expected.items()}
+    """The worst of all arrays."""
+    results = {name: parity.check(np.asarray(found[name]), value, np.dtype(dtype), terms) for name, value in expected.items()}
     name = max(results, key=lambda name: results[name].error)
     worst = results[name]
     return worst if worst.ok else parity.Parity(worst.error, f"{name}: {worst.why}")
-
-
-def _multiply_adds(net, training):
-    """Of one image: forward once; the way back twice, except that the first layer needs no dx."""
-    rows = [row[5] for row in net.summary().rows]
-    return 3 * sum(rows) - rows[0] if training else sum(rows)

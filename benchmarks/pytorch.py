@@ -4,7 +4,7 @@ import numpy as np
 from . import machine
 from .backends import NotMeasured
 from .timing import Contender
-from .workloads import IN_PLACE, options
+from .workloads import IN_PLACE, options, parameters_of
 
 
 def _rbf_loss(torch, t):
@@ -15,6 +15,12 @@ def _rbf_loss(torch, t):
     return right + torch.cat([-penalties, torch.full_like(penalties[:, :1], -t["j"])], 1).logsumexp(1)
 
 
+def _dropout(torch, t):
+    """2012's leaves out the factor 1 / (1 - rate) in training, and halves in testing; PyTorch's is the other one."""
+    y, factor = torch.nn.functional.dropout(t["x"], t["rate"], t["training"]), t["scale"] * (1 - t["rate"])
+    return y if factor == 1 else factor * y
+
+
 # operation -> its forward; t holds tensors and options by the names that our kernels use. To compare another operation: a line here.
 FORWARD = {
     "conv2d": lambda torch, t: torch.nn.functional.conv2d(t["x"], t["weight"], t["bias"], t["stride"], t["padding"], 1, t["groups"]),
@@ -23,6 +29,10 @@ FORWARD = {
     "dense": lambda torch, t: torch.nn.functional.linear(t["x"], t["weight"], t["bias"]),
     "rbf": lambda torch, t: (t["x"] ** 2).sum(1, keepdim=True) - 2 * t["x"] @ t["centers"].T + (t["centers"] ** 2).sum(1),
     "scaled_tanh": lambda torch, t: t["amplitude"] * torch.tanh(t["slope"] * t["x"]),
+    "relu": lambda torch, t: torch.nn.functional.relu(t["x"]),
+    "local_response_norm": lambda torch, t: torch.nn.functional.local_response_norm(t["x"], t["size"], t["size"] * t["alpha"], t["beta"], t["k"]),
+    "max_pool2d": lambda torch, t: torch.nn.functional.max_pool2d(t["x"], t["size"], t["stride"], t["padding"]),
+    "dropout": _dropout,
     "rbf_loss": _rbf_loss,
     "softmax_cross_entropy": lambda torch, t: torch.nn.functional.cross_entropy(t["scores"], t["labels"], reduction="none"),
 }
@@ -41,8 +51,10 @@ def load():
 def contender(workload, batch, dtype, threads):
     """The workload as a Contender named "torch". Raises NotMeasured where PyTorch, or its counterpart of the operation, is missing."""
     torch = load()
-    if workload.operation == "sgd":
-        return _optimizer(torch, workload, dtype)
+    if workload.updates:
+        return _optimizer(torch, workload, dtype, threads)
+    if workload.operation == "dropout":
+        raise NotMeasured("PyTorch draws other random numbers, so there is nothing to check its dropout against")
     if workload.operation not in FORWARD:
         raise NotMeasured(f"{workload.operation} has no counterpart in benchmarks/pytorch.py yet")
     forward, t = FORWARD[workload.operation], tensors(torch, workload.operation, workload.everything(batch, dtype))
@@ -68,14 +80,14 @@ def contender(workload, batch, dtype, threads):
     return Contender("torch", threads, backwards, lambda: as_ours(workload.operation, wanted, last[0], t))
 
 
-def _optimizer(torch, workload, dtype):
+def _optimizer(torch, workload, dtype, threads):
     arrays = workload.arrays(1, dtype)
     t = {name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value for name, value in arrays.items()}
     if workload.direction == "sum_of_squares":
         result = []
 
         def add(n):
-            torch.set_num_threads(1)
+            torch.set_num_threads(threads)
             result[:] = [t["dweight"].double().square().sum() for _ in range(n)]
         return Contender("torch", 1, add, lambda: result[-1].numpy())
     weight = t["weight"].requires_grad_()
@@ -84,7 +96,7 @@ def _optimizer(torch, workload, dtype):
     update.state[weight]["momentum_buffer"] = t["velocity"]
 
     def step(n):
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
         for _ in range(n):
             update.step()
     return Contender("torch", 1, step, lambda: arrays[IN_PLACE[workload.direction][0]])
@@ -114,28 +126,34 @@ def as_ours(operation, name, gradient, t):
 class Network:
     """A network and loss of tinyconv, with its weights of this moment, written out in PyTorch layer by layer."""
 
-    def __init__(self, net, loss, dtype):
+    def __init__(self, net, loss, dtype, compiled=False):
         self.torch, self.loss = load(), vars(loss)
         self.loss_forward = FORWARD[loss.operation]
         self.layers, self.params = [], {}
         for name, layer in net.named_layers.items():
+            needed = {"rate", "scale", *parameters_of(layer.operation, "forward"), *layer.params} if layer.operation else ()
             given = {key: np.array(value, dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
-                     for key, value in options(layer).items()}
+                     for key, value in options(layer).items() if key in needed}
             t = tensors(self.torch, layer.operation, given)
             for key in layer.params:
                 self.params[f"{name}.{key}"] = t[key].requires_grad_(), layer.operation, t
             self.layers.append((FORWARD.get(layer.operation), t))
         self.optimizer = None
+        if compiled:
+            self.forward, self.loss_of = self.torch.compile(self.forward), self.torch.compile(self.loss_of)
 
-    def forward(self, x):
+    def forward(self, x, training=False):
         for forward, t in self.layers:
-            x = forward(self.torch, t | {"x": x}) if forward else x.flatten(1)       # what has no kernel is Flatten
+            x = forward(self.torch, t | {"x": x, "training": training}) if forward else x.flatten(1)       # what has no kernel is Flatten
         return x
+
+    def loss_of(self, x, labels):
+        scores = self.forward(x, True)
+        return self.loss_forward(self.torch, self.loss | {"penalties": scores, "scores": scores, "labels": labels}).mean()
 
     def evaluate(self, x, labels):
         """The loss, as a tensor, with all gradients computed."""
-        scores = self.forward(x)
-        value = self.loss_forward(self.torch, self.loss | {"penalties": scores, "scores": scores, "labels": labels}).mean()
+        value = self.loss_of(x, labels)
         for tensor, _, _ in self.params.values():
             tensor.grad = None
         value.backward()

@@ -1,6 +1,6 @@
 """The rows as a table to read: printed while they come, one line each."""
-COLUMNS = [("layer", 9), ("what", 36), ("batch", 6), ("thr", 4), ("by", 10), ("first call", 11), ("median", 11), ("spread", 7), ("speed", 13),
-           ("of the roof", 17), ("error", 6), ("x torch", 8)]
+COLUMNS = [("layer", 9), ("what", 36), ("batch", 6), ("thr", 4), ("by", 13), ("first call", 11), ("median", 11), ("spread", 7), ("speed", 13),
+           ("of the roof", 17), ("error", 6), ("x torch", 8), ("x best", 7), ("memory", 8)]
 LADDER = [("rung", 28), ("thr", 4), ("first call", 11), ("median", 11), ("spread", 7), ("speed", 13), ("of the roof", 17), ("error", 6),
           ("x first", 8), ("x previous", 11), ("rank", 5)]
 BUSY = 0.5                                                  # load average from which on a comparison is not to be trusted
@@ -11,7 +11,8 @@ speed        useful arithmetic only (2 x multiply-adds), or bytes that must move
 of the roof  share of what this machine reached in this run: multiply-adds in registers, or copying in the level of memory that
              the arrays fit; work that reads more than it writes can be faster than a copy
 error        the largest one against the float64 reference, in units of sqrt(K) eps, K the terms of a sum; above 16 is wrong
-x torch      how many times faster than PyTorch, same work, same threads, in turns with it"""
+x torch      how many times faster than PyTorch, same work, same threads, in turns with it; x best: than its fastest variant (networks.py)
+memory       the most that the process of a network had in memory: those that have one each do nothing else in it"""
 
 
 class Printer:
@@ -28,7 +29,7 @@ class Printer:
                 self.heading = heading
                 title = f"the ladder: conv2d {row['direction']}, {row['layer']}, batch {row['batch']}\n" if heading else ""
                 self.write(f"\n{title}{_line(columns, [name for name, _ in columns])}")
-            self.write(_line(columns, cells) + (f"   {row['status'].upper()}: {row['why']}" if row["status"] != "ok" else ""))
+            self.write(_line(columns, cells) + (f"   {row['status'].upper()}: {row['why']}" if row["status"] != "ok" else _checked(row)))
 
 
 def _cells(row):
@@ -36,7 +37,12 @@ def _cells(row):
     if row.get("chunk"):
         what += f", {row['chunk']} at a time"
     return [row["layer"], what, str(row["batch"]), str(row["threads"]), row["contender"], *_measured(row), f"{row['times_torch']:.2f}"
-            if "times_torch" in row and row["contender"] != "torch" else ""]
+            if "times_torch" in row and row["contender"] != "torch" else "", f"{row['times_best_torch']:.2f}" if "times_best_torch" in row else "",
+            f"{row['peak_memory'] / 1e9:.2f} GB" if row.get("peak_memory") else ""]
+
+
+def _checked(row):
+    return f"   checked: {row['checked']}" if row.get("checked") else ""
 
 
 def _ladder_cells(row):

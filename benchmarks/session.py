@@ -54,7 +54,8 @@ class Session:
         for model in self.models:
             for batch in self.batches:
                 yield "training step", lambda m=model, b=batch: self._add(self._network(m, "training step", b, threads))
-            yield "prediction", lambda m=model: self._add(self._network(m, "prediction", networks.PREDICTED, threads))
+            for images in networks.PREDICTED[model]:
+                yield "prediction", lambda m=model, n=images: self._add(self._network(m, "prediction", n, threads))
         if self.climbs:
             for workload in workloads.ladder_shapes():
                 yield "ladder", lambda w=workload: self._add(self._climb(w, max(self.batches), threads))
@@ -73,10 +74,11 @@ class Session:
         makers = [(backend, threads, lambda backend=backend: kernel_contender(backend, w, batch, self.dtype, threads)) for backend in self.backends]
         if "torch" in self.against:
             makers.append(("torch", threads, lambda: pytorch.contender(w, batch, self.dtype, threads)))
-        return compare.kernels(_described("layer", w, batch), makers, w, batch, self.dtype, self.result["ceilings"][threads], self.seconds)
+        return compare.kernels(_described("layer", w, batch) | {"checked": w.checked(batch)}, makers, w, batch, self.dtype, self.result["ceilings"][threads], self.seconds)
 
     def _network(self, model, work, batch, threads):
-        return networks.measure(model, work, batch, self.backends, self.against, self.dtype, threads, self.result["ceilings"][threads], self.seconds)
+        task = networks.Task(model, work, batch, self.dtype.name, threads)
+        return networks.measure(task, self.backends, self.against, self.result["ceilings"][threads], self.seconds)
 
     def _climb(self, w, batch, threads):
         """All rungs of the ladder, and the user's kernel where it is of this direction."""

@@ -21,6 +21,12 @@ class Contender:
     call: Callable
     result: Callable
 
+    def seconds(self, n):
+        """How long n calls take."""
+        start = time.perf_counter()
+        self.call(n)
+        return time.perf_counter() - start
+
 
 def team(jobs):
     """Run the functions `jobs` at once, the first one in this thread, and give their results: on the threads that a training step uses."""
@@ -50,11 +56,8 @@ def interleaved(contenders, seconds):
             _settle(contender, SETTLE if len(contenders) > 1 else 1e-3)
             n, end = calls[contender.name], time.perf_counter() + seconds / TURNS
             while True:
-                start = time.perf_counter()
-                contender.call(n)
-                now = time.perf_counter()
-                taken.append(float(f"{(now - start) / n:.4g}"))        # no clock has more than four digits
-                if now >= end:
+                taken.append(float(f"{contender.seconds(n) / n:.4g}"))          # no clock has more than four digits
+                if time.perf_counter() >= end:
                     break
     return samples
 
@@ -63,7 +66,7 @@ def _calls_in_a_sample(contender):
     n = 1
     contender.call(1)                                       # whatever a first call prepares must not make one call look like a long sample
     while True:
-        taken = min(_seconds(contender, n), _seconds(contender, n))
+        taken = min(contender.seconds(n), contender.seconds(n))
         if taken >= SHORTEST / 2:
             return max(1, round(n * SHORTEST / taken))
         n *= 4
@@ -73,12 +76,6 @@ def _settle(contender, seconds):
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         contender.call(1)
-
-
-def _seconds(contender, n):
-    start = time.perf_counter()
-    contender.call(n)
-    return time.perf_counter() - start
 
 
 def summary(samples):

@@ -9,18 +9,31 @@ from functools import cached_property
 
 import numpy as np
 
-from .. import models
+from .. import models, parallel
 from ..errors import TinyconvError
 from ..kernels import load
-from ..layers import Conv2d
-from ..losses import RBFLoss
+from ..layers import Conv2d, Dropout
+from ..losses import RBFLoss, SoftmaxCrossEntropy
 
 IN_PLACE = {"update": ("weight", "velocity")}               # functions that give nothing back, and what they write into
-PER_IMAGE = {"x", "penalties", "scores", "labels"}          # what goes into an operation for each image
+PER_IMAGE = {"x", "penalties", "scores", "labels", "dy", "y"}             # arguments whose first axis is that of the images
+UPDATED = ("weight", "dweight", "velocity")                 # the arrays of an optimiser, one element for each parameter
 
-# model -> (the network, its loss). To add one: a line here.
-MODELS = {"lenet5": lambda: (models.lenet5(rng=0), RBFLoss("map", j=10))}
-COMING = {"alexnet": "alexnet: the model is not there yet, so neither is its benchmark; lenet5 is"}
+# model -> (the network, its loss) and the options of its optimiser. To add one: a line here.
+MODELS = {"lenet5": lambda: (models.lenet5(rng=0), RBFLoss("map", j=10)),
+          "alexnet": lambda: (models.alexnet(rng=0), SoftmaxCrossEntropy())}
+RECIPES = {"lenet5": {"lr": 1e-4, "momentum": 0.9, "nesterov": True},
+           "alexnet": {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}}
+
+# The float64 reference is slow: where it would take more than so many operations, the images of a batch are REPEATED ones over and over, and it
+# computes only those. Every element is still checked. They are no divisor of the lanes of a vector: neighbours differ.
+CHECKED, REPEATED, REPEATED_ELEMENTS = 10 ** 8, 3, 10 ** 6
+PER_ELEMENT = 32                                            # operations that an element of x counts for, besides multiply-adds
+
+
+def distinct(images, operations):
+    """How many of `images` images are different ones, if the reference takes `operations` for one."""
+    return images if images * operations <= CHECKED else min(images, REPEATED)
 
 
 def parameters_of(operation, function):
@@ -40,6 +53,8 @@ class Workload:
     x_shape: tuple
     multiply_adds: int
     given: dict                  # further arguments by name: parameters and options
+    y_shape: tuple = ()          # that of the result of forward for one image
+    shared: bool = False         # whether training shares each call among threads ("layers" in tinyconv/parallel.py), not whole chunks of images
 
     @cached_property
     def parameters(self):
@@ -53,8 +68,13 @@ class Workload:
 
     @property
     def splits(self):
-        """Whether threads can share the batch: not where there is none, as in an optimiser."""
-        return self.operation != "sgd"
+        """Whether threads take parts of it: not of an optimiser over few parameters."""
+        return self.shared or not self.updates
+
+    @property
+    def updates(self):
+        """Whether it is an optimiser's: then there are no images, and x_shape is (parameters,)."""
+        return self.operation == "sgd"
 
     @property
     def sums_over_images(self):
@@ -65,20 +85,43 @@ class Workload:
         """Useful floating-point operations: a multiplication and an addition for each connection, nothing for padding or unused lanes."""
         return 2 * self.multiply_adds * batch
 
-    def everything(self, batch, dtype):
-        """{name: argument} of all directions, in logical shapes (NCHW), the same at every call; float64 arrays hold the numbers of float32."""
+    def distinct(self, batch):
+        """How many images differ in a batch (of an optimiser: how many elements)."""
+        if self.updates:
+            return min(self.x_shape[0], REPEATED_ELEMENTS)
+        if self.operation == "dropout":
+            return batch                                    # its mask differs at every place
+        return distinct(batch, self.multiply_adds + PER_ELEMENT * int(np.prod(self.x_shape)))
+
+    def checked(self, batch):
+        """What the reference computes, where that is not all; else ""."""
+        n, whole = self.distinct(batch), self.x_shape[0] if self.updates else batch
+        return "" if n == whole else f"{n:,} {'elements' if self.updates else 'images'}, repeated"
+
+    def _different(self, n, dtype):
+        """{name: argument} of all directions for n different images, the same at every call; float64 arrays hold the numbers of float32."""
         rng = np.random.default_rng(0)
-        found = {name: np.array(value, np.float32) if _is_float_array(value) else value for name, value in self.given.items()}
-        if self.splits:
-            x = found["x"] = rng.standard_normal((batch, *self.x_shape)).astype(np.float32)
-            found |= {"x_shape": x.shape, "labels": np.arange(batch) % self.x_shape[0]}
-            found |= {name: 4 * x * x for name in ("penalties", "scores")}          # what a loss calls its x
-            forward = load(self.operation, "reference").forward
-            one = forward(*(found[name][:1] if name in PER_IMAGE else found[name] for name in self.inputs))
-            found["dy"] = rng.standard_normal((batch, *one.shape[1:])).astype(np.float32)
+        found = {name: np.asarray(value, np.float32) if _is_float_array(value) else value for name, value in self.given.items()}
+        if self.updates:
+            found |= {name: rng.standard_normal(n).astype(np.float32) for name in UPDATED}
+        else:
+            x = found["x"] = rng.standard_normal((n, *self.x_shape)).astype(np.float32)
+            found |= {"x_shape": x.shape, "labels": np.arange(n) % self.x_shape[0]}
+            found |= {name: 4 * x * x for name in ("penalties", "scores") if name in self.inputs}      # what a loss calls its x
+            found["dy"] = rng.standard_normal((n, *self.y_shape)).astype(np.float32)
             if "y" in self.parameters:
-                found["y"] = forward(*(found[name] for name in self.inputs))
-        return {name: np.array(value, dtype) if _is_float_array(value) else value for name, value in found.items()}
+                found["y"] = load(self.operation, "reference").forward(*(found[name] for name in self.inputs))
+        return {name: np.asarray(value, dtype) if _is_float_array(value) else value for name, value in found.items()}
+
+    def everything(self, batch, dtype):
+        """{name: argument} of all directions, in logical shapes (NCHW)."""
+        n, whole = self.distinct(batch), self.x_shape[0] if self.updates else batch
+        found = self._different(n, dtype)
+        if n < whole:
+            repeated = np.arange(whole) % n
+            found |= {name: found[name][repeated] for name in (UPDATED if self.updates else PER_IMAGE & found.keys())}
+            found["x_shape"] = (whole, *self.x_shape)
+        return found
 
     def arrays(self, batch, dtype):
         """The arguments of this direction: {name: argument}."""
@@ -87,9 +130,13 @@ class Workload:
 
     def expected(self, batch):
         """What the reference computes in float64 from the same numbers."""
-        arrays = self.arrays(batch, np.float64)
+        n, whole = self.distinct(batch), self.x_shape[0] if self.updates else batch
+        arrays, repeated = self._different(n, np.float64), np.arange(whole) % n
+        if self.sums_over_images:                           # as often as an image comes: the sum is linear in dy
+            arrays["dy"] = (arrays["dy"].T * np.bincount(repeated)).T
         result = getattr(load(self.operation, "reference"), self.direction)(*(arrays[name] for name in self.parameters))
-        return np.asarray(arrays[IN_PLACE[self.direction][0]] if self.direction in IN_PLACE else result)
+        result = np.asarray(arrays[IN_PLACE[self.direction][0]] if self.direction in IN_PLACE else result)
+        return result if n == whole or result.shape[:1] != (n,) or self.sums_over_images else result[repeated]
 
     def work(self, batch, dtype, expected):
         """{"flop", "bytes", "footprint"}: bytes are those that must move at least, each array that is read or written once; the footprint
@@ -109,41 +156,48 @@ def of_model(model):
     """All workloads of a model: each layer's directions, then the loss, then the optimiser over all its parameters at once."""
     net, loss = MODELS[model]()
     shape, found = (1, *net.input_shape), []
+    shared = parallel.way(net, np.empty(shape, np.float32), loss)[0] == "layers"
     for name, layer in net.named_layers.items():
         if layer.operation:
-            found += of_layer(model, name, layer, shape)
+            some = of_layer(model, name, layer, shape, shared)
+            found += some if found or not shared else [workload for workload in some if workload.direction != "backward_input"]    # never computed
         shape = layer.output_shape(shape)
-    found += [Workload(model, "loss", loss.operation, direction, shape[1:], 0, vars(loss)) for direction in ("forward", "backward_input")]
+    found += [Workload(model, "loss", loss.operation, direction, shape[1:], 0, vars(loss), (), shared) for direction in ("forward", "backward_input")]
     size = sum(value.size for value in net.params.values())
-    weight, dweight, velocity = np.random.default_rng(0).standard_normal((3, size))
-    given = {"weight": weight, "dweight": dweight, "velocity": velocity, "scale": 1.0,
-             "lr": 1e-3, "momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
-    return found + [Workload(model, "optimizer", "sgd", direction, (size,), 0, given) for direction in ("update", "sum_of_squares")]
+    given = {"scale": 1.0, "weight_decay": 0.0, "nesterov": False} | RECIPES[model]
+    return found + [Workload(model, "optimizer", "sgd", direction, (size,), 0, given, (), shared)
+                    for direction in (("update",) if shared else ("update", "sum_of_squares"))]
 
 
-def of_layer(model, name, layer, x_shape):
+def of_layer(model, name, layer, x_shape, shared=False):
     """One workload for y, for dx and for each parameter's gradient of a layer that sees x_shape (1, C, H, W)."""
     directions = ["forward", "backward_input", *(f"backward_{parameter}" for parameter in layer.params)]
     return [Workload(model, name, layer.operation, direction, tuple(x_shape[1:]),
-                     0 if direction == "backward_bias" else layer.multiply_adds(x_shape), options(layer)) for direction in directions]
+                     0 if direction == "backward_bias" else layer.multiply_adds(x_shape), options(layer),
+                     layer.output_shape(x_shape)[1:], shared) for direction in directions]
 
 
 def options(layer):
     """The arguments of a layer's kernels that do not depend on x, by name."""
-    return {**vars(layer), **layer.params, **layer.state, "connections": getattr(layer, "pairs", None)}
+    found = {**vars(layer), **layer.params, **layer.state, "connections": getattr(layer, "pairs", None)}
+    if isinstance(layer, Dropout):                          # in training
+        found |= {"key": np.ones(1, np.uint64), "first": 0, "scale": 1 / (1 - layer.rate) if layer.scale == "training" else 1.0}
+    return found
 
 
 def chosen(names):
-    """The workloads that the command line names: models, and operations of any model. Raises TinyconvError for one that is not there."""
+    """The workloads that the command line names: models, and operations, of the first model that has them. Raises TinyconvError for one that none has."""
     found = {}
     for name in names:
-        if name in COMING:
-            raise TinyconvError(COMING[name])
-        some = of_model(name) if name in MODELS else [w for model in MODELS for w in of_model(model) if w.operation == name]
+        some = of_model(name) if name in MODELS else next(filter(None, (_of_operation(model, name) for model in MODELS)), None)
         if not some:
             raise TinyconvError(f"{name}: no layer of {', '.join(MODELS)} computes it, so there are no real shapes to measure it on yet")
         found |= {(w.model, w.layer, w.direction): w for w in some}
     return list(found.values())
+
+
+def _of_operation(model, operation):
+    return [workload for workload in of_model(model) if workload.operation == operation]
 
 
 def ladder_shapes():
