@@ -6,6 +6,7 @@ the next one may get it. Playing the tape makes the same calls in the same order
 import ctypes
 import threading
 import weakref
+from collections import deque
 from contextlib import contextmanager
 
 import numpy as np
@@ -18,11 +19,11 @@ _local = threading.local()                                  # of each Python thr
 @contextmanager
 def taking_from(arena):
     """Within this context the arrays that this thread makes with aligned_empty lie in `arena`."""
-    _local.arena = arena
+    before, _local.arena = arena_in_use(), arena
     try:
         yield
     finally:
-        _local.arena = None
+        _local.arena = before
 
 
 def arena_in_use():
@@ -30,22 +31,28 @@ def arena_in_use():
 
 
 class Arena:
-    """Memory that is taken in pieces. `lock` is for those who play tapes in it: one at a time."""
+    """Memory that is taken in pieces. `lock` is for those who record or play tapes in it: one at a time.
+
+    nbytes  of all that it has asked the system for
+    """
 
     def __init__(self):
-        self.lock, self._slabs, self._free = threading.RLock(), [], {}           # _free: address -> bytes, of pieces that nobody has
+        self.lock, self._slabs = threading.RLock(), []
+        self._free, self._returned = {}, deque()            # pieces that nobody has: address -> bytes; and those that have just come back
 
     def take(self, size):
         """An array of `size` bytes, on a cache line of its own. With the last view of it the memory comes back."""
         size = -(-size // LINE) * LINE
         with self.lock:
+            self._collect()
             fitting = [(bytes, address) for address, bytes in self._free.items() if bytes >= size]
             bytes, address = min(fitting) if fitting else self._new_slab(size)   # the tightest
             del self._free[address]
             if bytes > size:
                 self._free[address + size] = bytes - size
         owner = (ctypes.c_ubyte * size).from_address(address)
-        weakref.finalize(owner, self._give_back, address, size).atexit = False
+        # no more than noted: garbage may be collected at any moment, also in the middle of this
+        weakref.finalize(owner, self._returned.append, (address, size)).atexit = False
         return np.frombuffer(owner, np.uint8)
 
     def _new_slab(self, size):
@@ -55,12 +62,14 @@ class Arena:
         self._free[address] = max(size, SLAB)
         return self._free[address], address
 
-    def _give_back(self, address, size):
-        with self.lock:
+    def _collect(self):
+        """What has come back is free again; neighbours become one piece."""
+        while self._returned:
+            address, size = self._returned.popleft()
             self._free[address] = size
-            for first in sorted(self._free):                # join neighbours
-                while (after := first + self._free.get(first, 0)) != first and after in self._free:
-                    self._free[first] += self._free.pop(after)
+        for first in sorted(self._free):
+            while (after := first + self._free.get(first, 0)) != first and after in self._free:
+                self._free[first] += self._free.pop(after)
 
     def owns(self, array):
         """Whether `array` lies in this arena."""

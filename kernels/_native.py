@@ -48,7 +48,7 @@ def images_together(N, dtype):
 
 
 def aligned_empty(shape, dtype, lasting=False):
-    """np.empty that starts at a multiple of the vector's bytes: a load that straddles two cache lines costs two.
+    """np.empty that starts on a cache line: a load that straddles two cache lines costs two.
 
     lasting  whether Python writes into it: then it gets memory of its own, even where an arena is in use (kernels/_arena.py)
     """

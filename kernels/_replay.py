@@ -4,9 +4,12 @@ A thread that waits in Python for its next task must first get hold of Python's 
 microseconds, of a step that takes some hundreds. So a worker waits in compiled code (`serve`), where a tape is played as soon as its numbers
 stand in the worker's mailbox, and nobody needs the lock.
 """
+import os
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 # What stands in a mailbox, an int64 array. SENT and DONE are how many tasks have been sent to the worker, and how many it has finished; KIND is
@@ -14,6 +17,7 @@ from numba.extending import intrinsic
 SENT, DONE, KIND, TASK, FAILED = 0, 16, 32, 33, 48
 SIZE = 64
 TAPE, SHARED, PYTHON = 1, 2, 3
+LOOKS = 2 ** 12                                             # at a number that another thread is to change, before somebody else may be let in
 
 
 def mailbox():
@@ -72,6 +76,17 @@ def _counted(typing, address):
 
 
 @intrinsic
+def _give_way(typing):
+    """Let another thread that waits for this processor have it, where there is one."""
+    def generate(context, builder, signature, arguments):
+        if os.name == "posix":
+            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), "sched_yield")
+            builder.call(function, [])
+        return context.get_dummy_value()
+    return types.void(), generate
+
+
+@intrinsic
 def _enter(typing, function, words):
     """int32 function(int64 *words), both given as addresses."""
     def generate(context, builder, signature, arguments):
@@ -106,15 +121,18 @@ def play_together(rows, starts, calls, counters):
     """
     failed = 0
     for call in range(calls):
-        first, parts, taken, done = _word(starts + 8 * call), _word(starts + 8 * call + 8) - _word(starts + 8 * call), counters + 128 * call, 64
+        first, taken, looks = _word(starts + 8 * call), counters + 128 * call, 0
+        parts, done = _word(starts + 8 * call + 8) - first, taken + 64
         part = _count(taken)
         while part < parts:
             row = rows + 16 * (first + part)
             failed |= _enter(_word(row), _word(row + 8))
-            _count(taken + done)
+            _count(done)
             part = _count(taken)
-        while _counted(taken + done) < parts:
-            pass
+        while _counted(done) < parts:
+            looks += 1
+            if looks % LOOKS == 0:
+                _give_way()
     return failed
 
 

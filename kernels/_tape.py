@@ -8,7 +8,8 @@ of memory that its compiled code can be called with, and from then on `Tape.play
     calls    [ address of code that takes the arguments and calls the kernel | address of the arguments ]     one row a call
     play     for every chunk of images: position = the chunk; for every row: code(arguments)                  kernels/_replay.py
 
-A tape keeps the arrays that it works on alive. It is the plan of a network's memory: repeating it allocates nothing.
+A tape keeps the arrays that it works on alive, or lies in an arena that does (kernels/_arena.py). It is the plan of a network's memory: repeating
+it allocates nothing large. Two kinds: a Tape is played by one thread, chunk of images after chunk; a SharedTape by several together, call after call.
 """
 from contextlib import contextmanager
 

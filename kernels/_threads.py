@@ -84,9 +84,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def _together(jobs, give, mine):
-    """give(worker, job) for all jobs but the first, mine(first job) meanwhile, then wait: gives its result and the workers, which have finished.
+    """give(worker, job) for all jobs but the first, mine(first job) meanwhile, then wait: gives its result, and whether theirs failed.
 
-    Whatever happens, Ctrl-C too, nobody is still at work when this is left: arrays may go away, and the next call may need the same ones.
+    Their FAILED is read before others can have them. Whatever happens, Ctrl-C too, nobody is still at work when this is left: arrays may go away, and the next call may need the same ones.
     """
     with _lock:
         workers = [_idle.pop() for _ in range(min(len(_idle), len(jobs) - 1))]
@@ -104,11 +104,12 @@ def _together(jobs, give, mine):
                     break
                 except KeyboardInterrupt as error:
                     interrupted = error
+        failed = [int(worker.box[replay.FAILED]) for worker in workers]
         with _lock:
             _idle.extend(reversed(workers))                 # the same workers for the same shares next time: they have the data in their caches
     if interrupted is not None:
         raise interrupted
-    return result, workers
+    return result, failed
 
 
 def cut(n, threads):
@@ -139,12 +140,13 @@ def run(work, jobs):
 
 
 def play(tasks):
-    """Play tapes at the same time, the first on this thread; each is the tuple that task() of a tape gives. Raises RuntimeError where a kernel failed."""
+    """Play tapes at the same time, the first on this thread; each is the tuple that task() of a tape gives.
+
+    Raises RuntimeError where a kernel failed."""
     if len(tasks) == 1:
-        failed = replay.perform(*tasks[0])
+        failed = [replay.perform(*tasks[0])]
     else:
-        failed, workers = _together(tasks, _Worker.give, lambda task: replay.perform(*task))
-        for worker in workers:
-            failed |= int(worker.box[replay.FAILED])
-    if failed:
-        raise RuntimeError("a kernel failed while a tape was played")
+        mine, theirs = _together(tasks, _Worker.give, lambda task: replay.perform(*task))
+        failed = [mine, *theirs]
+    if any(failed):
+        raise RuntimeError("a kernel failed while a tape was played; most likely memory was exhausted")

@@ -12,6 +12,7 @@ from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, ReLU
 
 
 def free(arena):
+    arena._collect()
     return sum(arena._free.values())
 
 

@@ -317,3 +317,50 @@ def test_errors_in_shares_are_raised_and_leave_the_threads_usable():
         with pytest.raises(KeyError, match="two"):
             run(work, [1, 2, 3])
         assert run(work, [1, 3, 4]) == [1, 3, 4]
+
+
+@pytest.mark.parametrize("change", ["another layer", "a bias where there was none", "a patched forward", "another order"])
+def test_whatever_is_added_or_moved_is_noticed(change, rng):
+    layers = {"F": Flatten(), "D": Dense(64, 10, bias=False, rng=0), "T": Tanh(), "E": Dense(10, 10, rng=1)}
+    net, (x, _) = tc.Sequential(**layers).astype(np.float64), batch(rng, 20, size=8)
+    before = parallel.forward(net, x)
+    if change == "another layer":
+        net.named_layers["extra"] = ScaledTanh()
+    elif change == "a bias where there was none":
+        net.named_layers["D"].params["bias"] = np.linspace(-1, 1, 10)
+    elif change == "a patched forward":
+        net.named_layers["T"].forward = lambda x, training=False: x
+    else:
+        net.named_layers["E"] = net.named_layers.pop("E")   # last already
+        net.named_layers["T"] = net.named_layers.pop("T")
+    after = parallel.forward(net, x)
+    np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
+    assert not np.allclose(before, after)
+
+
+def test_one_thread_predicts_while_another_meets_new_sizes_of_batch(rng):
+    """A plan is recorded in the memory that the others of its network play in: not while they do."""
+    net = tc.Sequential(Conv2d(3, 32, 5, padding=2, rng=0), Tanh(), Conv2d(32, 32, 5, padding=2, rng=1), Flatten(), Dropout(0.1, rng=2),
+                        Dense(32 * 1024, 10, rng=3))
+    x = rng.standard_normal((64, 3, 32, 32)).astype(np.float32)
+    expected, wrong, done = parallel.forward(net, x[:32], 1), [], threading.Event()
+
+    def ask():
+        while not done.is_set():
+            wrong.append((parallel.forward(net, x[:32], 1) != expected).any())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for N in range(33, 41):
+        parallel.forward(net, x[:N], 1)
+    done.set()
+    asking.join()
+    assert wrong and not any(wrong)
+
+
+def test_a_failed_rehearsal_draws_nothing(rng, monkeypatch):
+    net, (x, labels) = tc.Sequential(Flatten(), Dropout(0.5, rng=0), Dense(64, 10, rng=1)).astype(np.float64), batch(rng, 20, size=8)
+    monkeypatch.setattr(Dense, "_backward_parameters", lambda self, dy: (_ for _ in ()).throw(MemoryError("full")))
+    with pytest.raises(MemoryError):
+        parallel.forward_backward(net, x, labels, SoftmaxCrossEntropy())
+    assert net.layers[1].state["draws"] == 0

@@ -78,6 +78,7 @@ class _Tapes:
     Python would take longer than the work. The threads at hand take a share of every parameter."""
 
     def __init__(self, kernel, triples, nesterov):
+        triples = [(weight, np.zeros_like(dweight), velocity) for weight, dweight, velocity in triples]      # 0: to record changes nothing
         self.triples, self.nesterov, self.threads = triples, nesterov, threads_at_hand()
         flat = [[array.reshape(-1) for array in triple] for triple in triples]
         with recording() as sums:

@@ -29,13 +29,14 @@ PLANS = 8                       # plans that are kept for each network: a size o
 _plans, _lock = weakref.WeakKeyDictionary(), threading.RLock()            # of each network: its plans, and the memory that they share
 
 
-def _new_lock():
-    global _lock
-    _lock = threading.RLock()                               # a forked child would inherit a lock that a thread holds which it has not
+def _after_fork():
+    """A forked child would inherit locks that threads hold which it has not, and plans in the middle of a step."""
+    global _plans, _lock
+    _plans, _lock = weakref.WeakKeyDictionary(), threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_lock)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def available_threads():
@@ -131,7 +132,8 @@ def _plan(net, x, threads, loss=None):
             sharing = "calls" if x.ndim == 0 or len(x) == 0 else way(net, x, loss)[0]
             if sharing == "calls":
                 return None
-            plan = Plan(net, x.shape, x.dtype, threads, sharing, arena, loss)
+            with arena.lock:                                # recording computes in it, and so does whoever plays a plan of this network
+                plan = Plan(net, x.shape, x.dtype, threads, sharing, arena, loss)
         plans[key] = plan                                   # the latest used stands last
         if len(plans) > PLANS:
             del plans[next(iter(plans))]

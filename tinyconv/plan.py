@@ -41,10 +41,10 @@ class Plan:
         self.converted = [(array, array.copy()) for array in state if array.dtype != self.dtype and array.dtype.kind != "u"]
         N, L = x_shape[0], images_together(x_shape[0], dtype)
         blocks = -(-N // L)
-        self.shared = threads if way == "layers" else 0     # threads that share every call
-        threads = min(threads, blocks) if L > 1 and not self.shared else 1
+        self.sharers = threads if way == "layers" else 0    # threads that share every call
+        threads = min(threads, blocks) if L > 1 and not self.sharers else 1
         share = -(-blocks // threads)
-        chunk = -(-share // -(-share // BLOCKS_TOGETHER)) if L > 1 and not self.shared else blocks
+        chunk = -(-share // -(-share // BLOCKS_TOGETHER)) if L > 1 and not self.sharers else blocks
         self.images, self.chunks = chunk * L, -(-blocks // chunk)
         threads = min(threads, self.chunks)
         self.ranges = [(self.chunks * t // threads * self.images, min(self.chunks * (t + 1) // threads * self.images, N)) for t in range(threads)]
@@ -58,7 +58,7 @@ class Plan:
         finally:
             for array, value in zip(state, before):         # it was a rehearsal: no draw of a dropout has taken place
                 array[...] = value
-        self.tasks = [] if self.shared else [tape.task(*span, self.images) for tape, span in zip(self.tapes, self.ranges)]
+        self.tasks = [] if self.sharers else [tape.task(*span, self.images) for tape, span in zip(self.tapes, self.ranges)]
         self._slots = {name: [tape.slot(getattr(self, name)) for tape in self.tapes] for name in ("x", "labels")}
         if loss is not None:
             self._hand_out_gradients(net)
@@ -66,9 +66,9 @@ class Plan:
 
     def _record(self, net):
         position = np.array([0, 1], np.int64)
-        if self.shared:
-            tape = SharedTape(PARTS * self.shared, self.arena)
-            with taking_from(self.arena), recording(tape), shared(self.shared):
+        if self.sharers:
+            tape = SharedTape(PARTS * self.sharers, self.arena)
+            with taking_from(self.arena), recording(tape), shared(self.sharers):
                 self._step(net.replica(forgets=True), position)
             tape.finish()
         else:
@@ -121,16 +121,20 @@ class Plan:
 
     def fits(self):
         """Whether the network still has the layers, options and arrays that the plan was made with: someone may have changed them."""
-        for where, name, what in self.facts:
-            if where.get(name) is not what:
+        for where, names, facts in self.facts:
+            if tuple(where) != names:
                 return False
+            for name, what in facts:
+                if where[name] is not what:
+                    return False
         return all(np.array_equal(array, before) for array, before in self.converted)
 
     def forward(self, x):
         with self.arena.lock:                               # two Python threads may ask one network for its opinion
             self._put("x", x.reshape(self.x.shape))
-            if self.shared:
-                self.tapes[0].play(self.shared)
+            if self.sharers:
+                self.tapes[0].play(self.sharers)
+                self._put("x", self.x)                      # a large batch is not kept alive until the next one
             else:
                 play(self.tasks)
             return self.y.reshape(self.y_shape).copy()
@@ -151,11 +155,10 @@ class Plan:
 
 
 def _facts(layer):
-    """All of a layer that stands on a tape, as (dictionary, name, value): its options, its arrays, the layers in it."""
-    own = {name: what for name, what in vars(layer).items() if name not in ("cache", "grads", "_made")}
-    for where, facts in ((vars(layer), own), (own.get("params", {}),) * 2, (own.get("state", {}),) * 2, (layer.named_layers,) * 2):
-        for name, what in facts.items():
-            yield where, name, what
+    """All of a layer that stands on a tape, as (dictionary, its names in order, those that count with their values): options, arrays, layers."""
+    own = vars(layer)
+    for where in (own, own.get("params", {}), own.get("state", {}), layer.named_layers):
+        yield where, tuple(where), [(name, what) for name, what in where.items() if where is not own or name not in ("cache", "grads", "_made")]
     for inner in layer.named_layers.values():
         yield from _facts(inner)
 

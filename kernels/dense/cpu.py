@@ -70,6 +70,8 @@ def _images_together(x, weight, weight_t, weight_m, bias, y):
     """y[m] = bias[m] + sum_k weight[k * weight_t + m * weight_m] x[k] for all blocks of images; the pixels of a tile are blocks."""
     (blocks, K, O), L = (len(x.data), x.shape[1], y.shape[1]), x.data.shape[-1]
     shares = next((n for n in range(1, K + 1) if K % n == 0 and K // n <= ROWS_TOGETHER), 1) if weight_t > 1 else 1
+    if K // shares < ROWS_TOGETHER // 4:                    # hardly any divisors: y would be read and written all the time
+        shares = 1
     panels, offset = _panels(O, shares, K // shares, K // shares * weight_t, weight_t, weight_m, L, L)
     # share i of the sum takes row i of the table of offsets: as if it were a window of one row, of which only tap i is inside
     tiles.multiply_add_tiles(x.data.reshape(-1), weight.reshape(-1), bias, y.data.reshape(-1), panels, offset, (1, 0, 0, 0, 0),
