@@ -73,7 +73,8 @@ class _Emitter:
         """Fetch the cache line at `pointer`, which is read soon, so that nobody waits for it then."""
         number = ir.IntType(32)
         byte = ir.IntType(8).as_pointer()
-        fetch = cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(ir.VoidType(), [byte, number, number, number]), "llvm.prefetch.p0")
+        signature = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        fetch = cgutils.get_or_insert_function(self.builder.module, signature, "llvm.prefetch.p0")
         self.builder.call(fetch, [self.builder.bitcast(pointer, byte), number(0), number(2), number(1)])     # to read, into the second level, data
 
     def load(self, pointer):

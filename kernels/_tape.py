@@ -111,7 +111,8 @@ class SharedTape(Tape):
 
     def play(self, threads=1):
         self._counters[:] = 0
-        play(threads * [(replay.SHARED, self._calls.ctypes.data, self._starts.ctypes.data, len(self._counters), self._counters.ctypes.data, 0, 0, 0, 0)])
+        rows, starts, counters = (array.ctypes.data for array in (self._calls, self._starts, self._counters))
+        play(threads * [(replay.SHARED, rows, starts, len(self._counters), counters, 0, 0, 0, 0)])
 
 
 class Slot:

@@ -86,7 +86,8 @@ if hasattr(os, "register_at_fork"):
 def _together(jobs, give, mine):
     """give(worker, job) for all jobs but the first, mine(first job) meanwhile, then wait: gives its result, and whether theirs failed.
 
-    Their FAILED is read before others can have them. Whatever happens, Ctrl-C too, nobody is still at work when this is left: arrays may go away, and the next call may need the same ones.
+    Whatever happens, Ctrl-C too, nobody is still at work when this is left: arrays may go away, and the next call may need the same ones. FAILED is
+    read before others can have the workers.
     """
     with _lock:
         workers = [_idle.pop() for _ in range(min(len(_idle), len(jobs) - 1))]

@@ -45,7 +45,8 @@ def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns
     columns  the same along a row
     y_map    distance of two maps in y
 
-    Rows whose distance in y is 0 are shares of one sum, each added to those before. A tap beyond the first or last row is left out, exactly; a tap beyond the first or last column is left out where it is so for
+    Rows whose distance in y is 0 are shares of one sum, each added to those before. A tap beyond the first or last row is left out, exactly; a
+    tap beyond the first or last column is left out where it is so for
     all pixels of a tile (the others find zeros there: see with_margins).
     """
     blocks, x_first, x_block, y_first, y_block = images
@@ -68,7 +69,8 @@ def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns
                     if T == row and of[WEIGHT_U] == row * of[WEIGHT_T]:  # whole rows follow each other in the tables: one long row
                         T, rows_apart = R * row, 1
                     multiply_add(of[M], P, rows_apart, T, weight, w_here + t * of[WEIGHT_T], of[WEIGHT_U], of[WEIGHT_T], of[WEIGHT_M],
-                                 x, x_here + j * x_pixel, x_pixel, offset, o_here + t, row, bias, of[BIAS], y, y_here + j * y_pixel, y_map, y_pixel, i > 0 and y_row == 0)
+                                 x, x_here + j * x_pixel, x_pixel, offset, o_here + t, row, bias, of[BIAS],
+                                 y, y_here + j * y_pixel, y_map, y_pixel, i > 0 and y_row == 0)
                     j += P
 
 

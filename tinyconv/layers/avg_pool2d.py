@@ -3,12 +3,13 @@ from ._pool2d import Pool2d
 
 
 class AvgPool2d(Pool2d):
-    """y[n,c,i,j] = 1/(SIZE_H SIZE_W) sum over the window of x[n, c, i SH + u - PH, j SW + v - PW]
+    """y[n,c,i,j] = 1/area sum over the window of x[n, c, i SH + u - PH, j SW + v - PW], area = SIZE_H SIZE_W
 
     x  (N, C, H, W)
     y  (N, C, OH, OW), OH = floor((H + 2 PH - SIZE_H) / SH) + 1, OW likewise
 
-    size, stride, padding and ceil: see Pool2d. Padding is zero and counts in the mean; what lies beyond it does not.
+    size, stride, padding and ceil: see Pool2d. Padding is zero and counts in the mean; what lies beyond it (ceil) counts
+    neither in the sum nor in the area.
     """
 
     operation = "avg_pool2d"

@@ -7,7 +7,7 @@ SCALES = ("training", "test")
 
 
 class Dropout(Layer):
-    """Training: y = mask x, each element of mask 0 with probability `rate`, else 1; and once, in training or in testing, a factor for the expectation.
+    """Training: y = mask x, each element of mask 0 with probability `rate`, else 1. A factor keeps the expectation, in training or in testing:
 
     scale="training"  y = mask x / (1 - rate) in training, y = x in testing
     scale="test"      y = mask x in training, y = (1 - rate) x in testing: as in 2012
