@@ -4,6 +4,7 @@
     backends.py     one workload on one backend of tinyconv, on several threads
     pytorch.py      the same workload, or the same network, in PyTorch
     networks.py     a training step and a prediction of a whole network
+    process.py      a network in a process of its own, that waits for its turn
     parity.py       is the result right? Nothing is timed before that is known
     timing.py       first call, then interleaved repeats
     ceiling.py      what this machine can do at most: multiply-adds in registers, bytes copied
@@ -12,6 +13,6 @@
     session.py      one run of all that; report.py and plot.py show it, results/ keeps it, readme_table.py writes README's tables from there
     ladder/         conv2d from textbook loops to the shipped kernel, one idea a file
 
-To add a model: its line in workloads.MODELS. To add a backend: its class in backends.BACKENDS. To compare another operation with
-PyTorch: its forward in pytorch.FORWARD.
+To add a model: its lines in workloads.MODELS, workloads.RECIPES and networks.PREDICTED. To add a backend: its class in backends.BACKENDS. To
+compare another operation with PyTorch: its forward in pytorch.FORWARD.
 """

@@ -1,6 +1,9 @@
 """Writes README's benchmark section from the results in benchmarks/results/: `python benchmarks/readme_table.py`, in a checkout.
 
-A result comes from `tinyconv bench lenet5 conv2d --against torch --batch 1,64,256 --json benchmarks/results/NAME.json`, NAME saying the machine.
+Results come from these commands, NAME saying the machine:
+
+    tinyconv bench lenet5 conv2d --against torch --batch 1,64,256 --json benchmarks/results/NAME.json
+    tinyconv bench alexnet --against torch --batch 64,128 --threads 2 --json benchmarks/results/NAME-alexnet.json
 """
 import json
 import re
@@ -9,12 +12,14 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 README, RESULTS = HERE.parent / "README.md", HERE / "results"
+TITLES = {"lenet5": "LeNet-5", "alexnet": "AlexNet"}
+MOVING = ("local_response_norm", "max_pool2d")              # operations that are shown though they move bytes more than they compute
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 
 
 def section():
-    """The text between the markers: one part for each result, in the order of the file names."""
-    parts = [_part(json.loads(path.read_text()), path.name) for path in sorted(RESULTS.glob("*.json"))]
+    """The text between the markers: one part for each result, in the order of the names."""
+    parts = [_part(json.loads(path.read_text()), path.name) for path in sorted(RESULTS.glob("*.json"), key=lambda path: path.stem)]
     return "\n\n".join(parts) or "No results are kept yet."
 
 
@@ -28,21 +33,15 @@ def with_section(readme):
 def _part(result, name):
     machine, versions, what = result["machine"], result["versions"], result["arguments"]
     ours = [row for row in result["rows"] if row["contender"] == "cpu" and "median" in row]
-    with_torch = {_key(row): row for row in result["rows"] if row["contender"] == "torch" and "median" in row}
     peak = "; ".join(f"{threads} thread{'s' if threads != '1' else ''} {found['arithmetic']['flops'] / 1e9:.0f} GFLOP/s"
                      for threads, found in sorted(result["ceilings"].items(), key=lambda item: int(item[0])))
     lines = [f"{machine['processor']}, {machine['vector_bits']} bits wide, {what['dtype']}, {result['date']}; Python {versions['python']}, "
              f"Numba {versions['numba']}, PyTorch {versions['torch'] or 'not installed'}. Multiply-adds in registers reach {peak}. "
              f"All samples: [`{name}`](benchmarks/results/{name})."]
-    networks = [row for row in ours if row["kind"] == "network"]
-    if networks:
-        lines += ["", "| LeNet-5, whole | images | threads | tinyconv | PyTorch | times as fast |", "|---|---|---|---|---|---|"]
-        for row in networks:
-            peer = with_torch.get(_key(row))
-            lines.append(f"| {row['direction']} | {row['batch']:,} | {row['threads']} | {_time(row['median'])} | "
-                         f"{_time(peer['median']) if peer else 'not measured'} | {_times(row)} |")
+    lines += _networks([row for row in ours if row["kind"] == "network"], result["rows"])
     batch, threads = max(what["batches"]), max(what["threads"])
-    layers = [row for row in ours if row["kind"] == "layer" and row["batch"] == batch and row["roof"] == "arithmetic" and row["threads"] == threads]
+    layers = [row for row in ours if row["kind"] == "layer" and row["batch"] == batch and row["threads"] == threads
+              and (row["roof"] == "arithmetic" or row["operation"] in MOVING)]
     if layers:
         lines += ["", f"| batch {batch}, {threads} threads | forward | dx | dweight |", "|---|---|---|---|"]
         for layer in dict.fromkeys((row["layer"], row["operation"]) for row in layers):
@@ -50,6 +49,27 @@ def _part(result, name):
                      for direction in ("forward", "backward_input", "backward_weight")]
             lines.append(f"| {layer[0]} {layer[1]} | {' | '.join(cells)} |")
     return "\n".join(lines + _ladder([row for row in result["rows"] if row["kind"] == "ladder" and row["contender"].count(":") == 0]))
+
+
+def _networks(ours, rows):
+    """A table of whole networks; where PyTorch came in variants, with each of them, its best, and the peak memory of each process."""
+    if not ours:
+        return []
+    variants = list(dict.fromkeys(row["contender"] for row in rows if row["kind"] == "network" and row["contender"].startswith("torch"))) or ["torch"]
+    peers = {(*_key(row), row["contender"]): row for row in rows if row["kind"] == "network"}
+    several, title = len(variants) > 1, TITLES[ours[0]["model"]]
+    names = ["PyTorch", *variants[1:]] if several else ["PyTorch"]
+    heads = [f"{title}, whole", "images", "threads", "tinyconv", *names, "times as fast", *(["as the best", "peak memory, in that order"] * several)]
+    lines = ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    for row in ours:
+        against = [peers.get((*_key(row), variant), {}) for variant in variants]
+        cells = [row["direction"], f"{row['batch']:,}", str(row["threads"]), _time(row["median"]),
+                 *(_time(peer["median"]) if "median" in peer else "not measured" for peer in against), _times(row)]
+        if several:
+            best = f"{row['times_best_torch']:.2f}" if "times_best_torch" in row else ""
+            cells += [best, ", ".join(f"{one['peak_memory'] / 1e9:.2f}" if one.get("peak_memory") else "?" for one in (row, *against)) + " GB"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def _ladder(rows):
@@ -72,7 +92,7 @@ def _key(row):
 
 def _speed(row):
     against = f", {row['times_torch']:.1f}x PyTorch" if "times_torch" in row else ""
-    return f"{row['rate']:.0f} GFLOP/s, {100 * row['share']:.0f} %{against}"
+    return f"{row['rate']:.0f} {row['unit']}, {100 * row['share']:.0f} %{against}"
 
 
 def _times(row):

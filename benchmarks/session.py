@@ -74,8 +74,8 @@ class Session:
         makers = [(backend, threads, lambda backend=backend: kernel_contender(backend, w, batch, self.dtype, threads)) for backend in self.backends]
         if "torch" in self.against:
             makers.append(("torch", threads, lambda: pytorch.contender(w, batch, self.dtype, threads)))
-        row = _described("layer", w, batch) | {"checked": w.checked(batch)}
-        return compare.kernels(row, makers, w, batch, self.dtype, self.result["ceilings"][threads], self.seconds)
+        described = _described("layer", w, batch) | {"checked": w.checked(batch)}
+        return compare.kernels(described, makers, w, batch, self.dtype, self.result["ceilings"][threads], self.seconds)
 
     def _network(self, model, work, batch, threads):
         task = networks.Task(model, work, batch, self.dtype.name, threads)

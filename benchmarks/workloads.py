@@ -186,7 +186,7 @@ def options(layer):
 
 
 def chosen(names):
-    """The workloads that the command line names: models, and operations, of the first model that has them. Raises TinyconvError for one that none has."""
+    """The workloads that the command line names: models, and operations, on the layers of the first model that has them. Raises TinyconvError."""
     found = {}
     for name in names:
         some = of_model(name) if name in MODELS else next(filter(None, (_of_operation(model, name) for model in MODELS)), None)
