@@ -20,20 +20,22 @@ class Session:
     what       names of models and operations; [] for a first look at LeNet-5
     backends, against, batches, threads, dtype, kernel (FILE.py:function or None): as on the command line
     seconds    spent on each row
+    whole      whether models are measured as whole networks only, not layer by layer
     show       called with the rows of each comparison as soon as they are there
     """
 
-    def __init__(self, what, *, backends=("cpu",), against=(), batches=(256,), threads=(1,), dtype="float32", kernel=None, seconds=0.3, show=print):
+    def __init__(self, what, *, backends=("cpu",), against=(), batches=(256,), threads=(1,), dtype="float32", kernel=None, seconds=0.3, whole=False,
+                 show=print):
         self.what, self.backends, self.against, self.batches, self.threads = what or ["lenet5"], backends, against, batches, threads
         self.dtype, self.seconds, self.show = np.dtype(dtype), seconds, show
         self.users = UsersKernel.find(kernel) if kernel else None
-        self.workloads = workloads.chosen(self.what)
+        self.workloads = [] if whole else workloads.chosen(self.what)
         self.models = [name for name in self.what if name in workloads.MODELS]
         self.climbs = "conv2d" in self.what or self.users is not None
         self.result = {"format": FORMAT, "date": datetime.date.today().isoformat(), "machine": machine.describe(), "versions": machine.versions(),
                        "load_average": {"before": machine.load_average()},
                        "arguments": {"what": self.what, "backends": backends, "against": against, "batches": batches, "threads": threads,
-                                     "dtype": self.dtype.name, "kernel": kernel, "seconds": seconds},
+                                     "dtype": self.dtype.name, "kernel": kernel, "seconds": seconds, "whole": whole},
                        "ceilings": {}, "rows": []}
 
     def run(self):

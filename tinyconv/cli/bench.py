@@ -31,6 +31,7 @@ def add_parser(commands):
                          help="a conv2d kernel of your own, put on the ladder: a function with the parameters of forward, backward_input or "
                               "backward_weight in kernels/conv2d/reference.py")
     command.add_argument("--seconds", type=options.positive_float, default=0.3, metavar="S", help="time spent on each row (default: 0.3)")
+    command.add_argument("--whole", action="store_true", help="of a model the whole network only, not each layer")
     command.add_argument("--json", metavar="FILE", type=Path, help="write machine, versions, arguments, rows and every sample")
     command.add_argument("--plot", metavar="FILE", type=Path, help="draw it (.png, .svg or .pdf; needs matplotlib)")
     return command
@@ -48,7 +49,7 @@ def run(args):
         plot.check(args.plot)
     what = args.what or ([] if not args.kernel else ["conv2d"])
     session = Session(what, backends=args.backend, against=args.against, batches=args.batch, threads=args.threads, dtype=np.dtype(args.dtype),
-                      kernel=args.kernel, seconds=args.seconds, show=report.Printer(tqdm.write))
+                      kernel=args.kernel, seconds=args.seconds, whole=args.whole, show=report.Printer(tqdm.write))
     result = session.run()
     print("\n".join(report.closing(result)))
     if args.json:
