@@ -71,7 +71,7 @@ class Run:
                 raise ValueError(f"options: {settings['options']!r}")
             return cls(folder, settings)
         except (FileNotFoundError, NotADirectoryError):
-            raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train lenet5 --out {folder}") from None
+            raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train MODEL --out {folder}") from None
         except (ValueError, TypeError) as error:             # TypeError: JSON, but no object
             raise CheckpointError(f"{folder}/run.json: damaged ({error})") from None
 

@@ -125,7 +125,8 @@ def _train(trainer, this):
     resume = f"continue with: tinyconv train {this.settings['model']} --resume --out {this.folder}"
     try:
         finished = trainer.run(save, stop=lambda: bool(interrupted))
-        pictures = [draw_curves(this, trainer.progress.history), draw_filters(this, trainer.net)] if trainer.progress.history else []
+        history, held_out = trainer.progress.history, not trainer.test.name.endswith(NOT_HELD_OUT)
+        pictures = [draw_curves(this, history, held_out), draw_filters(this, trainer.net)] if history else []
     except OSError as error:
         if not this.checkpoint.exists():
             raise
@@ -163,6 +164,10 @@ def _settings(given):
         settings["schedule"] = "steps"
     elif settings["schedule"] == "steps":
         raise TinyconvError("--schedule steps: name the epochs with --lr-steps, such as --lr-steps 30,60,80")
+    if "patience" in given and settings["schedule"] != "plateau":
+        raise TinyconvError(f"--patience: goes with --schedule plateau, not {settings['schedule']}; leave it out")
+    if "augment" in given and not chosen.augment:
+        raise TinyconvError(f"{given['model']} has no option --no-augment; leave it out")
     if "epochs" not in given:
         settings["epochs"] = EPOCHS.get(settings["data"], chosen.epochs)
     settings["data"] = _full_name(settings["data"])
