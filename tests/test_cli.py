@@ -195,7 +195,7 @@ def test_mistakes_are_one_sentence(trained, digits, tmp_path, capsys):
         (("eval", tmp_path / "other"), "damaged (no lenet5 with the loss hinge)"),
         (("eval", trained, "--data", "nothing"), "no data set or folder"),
         (("predict", trained, tmp_path / "text.png"), "text.png"),
-        (("predict", trained, tmp_path / "missing.png"), "missing.png"),
+        (("predict", trained, digits / "ring" / "3.png", tmp_path / "missing.png"), "no such file: "),
     ]:
         status, _, err = call(capsys, *arguments)
         assert status == STATUS_OF_FAILURE and words in err and err.startswith(f"tinyconv {arguments[0]}: "), (arguments, err)

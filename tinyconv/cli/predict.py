@@ -5,6 +5,7 @@ import numpy as np
 
 from .. import parallel
 from ..data import prepare_image
+from ..errors import TinyconvError
 from ..evaluation import MANY_CLASSES, average_crops
 from ..losses import RBFLoss
 from . import options
@@ -25,6 +26,8 @@ def add_parser(commands):
 
 def run(args):
     this = Run.open(args.run_folder)
+    if missing := [str(path) for path in args.images if not path.exists()]:     # before the network, which may be large
+        raise TinyconvError(f"no such file: {', '.join(missing)}; name pictures that are there")
     net, loss = this.trained()
     inputs, names = this.inputs(net), this.settings["class_names"]
     for path in args.images:
