@@ -25,7 +25,7 @@ def run(args):
         for case in cases:
             obj, x, given = case.build(args.seed)
             report = check_gradients(obj.to(args.device), x, seed=args.seed, quiet=True, progress=True, **given)
-            report = replace(report, subject=f"{name}: {case.title}")        # which says what is checked of a large network
+            report = replace(report, subject=case.title)        # which says what is checked of a large network
             tqdm.write(f"{'ok   ' if report.ok else 'WRONG'}  {name:<22} {case.title}" if len(chosen) > 1 and report.ok else str(report))
             reports.append(report)
             failed += [] if report.ok else [f"{name} ({case.title})"]
