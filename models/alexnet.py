@@ -71,7 +71,7 @@ def alexnet(groups=None, classes=1000, rng=None, *, preset="paper"):
     rng      numpy Generator or seed; the paper's weights are Gaussian with deviation 0.01, its biases 1 in conv2, conv4, conv5, fc6 and fc7, else 0
     preset   a name in PRESETS; `tinyconv summary alexnet --diff paper,caffe` prints what differs
 
-    Raises ValueError for another preset, or groups that it does not have.
+    Raises ValueError for another preset, groups that it does not have, or less than one class.
     """
     if preset not in PRESETS:
         raise ValueError(f"alexnet: expected the preset {', '.join(map(repr, PRESETS))}, got {preset!r}")
@@ -79,6 +79,8 @@ def alexnet(groups=None, classes=1000, rng=None, *, preset="paper"):
     if (facts.maps, facts.groups) not in CONVOLUTIONS:
         known = [str(known) for maps, known in CONVOLUTIONS if maps == facts.maps]
         raise ValueError(f"alexnet: expected groups={' or '.join(known)} with the preset {preset!r}, got {groups!r}")
+    if classes < 1:
+        raise ValueError(f"alexnet: expected classes of 1 or more, got {classes!r}")
     net = network(facts, classes, rng)
     _assert_the_counts(net, facts, classes)
     return net

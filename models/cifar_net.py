@@ -18,7 +18,9 @@ def cifar_net(activation="relu", norm=True, *, classes=10, rng=None):
     """89,578 parameters, 12,298,240 multiply-adds. x (N, 3, 32, 32) of about unit variance; y (N, classes) for SoftmaxCrossEntropy.
 
     activation  "relu" or "tanh" after each convolution (else ValueError)
-    norm        whether the pooled maps of the first two convolutions are normalised (LocalResponseNorm; it has no parameters)
+    norm        whether the pooled maps of the first two convolutions are normalised (LocalResponseNorm; it has no parameters): True or False
+                (else ValueError)
+    classes     1 or more (else ValueError)
     rng         numpy Generator or seed: weights uniform in +-sqrt(3/fan-in), biases 0, whatever the activation. Weighted sums keep the mean
                 square of their inputs; a ReLU halves it, and the maximum over a window makes up for that
 
@@ -26,6 +28,10 @@ def cifar_net(activation="relu", norm=True, *, classes=10, rng=None):
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"cifar_net: expected the activation 'relu' or 'tanh', got {activation!r}")
+    if not isinstance(norm, (bool, np.bool_)):
+        raise ValueError(f"cifar_net: expected norm True or False, got {norm!r}")
+    if classes < 1:
+        raise ValueError(f"cifar_net: expected classes of 1 or more, got {classes!r}")
     rng, Activation = np.random.default_rng(rng), ACTIVATIONS[activation]
     start = {"rng": rng, "initial_weight": partial(root_fan_in_uniform, gain=3 ** 0.5), "initial_bias": constant}
     normalised = lambda name: {name: LocalResponseNorm(5, k=1.0, alpha=0.1, beta=0.75)} if norm else {}

@@ -1,4 +1,5 @@
 """AlexNet as the paper has it, to the last parameter; its variants; its gradients at full size; cifar_net."""
+import re
 from itertools import product
 
 import numpy as np
@@ -93,6 +94,11 @@ def test_what_cannot_be():
         alexnet(2, preset="torchvision")
     with pytest.raises(ValueError, match="'relu' or 'tanh', got 'sigmoid'"):
         cifar_net("sigmoid")
+    with pytest.raises(ValueError, match="cifar_net: expected norm True or False, got 'foo'"):
+        cifar_net(norm="foo")
+    for model in (alexnet, cifar_net):
+        with pytest.raises(ValueError, match=f"{model.__name__}: expected classes of 1 or more, got 0"):
+            model(classes=0)
 
 
 def test_summary_prints_what_differs(capsys):
@@ -103,6 +109,7 @@ def test_summary_prints_what_differs(capsys):
     assert main(["summary", "alexnet", "--diff", "caffe,torchvision"]) == 0
     out = capsys.readouterr().out
     assert "60,965,224" in out and "61,100,840" in out and "64x55x55, 23,296 parameters" in out
+    assert re.search(r"norm k +1.0 +-\n", out) and re.search(r"norm alpha over size +yes +-\n", out)
     assert main(["summary", "alexnet", "--preset", "torchvision"]) == 0 and "61,100,840" in capsys.readouterr().out
 
 

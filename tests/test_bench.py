@@ -194,7 +194,8 @@ def test_the_json_is_complete(dense):
 @pytest.mark.parametrize("arguments, status, words", [
     (["avg_pool2d"], 1, "avg_pool2d: no layer of lenet5, alexnet computes it"),
     (["conv3d"], 2, "unknown model or operation 'conv3d'"), (["--backend", "gpu"], 2, "unknown backend 'gpu'"),
-    (["--against", "jax"], 2, "unknown peer 'jax'"), (["--batch", "0"], 2, "expected 1 or more"), (["--batch", "x"], 2, "invalid"),
+    (["--against", "jax"], 2, "unknown peer 'jax'"), (["--batch", "0"], 2, "expected a whole number of 1 or more, got '0'"),
+    (["--batch", "x"], 2, "expected a whole number of 1 or more, got 'x'"),
     (["--json", "nowhere/x.json"], 1, "there is no folder nowhere"),
     (["--plot", "x.txt"], 1, "expected a file that ends with .png"), (["--kernel", "mine.py"], 1, "expected FILE.py:function"),
     (["--kernel", "none.py:f"], 1, "no such file"), (["--kernel", "{kernels}:absent"], 1, "has no function absent"),

@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from tinyconv.cli import COMMANDS, main
+from tinyconv.cli.run_folder import FolderTaken, Run
+from tinyconv.cli.train import _create
 from tinyconv.errors import DataError
 
 STATUS_OF_BAD_USAGE, STATUS_OF_FAILURE = 2, 1
@@ -83,7 +85,7 @@ def test_summary_and_doctor(capsys):
 
 def test_gradcheck(capsys):
     status, out, _ = call(capsys, "gradcheck", "subsample2d")
-    assert status == 0 and "dcoefficient" in out and "all ok" in out
+    assert status == 0 and "dcoefficient" in out and "all ok" in out and "Subsample2d(channels=3, size=(2, 2)), x 2x3x6x4" in out
 
 
 def test_gradcheck_fails_where_a_gradient_is_wrong(capsys, monkeypatch):
@@ -192,7 +194,7 @@ def test_mistakes_are_one_sentence(trained, digits, tmp_path, capsys):
         (("eval", tmp_path / "other"), "damaged (no lenet5 with the loss hinge)"),
         (("eval", trained, "--data", "nothing"), "no data set or folder"),
         (("predict", trained, tmp_path / "text.png"), "text.png"),
-        (("predict", trained, tmp_path / "missing.png"), "missing.png"),
+        (("predict", trained, digits / "ring" / "3.png", tmp_path / "missing.png"), "no such file: "),
     ]:
         status, _, err = call(capsys, *arguments)
         assert status == STATUS_OF_FAILURE and words in err and err.startswith(f"tinyconv {arguments[0]}: "), (arguments, err)
@@ -284,3 +286,21 @@ def test_a_full_disk_is_one_sentence(capsys, monkeypatch, digits, tmp_path):
     monkeypatch.setattr(files.os, "fsync", lambda descriptor: full_later(descriptor))
     status, _, err = call(capsys, "train", "lenet5", "--data", digits, "--epochs", 1, "--out", tmp_path / "other")
     assert status == STATUS_OF_FAILURE and "run.json: No space left on device" in err
+
+
+def test_a_run_that_never_got_to_a_checkpoint_is_not_overwritten(digits, tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    status, _, err = call(capsys, "train", "mlp", "--data", digits, "--out", tmp_path / "run")
+    assert status == STATUS_OF_FAILURE and "holds a run without a checkpoint" in err and "name another with --out" in err
+    assert (tmp_path / "run" / "run.json").read_text() == "{}"
+
+
+def test_runs_that_start_at_once_have_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = {"model": "mlp", "data": "mnist5k"}
+    assert [str(_create(None, settings).folder) for _ in range(3)] == [os.path.join("runs", f"mlp-mnist5k{n}") for n in ("", "-2", "-3")]
+    real = Run.check_free
+    monkeypatch.setattr(Run, "check_free", lambda self: monkeypatch.setattr(Run, "check_free", real))      # the other run comes after the first look
+    with pytest.raises(FolderTaken, match="without a checkpoint"):
+        Run.create(tmp_path / "runs" / "mlp-mnist5k", settings)

@@ -124,9 +124,10 @@ def test_predict_repeats_the_runs_inputs(trained, tmp_path, capsys):
     probabilities = of_crops.mean(axis=0)
     assert not np.allclose(of_crops[0], probabilities, rtol=5e-3)
     best = np.argsort(-probabilities)[:5]
-    said = re.findall(r"(class\d+): ([\d.e-]+)", out)
+    said = re.findall(r"(class\d+) ([\d.]+) %", out)
     assert len(scores) == 10 and [name for name, _ in said] == [f"class{k:02d}" for k in best]
-    np.testing.assert_allclose([float(value) for _, value in said], probabilities[best], rtol=1e-3)
+    np.testing.assert_allclose([float(value) for _, value in said], 100 * probabilities[best], atol=0.06)
+    assert out.count("\n") == 1
 
 
 @pytest.mark.parametrize("killed_at", [3, 7, 12])
@@ -225,6 +226,8 @@ def test_mistakes_are_one_sentence(trained, photos, tmp_path, capsys):
         (("train", "lenet5", "--no-dropout"), "lenet5 has no option --no-dropout"),
         (("train", "cifar_net", "--groups", "1"), "cifar_net has no option --groups"),
         ((*train, "--loss", "map"), "alexnet has no rbf output units"),
+        ((*train, "--schedule", "constant", "--patience", "3"), "--patience: goes with --schedule plateau, not constant"),
+        (("train", "lenet5", "--no-augment"), "lenet5 has no option --no-augment"),
         ((*train, "--schedule", "steps"), "name the epochs with --lr-steps"),
         ((*train, "--schedule", "cosine", "--lr-steps", "3"), "goes with --schedule steps"),
         (("train", "alexnet", "--data", "mnist5k", "--out", tmp_path / "x"), "images of 28x28 grey and alexnet takes 24x24 colour"),

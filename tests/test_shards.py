@@ -141,6 +141,13 @@ def test_bad_images_are_named_and_left_out(tree, tmp_path, capsys):
     assert [skipped["file"] for part in index["parts"].values() for skipped in part["skipped"]] == ["cat/002.png", "dog/000.png"]
 
 
+def test_a_link_to_nothing_is_named_and_left_out(tree, tmp_path, capsys):
+    (tree / "cat" / "link.png").symlink_to(tmp_path / "nothing")
+    assert cli.main(["data", "prepare", str(tree), "--out", str(tmp_path / "out"), "--size", "16"]) == 0
+    out = capsys.readouterr().out
+    assert f"{tree / 'cat' / 'link.png'} cannot be read as an image: No such file or directory\n" in out and "1 image could not be read" in out
+
+
 def test_a_class_whose_images_are_all_bad_is_an_error(tmp_path):
     for path in plant(tmp_path / "photos", {"cat": 2, "dog": 2}).glob("*/*.png"):
         path.write_bytes(b"")

@@ -26,3 +26,10 @@ class CheckpointError(TinyconvError):
 
 class DivergedError(TinyconvError):
     """Training went the wrong way: the loss is not finite, or far above that of the untrained network."""
+
+
+def reason(error):
+    """What an error says, without the number that Python puts before the words of the operating system."""
+    inner = getattr(error, "reason", None)                   # urllib wraps what the network says
+    error = inner if isinstance(inner, OSError) else error
+    return getattr(error, "strerror", None) or str(error)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from tqdm import tqdm
 
 from .errors import DtypeError
 
@@ -65,7 +66,7 @@ class Report:
         return "\n".join([self.subject, *("  " + line for line in lines)])
 
 
-def check_gradients(obj, x, *, labels=None, training=False, sample=None, seed=0, tolerance=None, quiet=False):
+def check_gradients(obj, x, *, labels=None, training=False, sample=None, seed=0, tolerance=None, quiet=False, progress=False):
     """Compare backward with central differences and, where `obj` supports it, with the complex step; print the table; give the Report.
 
     obj        a layer, network or loss: anything with forward(x) and backward(dy), and params and grads (dicts) if it has parameters.
@@ -76,6 +77,7 @@ def check_gradients(obj, x, *, labels=None, training=False, sample=None, seed=0,
     labels     (N,) int, for a loss              training   whether forward is called with training=True
     sample     how many elements of each array to check, drawn at random from `seed` as dy is; None: every one
     tolerance  largest relative error allowed: a number for both oracles, or None: 1e-7 for central differences, 1e-12 for the complex step
+    quiet      whether no table is printed     progress   whether a bar shows how many arrays are done
 
     The relative error is (|backward - expected| - noise) / max(|backward|, |expected|, r), r the root mean square of `expected`: an element
     much smaller than its array is judged by the array's size. The noise is what rounding alone makes of the oracle, 8 eps sum |dy y| over
@@ -93,7 +95,7 @@ def check_gradients(obj, x, *, labels=None, training=False, sample=None, seed=0,
         picks[name] = np.arange(size) if sample is None or sample >= size else np.sort(rng.choice(size, sample, replace=False))
     for oracle in ("central", "complex") if subject.supports_complex_step else ("central",):
         limit = TOLERANCE[oracle] if tolerance is None else tolerance
-        for name, gradient in gradients.items():
+        for name, gradient in tqdm(gradients.items(), desc=oracle, unit="array", delay=1, leave=False, disable=not progress):
             derivative = partial(getattr(subject, oracle), name, dy)
             noise = rounding / (STEPS[0] if oracle == "central" else 1)
             rows.append(_compare(_label(name), oracle, limit, gradient, subject.array(name).shape, picks[name], derivative, noise))

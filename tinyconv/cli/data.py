@@ -27,7 +27,8 @@ def run(args):
         print(f"interrupted; the same command continues where {args.out} stands")
         return 130
     for part in shards.load(args.out):
-        print(f"{part.name}: {len(part)} images of {'x'.join(map(str, part.shape))} in {len(part.class_names)} classes")
-    left_out = f"{len(skipped)} images could not be read and were left out; {args.out / shards.INDEX} names them"
-    print(left_out if skipped else "every image could be read")
+        size, classes = "x".join(map(str, part.shape)), options.count(len(part.class_names), "class", "classes")
+        print(f"{part.name}: {options.count(len(part), 'image')} of {size} in {classes}")
+    left_out = f"{options.count(len(skipped), 'image')} could not be read and {'were' if skipped[1:] else 'was'} left out"
+    print(f"{left_out}; see {args.out / shards.INDEX}" if skipped else "every image could be read")
     return 0

@@ -26,11 +26,11 @@ def add_parser(commands):
 
 def run(args):
     this = Run.open(args.run_folder)
-    net, loss = this.trained()
-    inputs = this.inputs(net)
     name = args.data or this.settings["data"]
     _, test = this.data(args.data, args.data_dir)
     _check_classes(name, test.class_names, args.run_folder, this.settings["class_names"])
+    net, loss = this.trained()
+    inputs = this.inputs(net)
     options.check_shape(name, test, inputs, args.run_folder)
     result = evaluate(net, loss, test, inputs, args.threads, show=len(test) > 2048 or inputs.crops > 1)
     if len(test.class_names) <= FITTING:

@@ -1,4 +1,6 @@
 """tinyconv gradcheck: every gradient against finite differences and complex steps."""
+from dataclasses import replace
+
 from tqdm import tqdm
 
 from ..gradient_cases import CASES
@@ -22,7 +24,8 @@ def run(args):
     for name, cases in tqdm(chosen.items(), desc="gradcheck", unit="operation", leave=False, disable=len(chosen) == 1):
         for case in cases:
             obj, x, given = case.build(args.seed)
-            report = check_gradients(obj.to(args.device), x, seed=args.seed, quiet=True, **given)
+            report = check_gradients(obj.to(args.device), x, seed=args.seed, quiet=True, progress=True, **given)
+            report = replace(report, subject=case.title)        # which says what is checked of a large network
             tqdm.write(f"{'ok   ' if report.ok else 'WRONG'}  {name:<22} {case.title}" if len(chosen) > 1 and report.ok else str(report))
             reports.append(report)
             failed += [] if report.ok else [f"{name} ({case.title})"]

@@ -33,53 +33,32 @@ def say_shape(shape):
     return f"{shape[1]}x{shape[2]} {'grey' if shape[0] == 1 else 'colour'}"
 
 
-def positive_int(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {text}")
-    return value
+def count(number, one, more=None):
+    """1 image, 2 images"""
+    return f"{number} {one if number == 1 else more or one + 's'}"
 
 
-def natural_int(text):
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"expected 0 or more, got {text}")
-    return value
+def _number(kind, accepts, expected):
+    """What makes a number of an option's text, or says what was expected."""
+    def parse(text):
+        try:
+            value = kind(text)
+            if accepts(value):
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    return parse
 
 
-def positive_float(text):
-    value = float(text)
-    if not 0 < value <= 1e9:
-        raise argparse.ArgumentTypeError(f"expected a number above 0 and up to 1e9, got {text}")
-    return value
-
-
-def not_negative_float(text):
-    value = float(text)
-    if not 0 <= value <= 1e9:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1e9, got {text}")
-    return value
-
-
-def percentage(text):
-    value = float(text)
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"expected per cent from 0 to 100, got {text}")
-    return value
-
-
-def ascending_ints(text):
-    values = [positive_int(part) for part in text.split(",")]
-    if values != sorted(set(values)):
-        raise argparse.ArgumentTypeError(f"expected numbers that ascend, such as 30,60,80, got {text}")
-    return values
-
-
-def momentum(text):
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 up to, but not including, 1, got {text}")
-    return value
+positive_int = _number(int, lambda value: value >= 1, "a whole number of 1 or more")
+natural_int = _number(int, lambda value: value >= 0, "a whole number of 0 or more")
+positive_float = _number(float, lambda value: 0 < value <= 1e9, "a number above 0 and up to 1e9")
+not_negative_float = _number(float, lambda value: 0 <= value <= 1e9, "a number from 0 to 1e9")
+percentage = _number(float, lambda value: 0 <= value <= 100, "per cent from 0 to 100")
+momentum = _number(float, lambda value: 0 <= value < 1, "a number from 0 up to, but not including, 1")
+ascending_ints = _number(lambda text: [int(part) for part in text.split(",")], lambda values: values[0] >= 1 and values == sorted(set(values)),
+                         "whole numbers of 1 or more that ascend, such as 30,60,80")
 
 
 Switch = argparse.BooleanOptionalAction                      # --name and --no-name

@@ -5,22 +5,29 @@ from PIL import Image, ImageDraw
 from ..files import write_atomically
 
 
-def draw_curves(run, history):
-    """curves.png: loss and error over the epochs. Gives a sentence for the user: where it is, or why it is not drawn."""
+def draw_curves(run, history, held_out=True):
+    """curves.png: loss and error over the epochs. Gives a sentence for the user: where it is, or why it is not drawn.
+
+    held_out: whether the test images are others than those of training.
+    """
     try:
         from matplotlib.figure import Figure
-        from matplotlib.ticker import LogLocator, NullFormatter
+        from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
     except ImportError:
         return "no picture of the curves: matplotlib is not installed (pip install 'tinyconv[demo]')"
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     epochs = [row["epoch"] for row in history]
+    labels = ("training", "test") if held_out else ("training images, during the epoch", "training images, after the epoch")
     for axes, keys, title in zip(figure.subplots(1, 2), (("loss", "test_loss"), ("error", "test_error")), ("loss", "error")):
-        for key, label in zip(keys, ("training", "test")):
+        for key, label in zip(keys, labels):
             axes.plot(epochs, [row[key] * (100 if "error" in key else 1) for row in history], marker=".", label=label)
-        axes.set(title=title + (" (%)" if title == "error" else ""), xlabel="epoch", yscale="log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.set(title=title + (" (%)" if title == "error" else ""), xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if all(row[key] > 0 for row in history for key in keys):                # a logarithmic scale has no place for 0
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3, which="both")
         axes.legend()
     write_atomically(run.folder / "curves.png", lambda file: figure.savefig(file, format="png", dpi=110))

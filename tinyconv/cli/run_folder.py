@@ -24,6 +24,10 @@ BEFORE = {"weight_decay": 0.0, "options": {}, "augment": False, "schedule": "cos
           "until_error": None}                               # what runs of before did without saying so
 
 
+class FolderTaken(TinyconvError):
+    """Another run has this folder already."""
+
+
 class Run:
     """The folder of one run, with its `settings` (a dict of JSON values)."""
 
@@ -33,13 +37,24 @@ class Run:
 
     @classmethod
     def create(cls, folder, settings):
-        """Make the folder and write its settings. Raises TinyconvError where a run that has got anywhere is there already."""
+        """Make the folder and write its settings. Raises FolderTaken where a run is there already."""
         run = cls(folder, settings)
-        if run.checkpoint.exists():
-            raise TinyconvError(f"{folder}: holds a run already; continue it with --resume, or name another folder with --out")
+        run.check_free()
         run.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            open(run.folder / "run.json", "x").close()       # of two runs that start at once, one gets it
+        except FileExistsError:
+            run.check_free()
         run.write_text("run.json", json.dumps(settings, indent=1) + "\n")
         return run
+
+    def check_free(self):
+        """Raises FolderTaken where the folder holds a run, wherever that has got to."""
+        if self.checkpoint.exists():
+            raise FolderTaken(f"{self.folder}: holds a run already; continue it with --resume, or name another folder with --out")
+        if (self.folder / "run.json").exists():
+            raise FolderTaken(f"{self.folder}: holds a run without a checkpoint, which has just begun or never got to one; "
+                              "remove the folder, or name another with --out")
 
     @classmethod
     def open(cls, folder):
@@ -56,7 +71,7 @@ class Run:
                 raise ValueError(f"options: {settings['options']!r}")
             return cls(folder, settings)
         except (FileNotFoundError, NotADirectoryError):
-            raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train lenet5 --out {folder}") from None
+            raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train MODEL --out {folder}") from None
         except (ValueError, TypeError) as error:             # TypeError: JSON, but no object
             raise CheckpointError(f"{folder}/run.json: damaged ({error})") from None
 

@@ -33,11 +33,10 @@ def add_parser(commands):
 
 def run(args):
     this = Run.open(args.run_folder)
-    net, _ = this.trained()
-    inputs = central(this.inputs(net))
-    body = without_output(net)
     queries = [prepare_image(path, this.settings["preparation"]) for path in args.images]
     images, _ = this.data(args.among, args.data_dir)
+    net, _ = this.trained()
+    inputs, body = central(this.inputs(net)), without_output(net)
     options.check_shape(args.among or this.settings["data"], images, inputs, args.run_folder)
     features = _features(this, body, images, inputs, args.threads)
     cells = []

@@ -41,7 +41,10 @@ def _known(*models):
 
 def _facts(model, preset):
     """{what: text}: the facts of the preset, then what comes of them."""
-    facts = {name.replace("_", " "): _text(value) for name, value in asdict(PRESETS[model][preset]).items()}
+    found = asdict(PRESETS[model][preset])
+    if "norm" not in (*found["after_conv1"], *found["after_conv2"]):
+        found |= {name: () for name in found if name.startswith("norm_")}       # the constants of no layer
+    facts = {name.replace("_", " "): _text(value) for name, value in found.items()}
     return facts | MODELS[model](preset=preset).summary().facts()
 
 

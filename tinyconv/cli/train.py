@@ -13,7 +13,7 @@ from ..training import Trainer
 from . import options
 from .pictures import draw_curves, draw_filters
 from .recipes import EPOCHS, MODELS, SCHEDULES, build, default_loss, recipe, sgd
-from .run_folder import Run
+from .run_folder import FolderTaken, Run
 
 OF_THE_MODEL = ("groups", "preset", "dropout", "activation", "norm")
 OF_THE_RUN = ("data", "data_dir", "epochs", "batch_size", "loss", "lr", "schedule", "lr_steps", "patience", "clip", "momentum",
@@ -75,7 +75,9 @@ def run(args):
         settings = this.settings
     else:
         settings = _settings(given)
-        this = Run(args.out or _free_folder(settings), settings)
+        this = Run(args.out or next(_folders(settings)), settings)
+        if args.out:
+            this.check_free()                                # before anything takes its time
     train, test = this.data(data_dir=given.get("data_dir"))
     found = {"class_names": list(train.class_names), "preparation": train.preparation, "fingerprint": train.fingerprint()}
     if args.resume and any(settings[name] != value for name, value in found.items()):
@@ -92,8 +94,8 @@ def run(args):
             print(f"resuming with {threads} threads instead of {settings['threads']}: the last bits of the result will differ")
     else:
         _check_images(settings, train, net)
-        this = Run.create(this.folder, settings | {"threads": threads})
         inputs = recipe(settings["model"], settings["loss"]).inputs(train, net, settings)
+        this = _create(args.out, settings | {"threads": threads})
         inputs.save(this.folder / "inputs.npz")
     until = settings["until_error"]
     steps_per_epoch = math.ceil(len(train) / settings["batch_size"])
@@ -123,7 +125,8 @@ def _train(trainer, this):
     resume = f"continue with: tinyconv train {this.settings['model']} --resume --out {this.folder}"
     try:
         finished = trainer.run(save, stop=lambda: bool(interrupted))
-        pictures = [draw_curves(this, trainer.progress.history), draw_filters(this, trainer.net)] if trainer.progress.history else []
+        history, held_out = trainer.progress.history, not trainer.test.name.endswith(NOT_HELD_OUT)
+        pictures = [draw_curves(this, history, held_out), draw_filters(this, trainer.net)] if history else []
     except OSError as error:
         if not this.checkpoint.exists():
             raise
@@ -161,6 +164,10 @@ def _settings(given):
         settings["schedule"] = "steps"
     elif settings["schedule"] == "steps":
         raise TinyconvError("--schedule steps: name the epochs with --lr-steps, such as --lr-steps 30,60,80")
+    if "patience" in given and settings["schedule"] != "plateau":
+        raise TinyconvError(f"--patience: goes with --schedule plateau, not {settings['schedule']}; leave it out")
+    if "augment" in given and not chosen.augment:
+        raise TinyconvError(f"{given['model']} has no option --no-augment; leave it out")
     if "epochs" not in given:
         settings["epochs"] = EPOCHS.get(settings["data"], chosen.epochs)
     settings["data"] = _full_name(settings["data"])
@@ -215,7 +222,18 @@ def _check_images(settings, train, net):
                             f"{settings['model']} sees; make smaller ones with: tinyconv data prepare DIR --out SHARDS --size {size[0]}")
 
 
-def _free_folder(settings):
+def _create(out, settings):
+    """The run in the folder `out`; where None is named, in the first of the usual ones that no other run has."""
+    if out:
+        return Run.create(out, settings)
+    for folder in _folders(settings):
+        try:
+            return Run.create(folder, settings)
+        except FolderTaken:
+            continue
+
+
+def _folders(settings):
+    """runs/MODEL-DATA, runs/MODEL-DATA-2, ..."""
     name = f"{settings['model']}-{Path(settings['data']).name}"
-    return next(folder for number in count(1)
-                if not ((folder := Path("runs") / (name if number == 1 else f"{name}-{number}")) / "checkpoint.npz").exists())
+    return (Path("runs") / (name if number == 1 else f"{name}-{number}") for number in count(1))

@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import DataError
+from ..errors import DataError, reason
 from ..files import write_atomically
 from .dataset import Dataset
 from .download import cache_folder, download, homes, mirrors
@@ -164,7 +164,7 @@ def _members(path):
         if whole.last.strip(b"\0"):
             raise ValueError("it ends too early")
     except Exception as why:                                # each packing has errors of its own, and all of them mean the same here
-        raise DataError(f"{path} is damaged or no tar file ({why}); delete it or take another copy") from why
+        raise DataError(f"{path} is damaged or no tar file ({reason(why)}); delete it or take another copy") from why
 
 
 class _Watched:

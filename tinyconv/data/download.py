@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ..errors import DataError
+from ..errors import DataError, reason
 from ..files import write_atomically
 
 TIMEOUT = 30  # seconds without a byte before a mirror is given up
@@ -47,7 +47,7 @@ def download(urls, path, check, progress=True):
             content = _fetch(url, path.name, progress)
             check(content)
         except (OSError, http.client.HTTPException, ValueError) as why:  # every way that a network and a mirror can fail
-            failures.append(f"\n  {url}: {why}")
+            failures.append(f"\n  {url}: {reason(why)}")
         else:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)

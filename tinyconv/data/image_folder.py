@@ -20,6 +20,7 @@ from .dataset import Dataset, Images
 from .images import photo_side, prepare_image, prepared_shape
 
 NOT_HELD_OUT = "(no held-out images)"
+NAMED = 10                                                  # folders that an error names, at most
 SIZES = 1000                                                # files whose size goes into a fingerprint, at most
 
 
@@ -49,7 +50,7 @@ class PhotoFolder(Images):
         names = zlib.crc32(os.fsencode("\0".join(self.files)), zlib.crc32(self.labels, zlib.crc32(self.preparation.encode())))
         some = np.linspace(0, len(self) - 1, min(SIZES, len(self))).astype(np.int64)
         try:
-            return f"{zlib.crc32(str([os.stat(self.path(place)).st_size for place in some]).encode(), names):08x}"
+            return f"{zlib.crc32(str([_size(self.path(place)) for place in some]).encode(), names):08x}"
         except OSError as why:
             raise DataError(f"{why.filename} has gone: {why.strerror}; load {self.folder} again") from why
 
@@ -81,9 +82,9 @@ def split(folder, progress=True):
     classes = scan(folder, progress)
     if all(len(files) == 1 for files in classes.values()):
         return (f"{folder.name} train", folder, classes), (f"{folder.name} train {NOT_HELD_OUT}", folder, classes)
-    for name, files in classes.items():
-        if len(files) < 2:
-            raise DataError(f"{folder / name} holds one image only; splitting a class into training and test takes two")
+    if single := [name for name, files in classes.items() if len(files) < 2]:
+        raise DataError(f"{folder}: {_some(single)} {'hold' if single[1:] else 'holds'} one image only; splitting a class into training and test "
+                        "takes two")
     test = {name: files[::5] for name, files in classes.items()}
     train = {name: [file for i, file in enumerate(files) if i % 5] for name, files in classes.items()}
     return (f"{folder.name} train", folder, train), (f"{folder.name} test", folder, test)
@@ -103,17 +104,30 @@ def scan(folder, progress=True):
         classes = {}
         for name in tqdm(names, desc=f"files of {Path(folder).name}", unit="class", delay=1, disable=not progress):
             with os.scandir(os.path.join(folder, name)) as entries:
-                classes[name] = sorted(entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in readable
-                                       and not entry.name.startswith(".") and entry.is_file())
+                classes[name] = sorted(entry.name for entry in entries if _is_image(entry, readable))
     except OSError as why:
-        raise DataError(f"{folder} cannot be read as a folder of images: {why}") from why
+        raise DataError(f"{folder} cannot be read as a folder of images: {why.filename}: {why.strerror}") from why
     if not any(classes.values()):
         raise DataError(f"{folder} holds no images: expected one sub-folder a class with image files in it, such as "
                         f"{Path(folder) / 'cat' / '1.png'}; or sub-folders train and test that look so")
-    for name, files in classes.items():
-        if not files:
-            raise DataError(f"{Path(folder) / name} holds no images; remove it or put images into it")
+    if empty := [name for name, files in classes.items() if not files]:
+        raise DataError(f"{folder}: {_some(empty)} {'hold' if empty[1:] else 'holds'} no images; remove {'them' if empty[1:] else 'it'} or put images "
+                        "there")
     return classes
+
+
+def _is_image(entry, readable):
+    """A link to nothing is one too, which cannot be read: so whoever reads it will name it."""
+    return (os.path.splitext(entry.name)[1].lower() in readable and not entry.name.startswith(".")
+            and (entry.is_file() or entry.is_symlink() and not os.path.exists(entry.path)))
+
+
+def _size(path):
+    return 0 if os.path.islink(path) and not os.path.exists(path) else os.stat(path).st_size
+
+
+def _some(names):
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _labels(classes):

@@ -4,7 +4,7 @@ import math
 import re
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DataError
 
@@ -53,7 +53,16 @@ def _open(path, work):
             return work(image)
     except Exception as why:  # Pillow's decoders raise nearly anything for a damaged file, and all of it means the same here
         name = getattr(path, "name", "the picture") if hasattr(path, "read") else path
-        raise DataError(f"{name} cannot be read as an image: {why}; give a picture file such as PNG or JPEG") from why
+        raise DataError(f"{name} cannot be read as an image: {_say(why)}") from why
+
+
+def _say(why):
+    """What is wrong with the file, and what to do."""
+    if isinstance(why, UnidentifiedImageError):
+        return "it is in no format that Pillow knows; give a picture file such as PNG or JPEG"
+    if isinstance(why, OSError):                            # the system's, such as "No such file or directory"; or Pillow's of a truncated file
+        return why.strerror or f"{why}; take another copy of it"
+    return f"{why}; save it anew as PNG or JPEG"
 
 
 def _photo(image, N):

