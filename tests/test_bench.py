@@ -130,6 +130,17 @@ def test_parity_knows_right_from_wrong():
         assert not result.ok and word in result.why
 
 
+def test_parity_of_a_whole_gradient(rng):
+    """A single element may be off, as a tie in a max pool makes it; a sign, a scale or a NaN may not."""
+    expected = rng.standard_normal((40, 30))
+    found = expected.astype(np.float32)
+    found[3, 4] += 1
+    assert not parity.check(found, expected, np.float32, 100).ok and parity.check_as_a_whole(found, expected, np.float32, 100).ok
+    wrong = np.where(np.arange(30) == 7, np.nan, found).astype(np.float32)
+    for other in (-found, 1.1 * found, wrong, found[:, ::-1], found[1:]):
+        assert not parity.check_as_a_whole(other.astype(np.float32), expected, np.float32, 100).ok
+
+
 def test_the_ceiling_computes_what_it_counts():
     """Three steps of acc = acc / 2 + 1 from acc = k, added up over the chains: none was left out or merged with another."""
     assert ceiling.fma_chains("float64")(3) == sum(k / 8 + 1.75 for k in range(ceiling.CHAINS))

@@ -5,15 +5,18 @@ first pixel that equals the maximum takes all that is left of dy, lane by lane, 
 
 Where a window looks beyond the edge it sees the pixel at the edge once more: that changes no maximum, and its second visit finds nothing left.
 """
+import numpy as np
+
 from .._kernel import kernel
-from .._vector import fill_like, inner, lanewise, load, maximum, room, store, where
+from .._vector import fill_like, inner, lanewise, load, load_run, maximum, room, store, store_run, where, width
 from .._windows import as_lengths
 from . import output_shape
 
 
 def forward(x, size, stride, padding, ceil=False):
     y = room(x, output_shape(x.shape, size, stride, padding, ceil))
-    _forward(_maps(x), *as_lengths(size), stride, padding, _maps(y))
+    pool = _forward if x.data.shape[-1] > 1 else _forward_of_few
+    pool(_maps(x), *as_lengths(size), stride, padding, _maps(y))
     return y
 
 
@@ -28,6 +31,29 @@ def _forward(x, rows, columns, stride, padding, y):
                     store(y, (m, i, j), _largest_inside(x, m, top, left, rows, columns))
                 else:
                     store(y, (m, i, j), _largest(x, m, top, left, rows, columns))
+
+
+@kernel(split=("x", "y"))
+def _forward_of_few(x, rows, columns, stride, padding, y):
+    """The same with one image a block: first the largest of each column of a row of windows, for a register of columns at a time."""
+    (maps, OH, OW), (H, W) = y.shape, x.shape[1:]
+    of_columns = np.empty(W, x.dtype)
+    for m in range(maps):
+        for i in range(OH):
+            top = i * stride[0] - padding[0]
+            for w in range(0, W, width(x)):
+                largest = load_run(x, (m, min(max(top, 0), H - 1), w))
+                for u in range(1, len(rows)):
+                    largest = _larger(load_run(x, (m, min(max(top + u, 0), H - 1), w)), largest)
+                store_run(of_columns, w, largest)
+            for j in range(OW):
+                left = j * stride[1] - padding[1]
+                best = of_columns[min(max(left, 0), W - 1)]
+                for v in range(1, len(columns)):
+                    value = of_columns[min(max(left + v, 0), W - 1)]
+                    if value > best or value != value:
+                        best = value
+                y[m, i, j] = best
 
 
 @inner
