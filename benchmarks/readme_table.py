@@ -3,7 +3,7 @@
 Results come from these commands, NAME saying the machine:
 
     tinyconv bench lenet5 conv2d --against torch --batch 1,64,256 --json benchmarks/results/NAME.json
-    tinyconv bench alexnet --against torch --batch 64,128 --threads 2 --json benchmarks/results/NAME-alexnet.json
+    tinyconv bench alexnet --whole --against torch --batch 64,128 --threads 2 --json benchmarks/results/NAME-alexnet.json
 """
 import json
 import re
