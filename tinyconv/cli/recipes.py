@@ -88,7 +88,7 @@ RECIPES = {
         weight_decay=5e-4, batch_size=128, epochs=90),
     ("cifar_net", "softmax"): Recipe(
         lambda classes, rng, **options: cifar_net(**options, classes=classes, rng=rng), losses.SoftmaxCrossEntropy,
-        photographs(1 / 64, mirror=True, shift=4), 2e-2, augment=True, data="cifar10", preparation="photo 32",
+        photographs(1 / 64, mirror=True, shift=4, crops=10), 2e-2, augment=True, data="cifar10", preparation="photo 32",
         options={"activation": "relu", "norm": True}, nesterov=False, weight_decay=5e-4, batch_size=128, epochs=30),
 }
 MODELS = tuple(dict.fromkeys(model for model, _ in RECIPES))
