@@ -1,0 +1,164 @@
+"""What the cuda files share. The only file that imports the CUDA package: numba-cuda, or its simulator where NUMBA_ENABLE_CUDASIM=1.
+
+    kernel      decorator of every kernel of the cuda backend
+    empty       memory on the GPU         to_gpu, to_host   copies
+    missing     why this process cannot compute on a GPU
+
+A kernel is launched on as many elements as it has to compute, `kernel[n](...)`, and goes through them in steps of the whole grid, so that any number
+of threads computes the same; or, where its threads work together, on a grid of blocks, `kernel[grid, block](...)`. All launches go to one stream, in order.
+
+In a kernel, numbers are written in the dtype of the arrays, `x.dtype.type(0.5)`: a literal, like an integer times a float32, is a float64 there, and a GPU
+computes those at 1/2 to 1/64 of the speed. Options come in as `x.dtype.type(alpha)` for the same reason.
+"""
+import importlib.util
+import threading
+from contextlib import contextmanager
+
+import numba
+import numpy as np
+
+from ._arena import arena_in_use
+
+INSTALLED = importlib.util.find_spec("numba_cuda") is not None
+SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
+OLDEST = 8, 0                                               # compute capability: cp.async and tf32 begin there
+THREADS = 256                                               # of a block of kernel[n]
+BLOCKS = 2 ** 16                                            # of them at most
+
+if INSTALLED:
+    from numba import cuda
+else:
+    cuda = None
+
+_local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made
+
+
+def missing():
+    """Why this process cannot compute on a GPU, as a sentence that says what to do; None where it can."""
+    if not INSTALLED:
+        return 'the device "cuda" needs the package numba-cuda: pip install "tinyconv[cuda]" (CUDA 13) or "tinyconv[cuda12]" (CUDA 12)'
+    if SIMULATOR or noting() is not None:
+        return None
+    if not cuda.is_available():
+        return ('the device "cuda" needs an NVIDIA GPU and its driver, and none answers: see what nvidia-smi says, install the driver '
+                '(580 or newer for tinyconv[cuda], 525 or newer for tinyconv[cuda12]), or use --device cpu')
+    gpu = cuda.get_current_device()
+    if gpu.compute_capability < OLDEST:
+        return (f'the device "cuda" needs compute capability {OLDEST[0]}.{OLDEST[1]} or newer (Ampere, 2020); {gpu_name()} has '
+                f"{gpu.compute_capability[0]}.{gpu.compute_capability[1]}: use --device cpu")
+    return None
+
+
+def gpu_name():
+    if SIMULATOR:
+        return "numba-cuda's simulator"
+    name = cuda.get_current_device().name
+    return name.decode() if isinstance(name, bytes) else name
+
+
+class Kernel:
+    """A numba.cuda kernel. kernel[n](...) launches it on n elements, kernel[grid, block](...) on that many blocks of so many threads.
+
+    function   what each thread computes
+    compiled   numba.cuda's dispatcher for it
+    """
+
+    def __init__(self, function, **options):
+        self.function, self.options = function, options
+        self.compiled = cuda.jit(function, **options) if cuda else None
+        self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
+
+    def __getitem__(self, shape):
+        grid, block = shape if isinstance(shape, tuple) else _blocks(shape)
+
+        def launch(*arguments):
+            launches = noting()
+            if launches is not None:
+                launches.append((self, grid, block, arguments))
+            else:
+                self.compiled[grid, block, stream()](*arguments)
+        return launch
+
+
+def kernel(function=None, **options):
+    """Decorator: @kernel, or with options of numba.cuda.jit."""
+    return Kernel(function, **options) if function else lambda function: Kernel(function, **options)
+
+
+def device(function):
+    """Decorator of a function that kernels call."""
+    return cuda.jit(device=True)(function) if cuda else function
+
+
+def _blocks(n):
+    """Blocks and threads for n elements. The simulator has a Python thread for each: a few, which then do several elements, as on a GPU."""
+    if SIMULATOR:
+        return 2, 3
+    return max(1, min(-(-n // THREADS), BLOCKS)), THREADS
+
+
+def stream():
+    """The stream of all launches and copies of this process."""
+    global _stream
+    if _stream is None:
+        _stream = cuda.stream()
+    return _stream
+
+
+_stream = None
+
+
+def noting():
+    """The list of launches that this thread notes instead of making; None where it makes them."""
+    return getattr(_local, "launches", None)
+
+
+@contextmanager
+def noted():
+    """Within this context launches are noted as (kernel, grid, block, arguments) and not made, and memory "on the GPU" is NumPy's: for those who want
+    to know what would be launched, or to compile it, on a machine without a GPU. Gives the list."""
+    before, _local.launches = noting(), []
+    try:
+        yield _local.launches
+    finally:
+        _local.launches = before
+
+
+def empty(shape, dtype):
+    """Memory on the GPU for an array, its contents undefined; from the arena that is in use, where one is."""
+    if noting() is not None:
+        return np.empty(shape, dtype)
+    arena = arena_in_use()
+    if arena is not None:
+        return arena.array(shape, dtype)
+    try:
+        return cuda.device_array(shape, dtype)
+    except Exception as error:
+        if "OUT_OF_MEMORY" not in str(error):
+            raise
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        raise MemoryError(f"{gpu_name()} has no {size / 2 ** 20:.0f} MiB left: use a smaller batch") from None
+
+
+def to_gpu(array):
+    """A copy of a NumPy array on the GPU."""
+    if noting() is not None:
+        return array
+    array = np.ascontiguousarray(array)
+    there = empty(array.shape, array.dtype)
+    there.copy_to_device(array, stream())
+    stream().synchronize()                                  # the caller may change its array at once
+    return there
+
+
+def to_host(array):
+    """A copy of an array on the GPU as a NumPy array."""
+    if noting() is not None:
+        return np.zeros(array.shape, array.dtype)
+    here = array.copy_to_host(stream=stream())
+    stream().synchronize()
+    return here
+
+
+def is_on_gpu(array):
+    return getattr(array, "__cuda_ndarray__", False)
