@@ -13,16 +13,18 @@ computes those at 1/2 to 1/64 of the speed. Options come in as `x.dtype.type(alp
 import importlib.util
 import threading
 from contextlib import contextmanager
+from functools import lru_cache, wraps
 
 import numba
 import numpy as np
 
-from ._arena import arena_in_use
+from ._arena import arena_in_use, taking_from
 
 INSTALLED = importlib.util.find_spec("numba_cuda") is not None
 SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
 OLDEST = 8, 0                                               # compute capability: cp.async and tf32 begin there
 THREADS = 256                                               # of a block of kernel[n]
+WARP = 32                                                   # threads that go in step
 BLOCKS = 2 ** 16                                            # of them at most
 PRECISIONS = ("float32", "tf32")
 
@@ -98,6 +100,24 @@ def _blocks(n):
     return max(1, min(-(-n // THREADS), BLOCKS)), THREADS
 
 
+def row_blocks(n, *rows):
+    """kernel[row_blocks(n, H, C)]: blocks of threads for rows of n elements, one row for each blockIdx.y < H and blockIdx.z < C.
+
+    Which row it is costs a thread no division; it goes through its elements by `for e in range(cuda.grid(1), n, cuda.gridsize(1))`.
+    """
+    if SIMULATOR:
+        return (1, *rows), 3
+    blocks = max(1, -(-n // THREADS))
+    return (blocks, *rows), WARP * max(1, -(-n // (blocks * WARP)))
+
+
+@device
+def divided(a, b):
+    """a // b and a % b for 0 <= a < 2^32, 0 < b < 2^32: in 32 bits, which a GPU divides several times faster than 64."""
+    quotient = np.int64(np.uint32(a) // np.uint32(b))
+    return quotient, a - quotient * b
+
+
 def stream():
     """The stream of all launches and copies of this process."""
     global _stream
@@ -168,6 +188,19 @@ def to_gpu(array):
     there.copy_to_device(array, stream())
     stream().synchronize()                                  # the caller may change its array at once
     return there
+
+
+def constant(function):
+    """Decorator of a function that makes a tuple of NumPy arrays from hashable arguments: gives them on the GPU, where they stay, outside of any arena."""
+    @lru_cache(maxsize=None)
+    def on_gpu(*arguments):
+        with taking_from(None):
+            return tuple(map(to_gpu, function(*arguments)))
+
+    @wraps(function)
+    def get(*arguments):
+        return function(*arguments) if noting() is not None else on_gpu(*arguments)
+    return get
 
 
 def to_host(array):
