@@ -11,6 +11,7 @@ In a kernel, numbers are written in the dtype of the arrays, `x.dtype.type(0.5)`
 computes those at 1/2 to 1/64 of the speed. Options come in as `x.dtype.type(alpha)` for the same reason.
 """
 import importlib.util
+import math
 import threading
 from contextlib import contextmanager
 
@@ -143,31 +144,43 @@ def noted():
         _local.launches = before
 
 
-def empty(shape, dtype):
-    """Memory on the GPU for an array, its contents undefined; from the arena that is in use, where one is."""
+def empty(shape, dtype, lasting=False):
+    """Memory on the GPU for an array, its contents undefined; from the arena that is in use, where one is.
+
+    lasting  whether it outlives the arena, as what is computed once and kept
+    """
     if noting() is not None:
         return np.empty(shape, dtype)
     arena = arena_in_use()
-    if arena is not None:
+    if arena is not None and not lasting:
         return arena.array(shape, dtype)
+    return allocate(shape, dtype)
+
+
+def allocate(shape, dtype):
+    """Memory of its own for an array on the GPU. Raises MemoryError where there is not enough."""
     try:
         return cuda.device_array(shape, dtype)
     except Exception as error:
         if "OUT_OF_MEMORY" not in str(error):
             raise
-        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-        raise MemoryError(f"{gpu_name()} has no {size / 2 ** 20:.0f} MiB left: use a smaller batch") from None
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        raise MemoryError(f"{gpu_name()} has less than {size / 2 ** 20:.0f} MiB left: use a smaller batch, or end other programs on it") from None
 
 
 def to_gpu(array):
-    """A copy of a NumPy array on the GPU."""
+    """A copy of a NumPy array on the GPU, in memory of its own."""
     if noting() is not None:
-        return array
-    array = np.ascontiguousarray(array)
-    there = empty(array.shape, array.dtype)
-    there.copy_to_device(array, stream())
-    stream().synchronize()                                  # the caller may change its array at once
+        return array.copy()
+    there = empty(array.shape, array.dtype, lasting=True)
+    put(array, there)
     return there
+
+
+def put(array, there):
+    """Copy a NumPy array into one on the GPU."""
+    there.copy_to_device(np.ascontiguousarray(array).reshape(array.shape), stream())
+    stream().synchronize()                                  # the caller may change its array at once
 
 
 def to_host(array):
