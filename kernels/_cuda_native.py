@@ -56,3 +56,35 @@ def images_first(x, y):
     for place in range(cuda.grid(1), E * N, cuda.gridsize(1)):
         n, e = place // E, place % E
         y[n, e] = x[e, n]
+
+
+@kernel
+def cast(x, y):
+    """y[e] = x[e], in the dtype of y"""
+    for e in range(cuda.grid(1), x.size, cuda.gridsize(1)):
+        y[e] = x[e]
+
+
+def pack(x):
+    """A NumPy array (N, ...) as CudaNative."""
+    native = CudaNative.empty(x.shape, x.dtype)
+    N = x.shape[0]
+    images_last[x.size](_cuda.to_gpu(x.reshape(N, -1)), native.data.reshape(x.size // N, N))
+    return native
+
+
+def unpack(native):
+    """A CudaNative as a NumPy array (N, ...)."""
+    N, size = native.shape[0], native.data.size
+    y = _cuda.empty((N, size // N), native.dtype)
+    images_first[size](native.data.reshape(size // N, N), y)
+    return _cuda.to_host(y).reshape(native.shape)
+
+
+def converted(array, dtype):
+    """An array on the GPU in another dtype: itself where it has that already."""
+    if array.dtype == dtype:
+        return array
+    other = _cuda.empty(array.shape, dtype)
+    cast[array.size](array.reshape(array.size), other.reshape(array.size))
+    return other
