@@ -24,12 +24,10 @@ import numba
 import numpy as np
 from tqdm import tqdm
 
-from .. import device
 from ..files import write_atomically
 from ..gradient_cases import CASES
 from ..kernels import _cuda, load
 from ..kernels._cuda_native import CudaNative
-from ..optimizers import SGD
 from . import machine, workloads
 from .backends import ACTIVATIONS
 
@@ -106,21 +104,17 @@ def _workload(workload, images, precision):
     if not workload.updates:
         given |= {name: np.empty((images, *given[name].shape[1:]), given[name].dtype) for name in workloads.PER_IMAGE & given.keys()}
         given["x_shape"] = images, *workload.x_shape
-    arguments = [native(value) if parameter in ACTIVATIONS and np.ndim(value) > 1 else value
+    arguments = [CudaNative.empty(value.shape, value.dtype) if parameter in ACTIVATIONS and np.ndim(value) > 1 else value
                  for parameter in workload.parameters for value in [given[parameter]]]
     with _cuda.computing_in(precision):
         getattr(load(workload.operation, "cuda"), workload.direction)(*arguments)
 
 
-def native(array):
-    return CudaNative.empty(array.shape, array.dtype)
-
-
 def _training_step(model, images, precision):
     net, loss = workloads.MODELS[model]()
     net, loss = net.to("cuda", precision=precision), loss.to("cuda")
-    x, labels = np.empty((images, *net.input_shape), np.float32), np.zeros(images, np.int64)
-    net.train_step(x, labels, loss, SGD(net, **workloads.RECIPES[model]))
+    loss.forward(net.forward(CudaNative.empty((images, *net.input_shape), np.float32), training=True), np.zeros(images, np.int64))
+    net.backward(loss.backward(), need_dx=False)
 
 
 def name(kernel, arguments):
