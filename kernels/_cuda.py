@@ -243,3 +243,18 @@ def memory():
 
 def is_on_gpu(array):
     return getattr(array, "__cuda_ndarray__", False)
+
+
+def machine_code(kernel, arguments, capability):
+    """(PTX, the assembler's report) of a kernel called with such arguments, for GPUs of a compute capability (major, minor); needs no GPU."""
+    from cuda.core import Linker, LinkerOptions, ObjectCode
+    from numba.cuda import types
+
+    options = {name: value for name, value in kernel.options.items() if name in ("fastmath", "opt", "lineinfo", "launch_bounds")}
+    signature = types.void(*map(numba.typeof, arguments))
+    ptx, _ = cuda.compile(kernel.function, signature, device=False, abi="numba", cc=capability, **options)
+    ptx = ptx if isinstance(ptx, str) else ptx.decode()
+    linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=LinkerOptions(
+        arch="sm_{}{}".format(*capability), max_register_count=kernel.options.get("max_registers"), ptxas_options=["-v"], verbose=True))
+    linker.link("cubin")
+    return ptx, linker.get_info_log()
