@@ -36,13 +36,22 @@ class Arena:
     nbytes  of all that it has asked the system for
     """
 
+    line = LINE
+
     def __init__(self):
         self.lock, self._slabs = threading.RLock(), []
         self._free, self._returned = {}, deque()            # pieces that nobody has: address -> bytes; and those that have just come back
 
     def take(self, size):
         """An array of `size` bytes, on a cache line of its own. With the last view of it the memory comes back."""
-        size = -(-size // LINE) * LINE
+        address, size = self._piece(size)
+        owner = (ctypes.c_ubyte * size).from_address(address)
+        self._comes_back_with(owner, address, size)
+        return np.frombuffer(owner, np.uint8)
+
+    def _piece(self, size):
+        """(address, size) of memory that is taken from now on, `size` rounded up to whole lines."""
+        size = -(-size // self.line) * self.line
         with self.lock:
             self._collect()
             fitting = [(bytes, address) for address, bytes in self._free.items() if bytes >= size]
@@ -50,17 +59,22 @@ class Arena:
             del self._free[address]
             if bytes > size:
                 self._free[address + size] = bytes - size
-        owner = (ctypes.c_ubyte * size).from_address(address)
+        return address, size
+
+    def _comes_back_with(self, owner, address, size):
         # no more than noted: garbage may be collected at any moment, also in the middle of this
         weakref.finalize(owner, self._returned.append, (address, size)).atexit = False
-        return np.frombuffer(owner, np.uint8)
 
     def _new_slab(self, size):
-        slab = np.empty(max(size, SLAB) + LINE, np.uint8)
+        slab, address = self._ask_for(max(size, SLAB))
         self._slabs.append(slab)
-        address = -(-slab.ctypes.data // LINE) * LINE
         self._free[address] = max(size, SLAB)
         return self._free[address], address
+
+    def _ask_for(self, size):
+        """New memory, and the address of the first line in it."""
+        slab = np.empty(size + LINE, np.uint8)
+        return slab, -(-slab.ctypes.data // LINE) * LINE
 
     def _collect(self):
         """What has come back is free again; neighbours become one piece."""

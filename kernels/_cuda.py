@@ -10,7 +10,9 @@ of threads computes the same; or, where its threads work together, on a grid of 
 In a kernel, numbers are written in the dtype of the arrays, `x.dtype.type(0.5)`: a literal, like an integer times a float32, is a float64 there, and a GPU
 computes those at 1/2 to 1/64 of the speed. Options come in as `x.dtype.type(alpha)` for the same reason.
 """
+import ctypes
 import importlib.util
+import math
 import threading
 from contextlib import contextmanager
 from functools import lru_cache, wraps
@@ -18,7 +20,7 @@ from functools import lru_cache, wraps
 import numba
 import numpy as np
 
-from ._arena import arena_in_use, taking_from
+from ._arena import arena_in_use
 
 INSTALLED = importlib.util.find_spec("numba_cuda") is not None
 SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
@@ -28,12 +30,19 @@ WARP = 32                                                   # threads that go in
 BLOCKS = 2 ** 16                                            # of them at most
 PRECISIONS = ("float32", "tf32")
 
+cuda = driver = None
 if INSTALLED:
     from numba import cuda
-else:
-    cuda = None
+    from numba.cuda.core import config
+    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0                  # LeNet-5's layers are small
+    if SIMULATOR:
+        from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
+    else:
+        from cuda.bindings import driver
+        from numba.cuda.cudadrv.devicearray import DeviceNDArray
+        from numba.cuda.cudadrv.driver import MemoryPointer
 
-_local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made; .precision
+_local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made; .graph, likewise; .precision
 
 
 def missing():
@@ -78,6 +87,8 @@ class Kernel:
             launches = noting()
             if launches is not None:
                 launches.append((self, grid, block, arguments))
+            elif SIMULATOR and (graph := capture_in_progress()):
+                graph.append(self, grid, block, arguments)
             else:
                 self.compiled[grid, block, stream()](*arguments)
         return launch
@@ -118,15 +129,10 @@ def divided(a, b):
     return quotient, a - quotient * b
 
 
+@lru_cache(maxsize=None)
 def stream():
-    """The stream of all launches and copies of this process."""
-    global _stream
-    if _stream is None:
-        _stream = cuda.stream()
-    return _stream
-
-
-_stream = None
+    """The stream of all launches of this process."""
+    return cuda.stream()
 
 
 def precision():
@@ -147,6 +153,15 @@ def computing_in(chosen):
         _local.precision = before
 
 
+def capture_in_progress():
+    """The Graph (kernels/_cuda_graph.py) that this thread captures its launches in; None where it makes them."""
+    return getattr(_local, "graph", None)
+
+
+def capture(graph):
+    _local.graph = graph
+
+
 def noting():
     """The list of launches that this thread notes instead of making; None where it makes them."""
     return getattr(_local, "launches", None)
@@ -163,39 +178,63 @@ def noted():
         _local.launches = before
 
 
-def empty(shape, dtype):
-    """Memory on the GPU for an array, its contents undefined; from the arena that is in use, where one is."""
+def empty(shape, dtype, lasting=False):
+    """Memory on the GPU for an array, its contents undefined; from the arena that is in use, where one is.
+
+    lasting  whether it outlives the arena, as what is computed once and kept
+    """
     if noting() is not None:
         return np.empty(shape, dtype)
     arena = arena_in_use()
-    if arena is not None:
+    if arena is not None and not lasting:
         return arena.array(shape, dtype)
+    return allocate(shape, dtype)
+
+
+def allocate(shape, dtype):
+    """Memory of its own for an array on the GPU. Raises MemoryError where there is not enough."""
     try:
         return cuda.device_array(shape, dtype)
     except Exception as error:
         if "OUT_OF_MEMORY" not in str(error):
             raise
-        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
-        raise MemoryError(f"{gpu_name()} has no {size / 2 ** 20:.0f} MiB left: use a smaller batch") from None
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        raise MemoryError(f"{gpu_name()} has less than {size / 2 ** 20:.0f} MiB left: use a smaller batch, or end other programs on it") from None
+
+
+def array_at(address, shape, dtype):
+    """(array, owner): an array on the GPU over memory that is someone else's; `owner` lives as long as any view of the array."""
+    size = max(math.prod(shape) * np.dtype(dtype).itemsize, 1)
+    if SIMULATOR:
+        owner = (ctypes.c_ubyte * size).from_address(address)
+        host = np.frombuffer(owner, dtype, math.prod(shape)).reshape(shape)
+        return FakeCUDAArray(host), owner
+    owner = MemoryPointer(cuda.current_context(), ctypes.c_void_p(address), size)
+    dtype = np.dtype(dtype)
+    strides = tuple(dtype.itemsize * math.prod(shape[axis + 1:]) for axis in range(len(shape)))
+    return DeviceNDArray(shape, strides, dtype, gpu_data=owner), owner
 
 
 def to_gpu(array):
-    """A copy of a NumPy array on the GPU."""
+    """A copy of a NumPy array on the GPU, in memory of its own."""
     if noting() is not None:
-        return array
-    array = np.ascontiguousarray(array)
-    there = empty(array.shape, array.dtype)
-    there.copy_to_device(array, stream())
-    stream().synchronize()                                  # the caller may change its array at once
+        return array.copy()
+    there = empty(array.shape, array.dtype, lasting=True)
+    put(array, there)
     return there
 
 
+def put(array, there):
+    """Copy a NumPy array into one on the GPU."""
+    there.copy_to_device(np.ascontiguousarray(array).reshape(array.shape), stream())
+    stream().synchronize()                                  # the caller may change its array at once
+
+
 def constant(function):
-    """Decorator of a function that makes a tuple of NumPy arrays from hashable arguments: gives them on the GPU, where they stay, outside of any arena."""
+    """Decorator of a function that makes a tuple of NumPy arrays from hashable arguments: gives them on the GPU, copied there once."""
     @lru_cache(maxsize=None)
     def on_gpu(*arguments):
-        with taking_from(None):
-            return tuple(map(to_gpu, function(*arguments)))
+        return tuple(map(to_gpu, function(*arguments)))
 
     @wraps(function)
     def get(*arguments):
@@ -212,5 +251,41 @@ def to_host(array):
     return here
 
 
+def pinned(shape, dtype):
+    """A NumPy array in memory that the GPU copies from and to by itself, while the processor does something else."""
+    return cuda.pinned_array(shape, dtype)
+
+
+def event():
+    """A mark in a stream: event.record(stream), then event.synchronize() for the processor, or event.wait(other) for another stream."""
+    return cuda.event(timing=False)
+
+
+@lru_cache(maxsize=None)
+def copy_stream():
+    """The stream of copies to the GPU that run beside the kernels."""
+    return cuda.stream()
+
+
+def memory():
+    """(free, total) bytes of the GPU; None in the simulator."""
+    return None if SIMULATOR else tuple(cuda.current_context().get_memory_info())
+
+
 def is_on_gpu(array):
     return getattr(array, "__cuda_ndarray__", False)
+
+
+def machine_code(kernel, arguments, capability):
+    """(PTX, the assembler's report) of a kernel called with such arguments, for GPUs of a compute capability (major, minor); needs no GPU."""
+    from cuda.core import Linker, LinkerOptions, ObjectCode
+    from numba.cuda import types
+
+    options = {name: value for name, value in kernel.options.items() if name in ("fastmath", "opt", "lineinfo", "launch_bounds")}
+    signature = types.void(*map(numba.typeof, arguments))
+    ptx, _ = cuda.compile(kernel.function, signature, device=False, abi="numba", cc=capability, **options)
+    ptx = ptx if isinstance(ptx, str) else ptx.decode()
+    linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=LinkerOptions(
+        arch="sm_{}{}".format(*capability), max_register_count=kernel.options.get("max_registers"), ptxas_options=["-v"], verbose=True))
+    linker.link("cubin")
+    return ptx, linker.get_info_log()

@@ -49,7 +49,7 @@ def by_rows(y):
     return row_blocks(W * N, H, C)
 
 
-TILE, LINES = (2, 1) if SIMULATOR else (32, 8)              # a block turns a tile of 32 x 32 numbers over with 32 x 8 threads
+TILE, LINES = (8, 2) if SIMULATOR else (32, 8)              # a block turns a tile of 32 x 32 numbers over with 32 x 8 threads
 
 
 def transpose(x, y):
@@ -74,3 +74,35 @@ def _transpose(x, tall, y):
     for line in range(cuda.threadIdx.y, TILE, LINES):
         if left + line < B and top + t < A:
             y[left + line, top + t] = tile[t, line]
+
+
+@kernel
+def cast(x, y):
+    """y[e] = x[e], in the dtype of y"""
+    for e in range(cuda.grid(1), x.size, cuda.gridsize(1)):
+        y[e] = x[e]
+
+
+def pack(x):
+    """A NumPy array (N, ...) as CudaNative."""
+    native = CudaNative.empty(x.shape, x.dtype)
+    N = x.shape[0]
+    transpose(_cuda.to_gpu(x.reshape(N, -1)), native.data.reshape(x.size // N, N))
+    return native
+
+
+def unpack(native):
+    """A CudaNative as a NumPy array (N, ...)."""
+    N, size = native.shape[0], native.data.size
+    y = _cuda.empty((N, size // N), native.dtype)
+    transpose(native.data.reshape(size // N, N), y)
+    return _cuda.to_host(y).reshape(native.shape)
+
+
+def converted(array, dtype):
+    """An array on the GPU in another dtype: itself where it has that already."""
+    if array.dtype == dtype:
+        return array
+    other = _cuda.empty(array.shape, dtype)
+    cast[array.size](array.reshape(array.size), other.reshape(array.size))
+    return other

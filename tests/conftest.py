@@ -1,8 +1,26 @@
 """What the tests share."""
+import ctypes
+import importlib.util
 import os
 
-import numpy as np
-import pytest
+
+def gpu_driver():
+    """Whether this machine has an NVIDIA driver: then the cuda kernels are tested on its GPU, else in numba-cuda's simulator."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+if not gpu_driver():
+    os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")       # before anything imports numba, which reads it once
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+DEVICES = ["reference", "cpu", pytest.param("cuda", marks=pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None,
+                                                                              reason="numba-cuda is not installed: tinyconv[cuda]"))]
 
 
 @pytest.fixture

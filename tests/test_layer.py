@@ -87,8 +87,10 @@ def test_the_same_seed_gives_the_same_weights():
 
 
 def test_devices_that_are_not_there():
-    with pytest.raises(NotImplementedError, match="'cuda' is not there yet"):
-        small().to("cuda")
+    with pytest.raises(ValueError, match="unknown precision 'bf16': expected one of float32, tf32"):
+        small().to("cuda", precision="bf16")
+    with pytest.raises(ValueError, match="the device 'cpu' has no tensor cores"):
+        small().to("cpu", precision="tf32")
     with pytest.raises(ValueError, match="unknown device 'gpu'"):
         small().to("gpu")
     with pytest.raises(DtypeError, match="float16"):

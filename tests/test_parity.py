@@ -1,4 +1,4 @@
-"""The cpu kernels compute what the reference computes, in float64 and float32, through the same layers."""
+"""The cpu and cuda kernels compute what the reference computes, in float64 and float32, through the same layers."""
 import copy
 import math
 import sys
@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from tinyconv.device import pack
+from conftest import DEVICES
+from tinyconv import device as door
 from tinyconv.gradient_cases import CASES
 from tinyconv.kernels._native import aligned_empty
 
@@ -19,17 +20,18 @@ def run(obj, x, dy, labels, training):
         return {"y": np.array(obj.forward(x, labels)), "dx": obj.backward()}
     y = obj.forward(x, training=training)
     dx = obj.backward(dy(y))
-    return {"y": y, "dx": dx, **obj.grads}
+    return {"y": y, "dx": dx, **{name: door.as_numpy(grad) for name, grad in obj.grads.items()}}
 
 
+@pytest.mark.parametrize("device", DEVICES[1:])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("case", ALL)
-def test_cpu_is_reference(case, dtype):
+def test_backend_is_reference(case, dtype, device):
     obj, x, options = case.build(seed=2)
     labels, training = options.get("labels"), options.get("training", False)
     dy = lambda y: np.random.default_rng(3).standard_normal(y.shape).astype(y.dtype)
     expected = run(copy.deepcopy(obj).to("reference"), x, dy, labels, training)
-    found = run(obj.to("cpu"), x.astype(dtype), dy, labels, training)
+    found = run(obj.to(device), x.astype(dtype), dy, labels, training)
     # Rounding errors of a sum of K terms grow like sqrt(K) eps; no sum here has more than x.size terms, or 400 (C5 of LeNet-5). The factor 8 covers
     # that terms are larger than their sum, and dy, which float32 rounds too.
     tolerance = 8 * np.sqrt(max(x.size, 400)) * np.finfo(dtype).eps
@@ -56,24 +58,24 @@ def test_nothing_is_read_before_it_is_written(case, monkeypatch):
         assert np.isfinite(value).all(), name
 
 
-@pytest.mark.parametrize("device", ["reference", "cpu"])
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("case", ALL)
 def test_inputs_stay_untouched(case, device):
     """The very arrays that the kernels see, native and in the dtype of the parameters: nothing is copied on the way."""
     obj, x, options = case.build(seed=2)
     obj = obj.to(device).astype(np.float64) if hasattr(obj, "astype") else obj.to(device)
-    enter = pack if device == "cpu" else (lambda array: array)
+    enter = lambda array: door.enter(array, device, "test")
     seen = [enter(x)]
 
     def dy(y):
         seen.append(enter(np.random.default_rng(3).standard_normal(y.shape)))
         return seen[-1]
 
-    data = lambda array: getattr(array, "data", array) if device == "cpu" else array
-    before, params = data(seen[0]).copy(), {name: value.copy() for name, value in getattr(obj, "params", {}).items()}
+    data = lambda array: np.array(door.as_numpy(array.data if door.is_native(array) else array))
+    before, params = data(seen[0]), {name: data(value) for name, value in getattr(obj, "params", {}).items()}
     run(obj, seen[0], dy, options.get("labels"), options.get("training", False))
     np.testing.assert_array_equal(data(seen[0]), before)
     if len(seen) > 1:
         np.testing.assert_array_equal(data(seen[1]), data(enter(np.random.default_rng(3).standard_normal(seen[1].shape))))
     for name, value in params.items():
-        np.testing.assert_array_equal(obj.params[name], value)
+        np.testing.assert_array_equal(door.as_numpy(obj.params[name]), value)

@@ -9,6 +9,7 @@ import zlib
 
 import numpy as np
 
+from . import device as door
 from .errors import CheckpointError
 from .files import write_atomically
 
@@ -21,7 +22,7 @@ def write(path, net, optimizer=None, **progress):
     First to a file beside it, then renamed: a full disk or a crash leaves the old file as it was. Raises OSError.
     """
     header = {"format": FORMAT, "layers": _layers(net), "steps": optimizer.steps if optimizer else 0, "progress": progress}
-    arrays = {f"{group}/{name}": value for group, values in _groups(net, optimizer).items() for name, value in values.items()}
+    arrays = {f"{group}/{name}": door.as_numpy(value) for group, values in _groups(net, optimizer).items() for name, value in values.items()}
     write_atomically(path, lambda file: np.savez(file, header=np.array(json.dumps(header)), **arrays))
 
 
@@ -42,7 +43,7 @@ def read(path, net, optimizer=None):
                 raise CheckpointError(f"{path}: expected {group}/{name} of shape {value.shape}, found {found}")
     for group, values in groups.items():
         for name, value in values.items():
-            value[...] = arrays[f"{group}/{name}"]
+            door.put(arrays[f"{group}/{name}"], value)
     if optimizer:
         optimizer.steps = header["steps"]
     return header["progress"]

@@ -1,26 +1,34 @@
 """The door between a user's arrays and the native form of a backend. Only this file copies from one to the other.
 
-    device        native form of activations
-    "reference"   the NumPy array itself, (N, C, H, W)
-    "cpu"         kernels._native.Native, images innermost: (blocks, C, H, W, L)
+    device        native form of activations                                                parameters, states, gradients
+    "reference"   the NumPy array itself, (N, C, H, W)                                       NumPy arrays
+    "cpu"         kernels._native.Native, images innermost: (blocks, C, H, W, L)              NumPy arrays
+    "cuda"        kernels._cuda_native.CudaNative, images innermost: (C, H, W, N) on the GPU  arrays on the GPU
 
-An array enters once, goes through a whole network in native form, and leaves once.
+An array enters once, goes through a whole network in native form, and leaves once. Parameters move with `Layer.to`.
 """
+from contextlib import nullcontext
+
 import numpy as np
 
-from .errors import DtypeError, ShapeError
+from .errors import DeviceError, DtypeError, ShapeError
 from .kernels import BACKENDS
 from .kernels._native import Native
 
-DTYPES = {"cpu": (np.float32, np.float64), "reference": (np.float32, np.float64, np.complex128)}
+DTYPES = {"cpu": (np.float32, np.float64), "reference": (np.float32, np.float64, np.complex128), "cuda": (np.float32, np.float64)}
+PRECISIONS = ("float32", "tf32")
 
 
-def check_device(device):
-    """Raises ValueError for a name that is no device, NotImplementedError for one that is not there yet."""
+def check_device(device, precision="float32"):
+    """Raises ValueError for a name that is no device or precision, DeviceError for a GPU that this process cannot compute on."""
     if device not in BACKENDS:
         raise ValueError(f"unknown device {device!r}: expected one of {', '.join(BACKENDS)}")
-    if device not in DTYPES:
-        raise NotImplementedError(f"the device {device!r} is not there yet: use 'cpu' (fast) or 'reference' (textbook)")
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
+    if device != "cuda" and precision != "float32":
+        raise ValueError(f"precision {precision!r}: the device {device!r} has no tensor cores; use \"cuda\", or leave the precision out")
+    if device == "cuda" and (missing := _cuda().missing()):
+        raise DeviceError(missing)
 
 
 def enter(x, device, owner, dtype=None):
@@ -29,9 +37,9 @@ def enter(x, device, owner, dtype=None):
     Raises an error that names the `owner` that was called: DtypeError where x is no array or of a dtype that the device does not
     compute in, ShapeError for an empty batch.
     """
-    if isinstance(x, Native):
-        if device != "cpu" or dtype not in (None, x.dtype):
-            raise DtypeError(f"{owner!r}: is on {device!r} and expects {dtype or 'its arrays'}, got {x!r} of the cpu; "
+    if is_native(x):
+        if device != _device_of(x) or dtype not in (None, x.dtype):
+            raise DtypeError(f"{owner!r}: is on {device!r} and expects {dtype or 'its arrays'}, got {x!r} of the {_device_of(x)}; "
                              "bring all parts to one device with .to(...)")
         return x
     if not isinstance(x, np.ndarray):
@@ -42,12 +50,20 @@ def enter(x, device, owner, dtype=None):
     if x.ndim == 0 or len(x) == 0:
         raise ShapeError(f"{owner!r}: expected a batch of at least one image, got an array of shape {x.shape}")
     x = x if dtype is None else x.astype(dtype, copy=False)
-    return pack(x) if device == "cpu" else x
+    return _cuda_native().pack(x) if device == "cuda" else pack(x) if device == "cpu" else x
 
 
 def leave(x):
     """A native array as a user's NumPy array."""
-    return unpack(x) if isinstance(x, Native) else x
+    return x if not is_native(x) else unpack(x) if isinstance(x, Native) else _cuda_native().unpack(x)
+
+
+def is_native(x):
+    return isinstance(x, Native) or type(x).__name__ == "CudaNative"
+
+
+def _device_of(native):
+    return "cpu" if isinstance(native, Native) else "cuda"
 
 
 def pack(x):
@@ -66,3 +82,48 @@ def unpack(native):
     """Native (blocks, ..., L) as (N, ...)."""
     images = np.moveaxis(native.data, -1, 1)
     return np.ascontiguousarray(images.reshape(-1, *native.shape[1:])[:native.shape[0]])
+
+
+def moved(array, device):
+    """A parameter, state, gradient, or other plain array where `device` wants it: itself, or a copy."""
+    if device == "cuda":
+        return array if on_gpu(array) else _cuda().to_gpu(array)
+    return as_numpy(array)
+
+
+def as_numpy(array):
+    """A plain array as NumPy's: itself, or a copy of what is on the GPU."""
+    return _cuda().to_host(array) if on_gpu(array) else array
+
+
+def put(value, array):
+    """array[...] = value, wherever `array` is."""
+    if on_gpu(array):
+        _cuda().put(np.asarray(value, array.dtype), array)
+    else:
+        array[...] = value
+
+
+def converted(array, dtype):
+    """A plain array in `dtype` and contiguous, where it is: itself, or a copy."""
+    return _cuda_native().converted(array, dtype) if on_gpu(array) else np.ascontiguousarray(array, dtype)
+
+
+def on_gpu(array):
+    return getattr(array, "__cuda_ndarray__", False)
+
+
+def arithmetic(owner):
+    """The context in which `owner`, a layer, computes: on the GPU its matrix products are of its precision."""
+    return _cuda().computing_in(owner.precision) if owner.device == "cuda" else nullcontext()
+
+
+def _cuda():
+    """Imported where a GPU is asked for, and not before: it takes most of a second."""
+    from .kernels import _cuda
+    return _cuda
+
+
+def _cuda_native():
+    from .kernels import _cuda_native
+    return _cuda_native

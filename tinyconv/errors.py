@@ -16,6 +16,10 @@ class DtypeError(TinyconvError, TypeError):
     """An array has a dtype that tinyconv does not compute in."""
 
 
+class DeviceError(TinyconvError, RuntimeError):
+    """The device is not there: no GPU, driver or package, or one that is too old."""
+
+
 class DataError(TinyconvError):
     """A data set, image or label is missing, damaged or out of range."""
 

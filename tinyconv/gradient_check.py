@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from tqdm import tqdm
 
+from . import device as door
 from .errors import DtypeError
 
 TOLERANCE = {"central": 1e-7, "complex": 1e-12}
@@ -165,14 +166,18 @@ class _Subject:
 
     def array(self, name):
         """x, or the parameter of that name."""
-        return self.x if name == "x" else self.obj.params[name]
+        return self.x if name == "x" else door.as_numpy(self.obj.params[name])
 
     def run(self, name=None, index=None, delta=0.0):
         """forward(x) with `delta` added to one element of x or of a parameter."""
         imaginary = isinstance(delta, complex)
         twin, x = copy.deepcopy(self.complex_obj if imaginary else self.obj), self.x.astype(complex if imaginary else float)
-        if name is not None:
-            (x if name == "x" else twin.params[name])[index] += delta
+        if name == "x":
+            x[index] += delta
+        elif name is not None:
+            moved = door.as_numpy(twin.params[name])
+            moved[index] += delta
+            door.put(moved, twin.params[name])
         return np.asarray(self._forward(twin, x))
 
     def _forward(self, obj, x):
@@ -185,7 +190,7 @@ class _Subject:
         takes_dy = bool(inspect.signature(obj.backward).parameters)
         dx = obj.backward(dy) if takes_dy else dy * obj.backward()     # a loss has no dy: its y is one number
         grads = getattr(obj, "grads", {})
-        return {"x": dx, **{name: grads.get(name) for name in getattr(obj, "params", {})}}
+        return {"x": dx, **{name: door.as_numpy(grads.get(name)) for name in getattr(obj, "params", {})}}
 
     def central(self, name, dy, index):
         """The slope by central differences of fourth order at steps h and h/2.

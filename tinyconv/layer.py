@@ -22,7 +22,8 @@ class Layer:
 
     params, grads  dicts of arrays with the same keys; backward *sets* grads, it never adds
     state          dict of arrays that belong to the layer without being trained: fixed codes, a counter of random draws; saved with params
-    device         "cpu" or "reference"
+    device         "cpu", "cuda" or "reference"
+    precision      of matrix products on "cuda": "float32", exact, or "tf32", on tensor cores
 
     A layer computes in the dtype of x and converts its parameters and dy to it; y, dx and grads have the dtype of x.
     """
@@ -35,13 +36,14 @@ class Layer:
 
     def __init__(self):
         self.params, self.grads, self.state = {}, {}, {}
-        self.device, self.cache, self._made = "cpu", None, None
+        self.device, self.precision, self.cache, self._made = "cpu", "float32", None, None
 
     def forward(self, x, training=False):
         """y for a batch x of shape (N, ...). Raises ShapeError or DtypeError where the layer cannot take x."""
         entered = self._enter(x)
         self._check_input(entered.shape)
-        y = self._forward(entered, training)
+        with door.arithmetic(self):
+            y = self._forward(entered, training)
         self._made = y.shape, y.dtype
         if self.forgets and not training:
             self.cache = None
@@ -55,7 +57,8 @@ class Layer:
         if tuple(dy.shape) != shape:
             raise ShapeError(f"{self!r}: expected dy of shape {shape}, that of y; got {tuple(dy.shape)}")
         entered = self._enter(dy, dtype)
-        dx = self._backward(entered, need_dx)
+        with door.arithmetic(self):
+            dx = self._backward(entered, need_dx)
         if self.forgets:
             self.cache = None
         return dx if entered is dy or dx is None else door.leave(dx)
@@ -94,9 +97,9 @@ class Layer:
         return load(self.operation, self.device)
 
     def _parameter(self, name, like):
-        """params[name] in the dtype of the batch `like`; None where the layer has no such parameter (bias=False)."""
-        value = self.params.get(name)
-        return None if value is None else np.ascontiguousarray(value, like.dtype)
+        """params[name] or state[name] in the dtype of the batch `like`; None where the layer has no such parameter (bias=False)."""
+        value = self.params.get(name, self.state.get(name))
+        return None if value is None else door.converted(value, like.dtype)
 
     def output_shape(self, x_shape):
         """The shape of y for an x of x_shape, both with the batch. Raises ShapeError where the layer cannot take it."""
@@ -121,24 +124,43 @@ class Layer:
         """What this layer is made of, by name: nothing, unless it is a network."""
         return {}
 
-    def to(self, device):
-        """Compute on `device` from now on; gives the layer itself. What forward left for backward is dropped."""
-        door.check_device(device)
-        self.device, self.cache, self._made = device, None, None
+    def to(self, device, precision="float32"):
+        """Compute on `device` from now on; gives the layer itself. Parameters, states and gradients go along; what forward left for backward is dropped.
+
+        precision  of matrix products on "cuda": "float32", exact, or "tf32": factors rounded to 10 bits behind the point, several times as fast
+        Raises ValueError for an unknown device or precision, DeviceError where the GPU, its driver or a package is missing.
+        """
+        door.check_device(device, precision)
+        self._take_along(device)
+        self.device, self.precision, self.cache, self._made = device, precision, None, None
         return self
+
+    def _take_along(self, device):
+        for arrays in (self.params, self.state, self.grads):
+            for name, value in arrays.items():
+                arrays[name] = door.moved(value, device)
 
     def astype(self, dtype):
         """Keep the parameters in `dtype` (float32 or float64; complex128 for the reference) from now on; gives the layer itself."""
         if np.dtype(dtype) not in door.DTYPES["reference"]:
             raise DtypeError(f"{self!r}: expected float32, float64 or complex128, got {np.dtype(dtype)}")
         for name, value in self.params.items():
-            self.params[name] = value.astype(dtype)
+            self.params[name] = door.converted(value, dtype) if door.on_gpu(value) else value.astype(dtype)
         return self
 
     def replica(self, forgets=False):
         """The same layer for another thread: shares params and state; cache and grads are its own."""
         twin = copy.copy(self)
         twin.grads, twin.cache, twin._made, twin.forgets = {}, None, None, forgets
+        return twin
+
+    def __deepcopy__(self, memo):
+        """A copy with arrays of its own. On the GPU it does not remember the last forward."""
+        twin = memo[id(self)] = type(self).__new__(type(self))
+        own = vars(self) | ({"cache": None, "_made": None} if self.device == "cuda" else {})
+        for arrays in (own.get("params", {}), own.get("state", {}), own.get("grads", {})):
+            memo.update({id(value): door.moved(door.as_numpy(value), "cuda") for value in arrays.values() if door.on_gpu(value)})
+        twin.__dict__.update(copy.deepcopy(own, memo))
         return twin
 
     def __repr__(self):

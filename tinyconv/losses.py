@@ -30,9 +30,10 @@ class Loss:
             raise ShapeError(f"{self!r}: expected scores of shape (N, classes), got {tuple(scores.shape)}")
         entered = door.enter(scores, self.device, self)
         labels = self.check_labels(labels, scores.shape[0], scores.shape[1])
+        labels = door.moved(labels, self.device)
         self.cache = entered, labels, entered is scores
-        losses = self.kernel.forward(entered, labels, *self._options())
-        total = losses.sum(dtype=np.result_type(losses.dtype, np.float64)) / len(labels)       # in double precision
+        losses = door.as_numpy(self.kernel.forward(entered, labels, *self._options()))
+        total = losses.sum(dtype=np.result_type(losses.dtype, np.float64)) / scores.shape[0]   # in double precision
         return total.item()
 
     def backward(self):
@@ -40,7 +41,8 @@ class Loss:
         if self.cache is None:
             raise RuntimeError(f"{self!r}: backward before forward; call forward(scores, labels) first")
         scores, labels, native = self.cache
-        dy = np.full(len(labels), 1 / len(labels), scores.dtype)        # reverses: E = sum_n y[n] / N
+        N = scores.shape[0]
+        dy = door.moved(np.full(N, 1 / N, scores.dtype), self.device)   # reverses: E = sum_n y[n] / N
         dscores = self.kernel.backward_input(dy, scores, labels, *self._options())
         return dscores if native else door.leave(dscores)
 

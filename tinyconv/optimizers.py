@@ -4,6 +4,7 @@ import math
 import numba
 import numpy as np
 
+from . import device as door
 from .kernels import load
 from .kernels._kernel import threads_at_hand
 from .kernels._tape import Tape, recording
@@ -35,7 +36,7 @@ class SGD:
             raise ValueError("SGD: nesterov=True looks ahead along the momentum, so it needs momentum above 0")
         self.net, self.rate = net, lr if callable(lr) else constant(lr)
         self.momentum, self.weight_decay, self.nesterov, self.clip = momentum, weight_decay, nesterov, clip
-        self.velocity = {name: np.zeros_like(value) for name, value in net.params.items()}
+        self.velocity = {name: np.zeros(value.shape, value.dtype) for name, value in net.params.items()}
         self.steps, self._tapes = 0, None
         _check_contiguous(net.params)
 
@@ -44,19 +45,26 @@ class SGD:
         params, grads = self.net.params, self.net.grads
         if missing := params.keys() - grads.keys():
             raise RuntimeError(f"SGD: no gradient for {', '.join(sorted(missing))}; call backward before step")
-        kernel = load("sgd", "reference" if getattr(self.net, "device", "cpu") == "reference" else "cpu")
-        triples = [(weight, np.ascontiguousarray(grads[name], weight.dtype), self.velocity[name]) for name, weight in params.items()]
-        if kernel.__name__.endswith("cpu") and not numba.config.DISABLE_JIT and sum(weight.size for weight, _, _ in triples) < SMALL:
+        device = getattr(self.net, "device", "cpu")
+        self.take_along()
+        triples = [(weight, door.converted(grads[name], weight.dtype), self.velocity[name]) for name, weight in params.items()]
+        if device == "cpu" and not numba.config.DISABLE_JIT and sum(weight.size for weight, _, _ in triples) < SMALL:
             if self._tapes is None or not self._tapes.fit(triples, self.nesterov):
                 _check_contiguous(params)
-                self._tapes = _Tapes(kernel, triples, self.nesterov)
+                self._tapes = _Tapes(load("sgd", "cpu"), triples, self.nesterov)
             self._tapes.put(triples)
             self._tapes.update(self.rate(self.steps), self.momentum, self.weight_decay, self._scale(self._tapes.sum_of_squares))
         else:
-            scale = self._scale(lambda: sum(kernel.sum_of_squares(dweight) for _, dweight, _ in triples))
-            for triple in triples:
+            kernels = [load("sgd", "cuda" if door.on_gpu(weight) else "reference" if device == "reference" else "cpu") for weight, _, _ in triples]
+            scale = self._scale(lambda: sum(kernel.sum_of_squares(dweight) for kernel, (_, dweight, _) in zip(kernels, triples)))
+            for kernel, triple in zip(kernels, triples):
                 kernel.update(*triple, self.rate(self.steps), self.momentum, self.weight_decay, self.nesterov, scale)
         self.steps += 1
+
+    def take_along(self):
+        """Bring velocity to where the parameters are."""
+        for name, weight in self.net.params.items():
+            self.velocity[name] = door.moved(self.velocity[name], "cuda" if door.on_gpu(weight) else "cpu")
 
     def __getstate__(self):
         return self.__dict__ | {"_tapes": None}             # a copy has arrays of its own, and tapes work on addresses
@@ -69,7 +77,7 @@ class SGD:
 
 def _check_contiguous(params):
     for name, value in params.items():
-        if not value.flags.c_contiguous:
+        if isinstance(value, np.ndarray) and not value.flags.c_contiguous:
             raise ValueError(f"SGD: {name} must lie contiguously in memory to be updated there; use numpy.ascontiguousarray")
 
 

@@ -24,7 +24,7 @@ class Sequential(Layer):
 
     def __init__(self, *layers, input_shape=None, **named):
         # instead of super().__init__(): params, grads and state are those of the layers
-        self.device, self.cache, self._made = "cpu", None, None
+        self.device, self.precision, self.cache, self._made = "cpu", "float32", None, None
         self.input_shape = input_shape
         named = {**{f"{place}_{type(layer).__name__}": layer for place, layer in enumerate(layers)}, **named}
         if not named:
@@ -106,10 +106,13 @@ class Sequential(Layer):
         checkpoint.read(path, self)
         return self
 
-    def to(self, device):
-        super().to(device)
+    def _take_along(self, device):
+        pass                                                # each layer takes its own
+
+    def to(self, device, precision="float32"):
+        super().to(device, precision)
         for layer in self.layers:
-            layer.to(device)
+            layer.to(device, precision)
         return self
 
     def astype(self, dtype):
@@ -147,6 +150,9 @@ class NumPyLayer(Layer):
         dx = self.inner.backward(door.leave(dy))
         self.grads = getattr(self.inner, "grads", {})
         return self._enter(np.asarray(dx, dy.dtype))
+
+    def _take_along(self, device):
+        pass                                                # it computes in NumPy, wherever its neighbours do
 
     def _check_input(self, x_shape):
         pass                                                # the object itself must say what it cannot take

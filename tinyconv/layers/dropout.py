@@ -36,7 +36,7 @@ class Dropout(Layer):
             key = self.kernel.draw(self.state["seed"].reshape(1), self.state["draws"].reshape(1))
             self.cache = self.rate, key, 0, 1 / (1 - self.rate) if self.scale == "training" else 1.0
         elif self.scale == "test":
-            self.cache = 0.0, np.zeros(1, np.uint64), 0, 1 - self.rate          # nothing is masked, whatever the key
+            self.cache = 0.0, self.state["seed"].reshape(1), 0, 1 - self.rate   # nothing is masked, whatever the key
         else:
             self.cache = None
             return x

@@ -27,10 +27,10 @@ class RBF(Layer):
 
     def _forward(self, x, training):
         self.cache = x
-        return self.kernel.forward(x, self.state["centers"].astype(x.dtype, copy=False))
+        return self.kernel.forward(x, self._parameter("centers", x))
 
     def _backward_input(self, dy):
-        return self.kernel.backward_input(dy, self.cache, self.state["centers"].astype(dy.dtype, copy=False))
+        return self.kernel.backward_input(dy, self.cache, self._parameter("centers", dy))
 
     def _output_shape(self, x_shape):
         return contract.output_shape(x_shape, (self.classes, self.features))

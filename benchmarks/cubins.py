@@ -1,0 +1,218 @@
+"""Every kernel of the cuda backend as machine code, without a GPU: how many registers, how much memory, and that nothing is float64 unasked.
+
+    python -m tinyconv.benchmarks.cubins [--arch sm_80,sm_90] [--update]
+
+What training launches is noted, not made: all layers and losses of gradient_cases.py in float32 and float64, every operation of LeNet-5 and AlexNet,
+and their whole training steps, in float32 and in tf32. Each kernel is then compiled for each kind of argument it was given, and held to
+tests/cubins.json, in a checkout of the repository:
+
+    registers  no more than in the table       shared memory  as in the table       stack  no more than in the table
+    spills     none: registers that do not suffice go through memory, in the innermost loop
+    float64    no instruction where all arrays are of float32 or integers: a GPU computes them at 1/2 to 1/64 of the speed
+
+Another version of the compiler may take other registers: then they are held to what the launch allows, threads times registers <= 65,536.
+--update writes the table anew.
+"""
+import argparse
+import json
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numba
+import numpy as np
+from tqdm import tqdm
+
+from ..files import write_atomically
+from ..gradient_cases import CASES
+from ..kernels import _cuda, load
+from ..kernels._cuda_native import CudaNative
+from . import machine, workloads
+from .backends import ACTIVATIONS
+
+TABLE = Path(__file__).parents[1] / "tests" / "cubins.json"
+ARCHITECTURES = {"sm_80": (8, 0), "sm_90": (9, 0)}          # the oldest that is supported, and that of H100 and H200
+COMPILERS = "numba", "numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink"
+STEPS = {"lenet5": 64, "alexnet": 128}                      # images in a training step
+REGISTERS = 65_536                                          # of a multiprocessor, which one block can take at most; 255 a thread
+
+
+@dataclass
+class Launch:
+    """A kernel with one kind of arguments. threads: the most that a block of it had."""
+
+    kernel: object
+    arguments: tuple
+    threads: int = 0
+    found: dict = field(default_factory=dict)               # architecture -> Resources
+
+    @property
+    def single(self):
+        """Whether it sees no float64 array, so that it must not compute in float64."""
+        return not any(isinstance(argument, np.ndarray) and argument.dtype == np.float64 for argument in self.arguments)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """registers a thread, bytes of stack a thread, bytes of shared memory a block, bytes spilled a thread; float64: how many instructions."""
+
+    registers: int
+    stack: int
+    shared: int
+    spilled: int = 0
+    float64: int = 0
+
+
+def launches():
+    """{name: Launch} of all that the backend launches in training and testing."""
+    found = {}
+    for work in _work():
+        with _cuda.noted() as calls:
+            work()
+        for kernel, grid, block, arguments in calls:
+            launch = found.setdefault(name(kernel, arguments), Launch(kernel, arguments))
+            launch.threads = max(launch.threads, int(np.prod(block)))
+    return found
+
+
+def _work():
+    for dtype in (np.float32, np.float64):
+        for case in (case for cases in CASES.values() for case in cases):
+            yield lambda: _case(case, dtype)
+    for model, images in STEPS.items():
+        for precision in _cuda.PRECISIONS:
+            for workload in workloads.of_model(model):
+                yield lambda: _workload(workload, images, precision)
+            yield lambda: _training_step(model, images, precision)
+
+
+def _case(case, dtype):
+    """Forward and backward of a case of gradient_cases.py."""
+    obj, x, options = case.build(seed=0)
+    obj, x = obj.to("cuda"), x.astype(dtype)
+    if "labels" in options:
+        obj.forward(x, options["labels"])
+        return obj.backward()
+    y = obj.forward(x, training=options.get("training", False))
+    return obj.backward(np.ones_like(y))
+
+
+def _workload(workload, images, precision):
+    """One operation in one direction, on arrays that nobody fills."""
+    given = workload._different(1, np.float32)
+    if not workload.updates:
+        given |= {name: np.empty((images, *given[name].shape[1:]), given[name].dtype) for name in workloads.PER_IMAGE & given.keys()}
+        given["x_shape"] = images, *workload.x_shape
+    arguments = [CudaNative.empty(value.shape, value.dtype) if parameter in ACTIVATIONS and np.ndim(value) > 1 else value
+                 for parameter in workload.parameters for value in [given[parameter]]]
+    with _cuda.computing_in(precision):
+        getattr(load(workload.operation, "cuda"), workload.direction)(*arguments)
+
+
+def _training_step(model, images, precision):
+    net, loss = workloads.MODELS[model]()
+    net, loss = net.to("cuda", precision=precision), loss.to("cuda")
+    loss.forward(net.forward(CudaNative.empty((images, *net.input_shape), np.float32), training=True), np.zeros(images, np.int64))
+    net.backward(loss.backward(), need_dx=False)
+
+
+def name(kernel, arguments):
+    """conv2d._forward(float32[:,:], int64), and in brackets what a kernel that a function made was made with."""
+    module = re.sub(r"^tinyconv\.kernels\.|\.cuda$", "", kernel.__module__)
+    cells = zip(kernel.function.__code__.co_freevars, kernel.function.__closure__ or ())
+    made_with = [f"{variable}={cell.cell_contents!r}" for variable, cell in cells if not callable(cell.cell_contents)]
+    return f"{module}.{kernel.__name__}{made_with if made_with else ''}({', '.join(_type(argument) for argument in arguments)})".replace("'", "")
+
+
+def _type(argument):
+    if isinstance(argument, np.ndarray):
+        return f"{argument.dtype}[{','.join(':' * argument.ndim)}]"
+    return str(numba.typeof(argument))
+
+
+def resources(launch, architecture):
+    """The Resources that the compiler reports."""
+    ptx, report = _cuda.machine_code(launch.kernel, launch.arguments, ARCHITECTURES[architecture])
+    spilled = sum(map(int, re.findall(r"(\d+) bytes spill", report)))
+    registers, stack, shared = re.findall(r"used (\d+) registers.*?, (\d+) stack, (\d+) bytes smem", report)[-1]
+    return Resources(int(registers), int(stack), int(shared), spilled, len(re.findall(r"\.f64\b", ptx)))
+
+
+def faults(found, table, architectures):
+    """What is wrong, as sentences."""
+    same = table["compiler"] == compiler()
+    for title in table["kernels"].keys() - found.keys():
+        yield f"{title}: in the table, and nothing launches it: --update writes the table anew"
+    for title, launch in found.items():
+        rows = table["kernels"].get(title)
+        if rows is None:
+            yield f"{title}: not in the table: --update writes it anew"
+        for architecture in architectures:
+            now = launch.found[architecture]
+            if now.spilled:
+                yield f"{title}, {architecture}: {now.spilled} bytes of registers are spilled"
+            if now.float64 and launch.single:
+                yield f"{title}, {architecture}: {now.float64} instructions on float64, and it was given no float64 array"
+            if now.registers * launch.threads > REGISTERS:
+                yield f"{title}, {architecture}: {now.registers} registers for each of {launch.threads} threads: it would not start"
+            if rows is not None:
+                yield from (f"{title}, {architecture}: {fault}" for fault in _differences(now, Resources(*rows[architecture]), same))
+
+
+def _differences(now, allowed, same_compiler):
+    if now.shared != allowed.shared:
+        yield f"{now.shared} bytes of shared memory, expected {allowed.shared}"
+    for what in ("registers", "stack") if same_compiler else ():
+        if getattr(now, what) > getattr(allowed, what):
+            yield f"{getattr(now, what)} {'bytes of ' * (what == 'stack')}{what}, expected {getattr(allowed, what)} at most"
+
+
+def compiler():
+    """The versions of all that has a part in it."""
+    return ", ".join(f"{package} {machine.installed(package)}" for package in COMPILERS)
+
+
+def as_text(found, architectures):
+    """A line for each kernel."""
+    width = min(120, max(map(len, found)))
+    yield f"{'kernel':{width}} threads" + "".join(f"  {architecture + ': registers':>16} stack shared" for architecture in architectures)
+    for title, launch in sorted(found.items()):
+        cells = (f"  {one.registers:16} {one.stack:5} {one.shared:6}" for one in map(launch.found.get, architectures))
+        yield f"{title:{width}} {launch.threads:7}" + "".join(cells)
+
+
+def write(found):
+    """The table, a line for each kernel. Raises OSError."""
+    rows = [f"{json.dumps(title)}: " + json.dumps({architecture: [one.registers, one.stack, one.shared] for architecture, one in launch.found.items()})
+            for title, launch in sorted(found.items())]
+    text = f'{{"compiler": {json.dumps(compiler())},\n"columns": ["registers", "stack", "shared"],\n"kernels": {{\n' + ",\n".join(rows) + "\n}}\n"
+    write_atomically(TABLE, lambda file: file.write(text.encode()))
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m tinyconv.benchmarks.cubins", description=__doc__.splitlines()[0])
+    parser.add_argument("--arch", metavar="SM,...", default=",".join(ARCHITECTURES), help="default: %(default)s")
+    parser.add_argument("--update", action="store_true", help="write the table anew")
+    args = parser.parse_args(arguments)
+    architectures = args.arch.split(",")
+    if unknown := set(architectures) - ARCHITECTURES.keys():
+        parser.error(f"--arch: expected some of {', '.join(ARCHITECTURES)}, got {', '.join(sorted(unknown))}")
+    if not _cuda.INSTALLED or _cuda.SIMULATOR:
+        sys.exit("cubins: the simulator compiles nothing; unset NUMBA_ENABLE_CUDASIM" if _cuda.SIMULATOR else f"cubins: {_cuda.missing()}")
+    if not TABLE.parent.is_dir():
+        sys.exit(f"{TABLE.parent}: no such folder; run this in a checkout of the repository")
+
+    found = launches()
+    for launch in tqdm(found.values(), desc="compiling", unit="kernel", leave=False):
+        launch.found = {architecture: resources(launch, architecture) for architecture in architectures}
+    print("\n".join(as_text(found, architectures)))
+    if args.update:
+        write(found)
+    wrong = list(faults(found, json.loads(TABLE.read_text()), architectures))
+    print("\n".join(wrong) or f"{len(found)} kernels for {', '.join(architectures)}: as in {TABLE.name}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

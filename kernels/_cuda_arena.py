@@ -1,0 +1,27 @@
+"""CudaArena: the memory on the GPU of a captured step, planned like that of a tape (kernels/_arena.py)."""
+import ctypes
+import math
+
+import numpy as np
+
+from ._arena import Arena
+from ._cuda import SIMULATOR, allocate, array_at
+
+
+class CudaArena(Arena):
+    """An Arena whose memory is on the GPU. What has come back can be taken again at once: all work on it is in one stream, in order."""
+
+    line = 256                                              # bytes: what cudaMalloc aligns to, and more than any vector load needs
+
+    def array(self, shape, dtype):
+        """An array on the GPU. With the last view of it the memory comes back."""
+        dtype = np.dtype(dtype)
+        address, size = self._piece(max(math.prod(shape) * dtype.itemsize, 1))
+        array, owner = array_at(address, shape, dtype)
+        self._comes_back_with(owner, address, size)
+        return array
+
+    def _ask_for(self, size):
+        slab = allocate((size + self.line,), np.uint8)
+        address = slab.ctypes.data if SIMULATOR else slab.__cuda_array_interface__["data"][0]
+        return slab, -(-address // self.line) * self.line
