@@ -29,6 +29,7 @@ THREADS = 256                                               # of a block of kern
 BLOCKS = 2 ** 16                                            # of them at most
 PRECISIONS = ("float32", "tf32")
 
+cuda = driver = None
 if INSTALLED:
     from numba import cuda
     from numba.cuda.core import config
@@ -39,8 +40,6 @@ if INSTALLED:
         from cuda.bindings import driver
         from numba.cuda.cudadrv.devicearray import DeviceNDArray
         from numba.cuda.cudadrv.driver import MemoryPointer
-else:
-    cuda = None
 
 _local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made; .graph, likewise; .precision
 

@@ -46,7 +46,7 @@ class SGD:
         if missing := params.keys() - grads.keys():
             raise RuntimeError(f"SGD: no gradient for {', '.join(sorted(missing))}; call backward before step")
         device = getattr(self.net, "device", "cpu")
-        self._take_along()
+        self.take_along()
         triples = [(weight, door.converted(grads[name], weight.dtype), self.velocity[name]) for name, weight in params.items()]
         if device == "cpu" and not numba.config.DISABLE_JIT and sum(weight.size for weight, _, _ in triples) < SMALL:
             if self._tapes is None or not self._tapes.fit(triples, self.nesterov):
@@ -61,7 +61,7 @@ class SGD:
                 kernel.update(*triple, self.rate(self.steps), self.momentum, self.weight_decay, self.nesterov, scale)
         self.steps += 1
 
-    def _take_along(self):
+    def take_along(self):
         """Bring velocity to where the parameters are."""
         for name, weight in self.net.params.items():
             self.velocity[name] = door.moved(self.velocity[name], "cuda" if door.on_gpu(weight) else "cpu")

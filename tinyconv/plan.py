@@ -36,7 +36,7 @@ class Plan:
 
     def __init__(self, net, x_shape, dtype, threads, way, arena, loss=None):
         self.x_shape, self.loss, self.dtype, self.arena = tuple(x_shape), loss, np.dtype(dtype), arena
-        self.facts, state = list(_facts(net)), [array for layer in leaves(net) for array in layer.state.values()]
+        self.facts, state = list(facts(net)), [array for layer in leaves(net) for array in layer.state.values()]
         # the layer converts them, so the tape has copies; what is unsigned (dropout's counters) no layer computes with
         self.converted = [(array, array.copy()) for array in state if array.dtype != self.dtype and array.dtype.kind != "u"]
         N, L = x_shape[0], images_together(x_shape[0], dtype)
@@ -120,14 +120,7 @@ class Plan:
         self.grads = [(weakref.ref(layer), {name: next(arrays) for name in layer.params}) for layer in leaves(net)]
 
     def fits(self):
-        """Whether the network still has the layers, options and arrays that the plan was made with: someone may have changed them."""
-        for where, names, facts in self.facts:
-            if tuple(where) != names:
-                return False
-            for name, what in facts:
-                if where[name] is not what:
-                    return False
-        return all(np.array_equal(array, before) for array, before in self.converted)
+        return still(self.facts) and all(np.array_equal(array, before) for array, before in self.converted)
 
     def forward(self, x):
         with self.arena.lock:                               # two Python threads may ask one network for its opinion
@@ -154,13 +147,24 @@ class Plan:
             slot.put(array)
 
 
-def _facts(layer):
+def facts(layer):
     """All of a layer that stands on a tape, as (dictionary, its names in order, those that count with their values): options, arrays, layers."""
     own = vars(layer)
     for where in (own, own.get("params", {}), own.get("state", {}), layer.named_layers):
         yield where, tuple(where), [(name, what) for name, what in where.items() if where is not own or name not in ("cache", "grads", "_made")]
     for inner in layer.named_layers.values():
-        yield from _facts(inner)
+        yield from facts(inner)
+
+
+def still(known):
+    """Whether the network still has the layers, options and arrays of these facts: someone may have changed them."""
+    for where, names, values in known:
+        if tuple(where) != names:
+            return False
+        for name, what in values:
+            if where[name] is not what:
+                return False
+    return True
 
 
 def _flat(native):

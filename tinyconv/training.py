@@ -48,6 +48,7 @@ class Trainer:
         self.epochs, self.batch_size, self.seed, self.threads = epochs, batch_size, seed, threads
         self.augment, self.until_error, self.checkpoint_seconds = augment, until_error, checkpoint_seconds
         self.progress = Progress()
+        self._outstanding = None                             # the step that has been started, and not counted yet
 
     @property
     def steps_per_epoch(self):
@@ -79,15 +80,19 @@ class Trainer:
               self._feeder(batches) as feeder):
             for x, labels in feeder:
                 self._step(x, labels)
+                interrupted = p.step < self.steps_per_epoch and stop()
                 now, seen = time.perf_counter(), min(p.step * self.batch_size, images)
+                due = now - self.saved_at > self.checkpoint_seconds
+                if interrupted or due or p.step == self.steps_per_epoch:
+                    self._settle()
                 p.seconds, p.waited = now - start, waited + feeder.waited
                 if now - shown > 0.1 or seen == images:      # a bar drawn at every step would cost a tenth of it
                     shown = now
                     bar.set_postfix(loss=f"{p.loss_sum / seen:.3f}", error=f"{100 * p.mistakes / seen:.2f}%", refresh=False)
                     bar.update(seen - bar.n)
-                if p.step < self.steps_per_epoch and stop():
+                if interrupted:
                     return
-                if now - self.saved_at > self.checkpoint_seconds:
+                if due:
                     save()
                     self.saved_at = time.perf_counter()
         self._end_of_epoch(stop, show)
@@ -99,9 +104,19 @@ class Trainer:
         return Feeder(self.train, self.inputs, batches, keys=lambda place, chosen: image_keys(self.seed, epoch, chosen), training=True)
 
     def _step(self, x, labels):
-        p = self.progress
-        value, scores = parallel.train_step(self.net, x, labels, self.loss, self.optimizer, self.threads)
-        p.step += 1
+        outcome = parallel.submit(self.net, x, labels, self.loss, self.optimizer, self.threads)
+        self.progress.step += 1
+        self._settle()                                       # of the step before, while a GPU computes this one
+        self._outstanding = outcome, labels
+        if outcome.ready:
+            self._settle()
+
+    def _settle(self):
+        """Count what the last step has made. Raises DivergedError or DataError where it failed."""
+        if self._outstanding is None:
+            return
+        (outcome, labels), self._outstanding, p = self._outstanding, None, self.progress
+        value, scores = outcome.checked()
         p.loss_sum += value * len(labels)
         p.mistakes += int((self.loss.predict(scores) != labels).sum())
         p.first_loss = value if p.first_loss is None else p.first_loss

@@ -1,0 +1,167 @@
+"""A step of a network on the GPU, captured once as a graph (kernels/_cuda_graph.py) and then launched again for every batch.
+
+What plan.py is for the CPU: nothing is allocated once it stands, and Python makes a handful of calls a step. A batch crosses over while the one before it is
+computed; loss and scores come back when they are asked for.
+
+    processor   copy batch t+1 into pinned memory | ...
+    copies            batch t+1 -> GPU            | batch t+2 -> GPU
+    kernels     images last, forward, loss, backward, update of batch t | ... of batch t+1
+"""
+import weakref
+
+import numpy as np
+
+from .kernels import _cuda, load
+from .kernels._arena import taking_from
+from .kernels._cuda_graph import capturing
+from .kernels._cuda_native import CudaNative, cast, images_first, images_last
+from .plan import facts, leaves, still
+
+SLOTS = 2                                                   # batches on their way: one arrives while the other is computed
+OPTIONS = 4                                                 # of an update: rate, momentum, weight decay, scale of the gradient
+
+
+class CapturedStep:
+    """forward of `net` for batches of x_shape; with a `loss` also loss and backward; with an `optimizer` also the update of all parameters.
+
+    submit(x, labels)   starts a step; gives its Outcome. Sets the grads of the network where there is a loss
+    """
+
+    def __init__(self, net, x_shape, dtype, arena, loss=None, optimizer=None):
+        self.net, self.x_shape, self.dtype, self.arena, self.loss = weakref.ref(net), tuple(x_shape), np.dtype(dtype), arena, loss
+        self.optimizer = None if optimizer is None else weakref.ref(optimizer)    # which holds the network
+        self.facts, N = list(facts(net)), x_shape[0]
+        self.y_shape = net.output_shape(x_shape)
+        self.x = CudaNative(_cuda.allocate((*x_shape[1:], N), dtype), x_shape)
+        self.y = _cuda.allocate((N, int(np.prod(self.y_shape[1:]))), dtype)
+        self.labels = _cuda.to_gpu(np.zeros(N, np.int64))
+        self.losses = _cuda.to_gpu(np.zeros(N, dtype))
+        self.dy = _cuda.to_gpu(np.full(N, 1 / N, dtype))    # the loss is the mean over the batch
+        self.options = _cuda.to_gpu(np.zeros(OPTIONS, dtype))                    # the scale 0 stands for: change nothing
+        self.slots, self.turn = [_Slot(self) for _ in range(SLOTS)], 0
+        self._record(net)
+
+    def _record(self, net):
+        states = [array for layer in leaves(net) for array in layer.state.values()]
+        before = [_cuda.to_host(array) for array in states]
+        _cuda.put(np.zeros(self.x.data.shape, self.dtype), self.x.data)
+        with taking_from(self.arena):
+            self._compute(net.replica(forgets=True))         # compiles, fills tables of constants, takes as much memory as it will need
+            for array, value in zip(states, before):        # it was a rehearsal: no draw of a dropout has taken place
+                _cuda.put(value, array)
+            with capturing() as self.graph:
+                self._compute(net.replica(forgets=True))
+
+    def _compute(self, replica):
+        scores = replica.forward(self.x, training=self.loss is not None)
+        images_first[self.y.size](scores.data.reshape(self.y.shape[::-1]), self.y)
+        if self.loss is None:
+            return
+        kernel, options = self.loss.kernel, self.loss._options()
+        losses = kernel.forward(scores, self.labels, *options)
+        cast[losses.size](losses, self.losses)
+        replica.backward(kernel.backward_input(self.dy, scores, self.labels, *options), need_dx=False)
+        # these arrays keep their memory as long as this object lives
+        self.grads = [(weakref.ref(layer), {name: twin.grads[name] for name in layer.params}) for layer, twin in zip(leaves(self.net()), leaves(replica))]
+        if self.optimizer is not None:
+            self._update()
+
+    def _update(self):
+        sgd, optimizer = load("sgd", "cuda"), self.optimizer()
+        optimizer.take_along()
+        triples = [(layer().params[name], dweight, optimizer.velocity[f"{prefix}{name}"])
+                   for prefix, (layer, grads) in zip(_prefixes(self.net()), self.grads) for name, dweight in grads.items()]
+        self.velocity = [velocity for _, _, velocity in triples]
+        guarded = sgd.guarded_options(self.options, self.losses, [dweight for _, dweight, _ in triples], optimizer.clip)
+        for triple in triples:
+            sgd.change(*triple, guarded, optimizer.nesterov)
+        self.captured = optimizer.nesterov, optimizer.clip
+
+    def fits(self):
+        """Whether the network, and the optimiser, still have the arrays and options that were captured."""
+        if not still(self.facts):
+            return False
+        if self.optimizer is None:
+            return True
+        optimizer = self.optimizer()
+        options = optimizer and (optimizer.nesterov, optimizer.clip)
+        return options == self.captured and all(velocity is known for velocity, known in zip(optimizer.velocity.values(), self.velocity))
+
+    def submit(self, x, labels=None):
+        slot = self.slots[self.turn]
+        self.turn = (self.turn + 1) % SLOTS
+        with self.arena.lock:
+            slot.fill(x, labels, self.optimizer and self.optimizer())
+            slot.enter(self)
+            self.graph.launch()
+            for layer, grads in self.grads if self.loss is not None else ():
+                layer().grads = dict(grads)
+            return slot.leave(self)
+
+
+class _Slot:
+    """Pinned memory for a batch and for what comes back of it, and where the batch arrives on the GPU."""
+
+    def __init__(self, step):
+        N, outcome = step.x_shape[0], (step.y.shape, step.losses.shape)
+        shapes = ((N, step.x.data.size // N), step.dtype), ((N,), np.int64), ((OPTIONS,), step.dtype)
+        self.here = [_cuda.pinned(*shape) for shape in shapes]
+        self.there = [_cuda.allocate(*shape) for shape in shapes]
+        self.back = [_cuda.pinned(shape, step.dtype) for shape in outcome]
+        self.arrived, self.done = _cuda.event(), _cuda.event()
+        self.outcome = None
+
+    def fill(self, x, labels, optimizer):
+        """Copy a batch into pinned memory, and let it go over."""
+        if self.outcome is not None:
+            self.outcome.settle()                           # the step before has left this slot, and nobody waits for what it holds
+            self.outcome = None
+        self.here[0][...] = x.reshape(self.here[0].shape)
+        if labels is not None:
+            self.here[1][...] = labels
+        if optimizer is not None:
+            self.here[2][...] = optimizer.rate(optimizer.steps), optimizer.momentum, optimizer.weight_decay, 1
+        for here, there in zip(self.here, self.there):
+            there.copy_to_device(here, _cuda.copy_stream())
+        self.arrived.record(_cuda.copy_stream())
+
+    def enter(self, step):
+        """Bring the batch to where the graph reads it, as soon as it has arrived."""
+        (x, labels, options), stream = self.there, _cuda.stream()
+        self.arrived.wait(stream)
+        images_last[x.size](x, step.x.data.reshape(x.shape[::-1]))
+        cast[labels.size](labels, step.labels)
+        cast[options.size](options, step.options)
+
+    def leave(self, step):
+        """Let scores and losses come back, behind the graph."""
+        stream = _cuda.stream()
+        for array, here in zip((step.y, step.losses), self.back):
+            array.copy_to_host(here, stream)
+        self.done.record(stream)
+        self.outcome = Outcome(self, step.y_shape)
+        return self.outcome
+
+
+class Outcome:
+    """What a step on the GPU has made: `y`, the scores (N, ...), and `losses` (N,), waited for when they are asked for."""
+
+    def __init__(self, slot, y_shape):
+        self._slot, self._y_shape, self._arrays = slot, y_shape, None
+
+    def settle(self):
+        if self._arrays is None:
+            self._slot.done.synchronize()
+            y, losses = (array.copy() for array in self._slot.back)
+            self._arrays, self._slot = (y.reshape(self._y_shape), losses), None
+        return self._arrays
+
+    y = property(lambda self: self.settle()[0])
+    losses = property(lambda self: self.settle()[1])
+
+
+def _prefixes(net, before=""):
+    """For every layer that leaves(net) gives, what stands before the names of its parameters in net.params."""
+    if not net.named_layers:
+        return [before]
+    return [prefix for name, layer in net.named_layers.items() for prefix in _prefixes(layer, f"{before}{name}.")]
