@@ -227,7 +227,7 @@ def pinned(shape, dtype):
 
 def event():
     """A mark in a stream: event.record(stream), then event.synchronize() for the processor, or event.wait(other) for another stream."""
-    return cuda.event(timing=False)
+    return cuda.event() if SIMULATOR else cuda.event(timing=False)
 
 
 @lru_cache(maxsize=None)
