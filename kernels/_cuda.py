@@ -15,7 +15,7 @@ import importlib.util
 import math
 import threading
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, wraps
 
 import numba
 import numpy as np
@@ -26,6 +26,7 @@ INSTALLED = importlib.util.find_spec("numba_cuda") is not None
 SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
 OLDEST = 8, 0                                               # compute capability: cp.async and tf32 begin there
 THREADS = 256                                               # of a block of kernel[n]
+WARP = 32                                                   # threads that go in step
 BLOCKS = 2 ** 16                                            # of them at most
 PRECISIONS = ("float32", "tf32")
 
@@ -108,6 +109,24 @@ def _blocks(n):
     if SIMULATOR:
         return 2, 3
     return max(1, min(-(-n // THREADS), BLOCKS)), THREADS
+
+
+def row_blocks(n, *rows):
+    """kernel[row_blocks(n, H, C)]: blocks of threads for rows of n elements, one row for each blockIdx.y < H and blockIdx.z < C.
+
+    Which row it is costs a thread no division; it goes through its elements by `for e in range(cuda.grid(1), n, cuda.gridsize(1))`.
+    """
+    if SIMULATOR:
+        return (1, *rows), 3
+    blocks = max(1, -(-n // THREADS))
+    return (blocks, *rows), WARP * max(1, -(-n // (blocks * WARP)))
+
+
+@device
+def divided(a, b):
+    """a // b and a % b for 0 <= a < 2^32, 0 < b < 2^32: in 32 bits, which a GPU divides several times faster than 64."""
+    quotient = np.int64(np.uint32(a) // np.uint32(b))
+    return quotient, a - quotient * b
 
 
 @lru_cache(maxsize=None)
@@ -209,6 +228,18 @@ def put(array, there):
     """Copy a NumPy array into one on the GPU."""
     there.copy_to_device(np.ascontiguousarray(array).reshape(array.shape), stream())
     stream().synchronize()                                  # the caller may change its array at once
+
+
+def constant(function):
+    """Decorator of a function that makes a tuple of NumPy arrays from hashable arguments: gives them on the GPU, where they stay, in memory of their own."""
+    @lru_cache(maxsize=None)
+    def on_gpu(*arguments):
+        return tuple(map(to_gpu, function(*arguments)))
+
+    @wraps(function)
+    def get(*arguments):
+        return function(*arguments) if noting() is not None else on_gpu(*arguments)
+    return get
 
 
 def to_host(array):

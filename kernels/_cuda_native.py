@@ -5,7 +5,7 @@ side by side, so that all 32 of a warp read neighbouring numbers (coalesced), at
 stride and padding. Features (N, F) are (F, N).
 """
 from . import _cuda
-from ._cuda import cuda, kernel
+from ._cuda import SIMULATOR, cuda, kernel, row_blocks
 
 
 class CudaNative:
@@ -40,22 +40,40 @@ class CudaNative:
         return f"CudaNative(shape={self.shape}, dtype={self.dtype})"
 
 
-@kernel
-def images_last(x, y):
-    """y[e, n] = x[n, e]"""
-    E, N = y.shape
-    for place in range(cuda.grid(1), E * N, cuda.gridsize(1)):
-        e, n = place // N, place % N
-        y[e, n] = x[n, e]
+def by_rows(y):
+    """kernel[by_rows(y)]: blocks of threads for each row of pixels of each map of y (N, C, H, W).
+
+    blockIdx.z is the map, blockIdx.y the row, and the elements e of the row are the images of its first pixel, of its second, ...: e = j N + n.
+    """
+    N, C, H, W = y.shape
+    return row_blocks(W * N, H, C)
+
+
+TILE, LINES = (2, 1) if SIMULATOR else (32, 8)              # a block turns a tile of 32 x 32 numbers over with 32 x 8 threads
+
+
+def transpose(x, y):
+    """y[b, a] = x[a, b]: what turns images first, (N, E), into images last, (E, N), and back. The only change of layout, at the door."""
+    A, B = x.shape
+    long, short = (A, B) if A > B else (B, A)                # a grid is at most 65535 high
+    _transpose[(-(-long // TILE), -(-short // TILE)), (TILE, LINES)](x, A > B, y)
 
 
 @kernel
-def images_first(x, y):
-    """y[n, e] = x[e, n]"""
-    N, E = y.shape
-    for place in range(cuda.grid(1), E * N, cuda.gridsize(1)):
-        n, e = place // E, place % E
-        y[n, e] = x[e, n]
+def _transpose(x, tall, y):
+    """Through shared memory, so that both reading and writing are along rows. Its rows are one longer than a tile: a column then lies in 32 banks."""
+    A, B = x.shape
+    tile = cuda.shared.array((TILE, TILE + 1), x.dtype)
+    across, down = TILE * cuda.blockIdx.x, TILE * cuda.blockIdx.y
+    top, left = (across, down) if tall else (down, across)
+    t = cuda.threadIdx.x
+    for line in range(cuda.threadIdx.y, TILE, LINES):
+        if top + line < A and left + t < B:
+            tile[line, t] = x[top + line, left + t]
+    cuda.syncthreads()
+    for line in range(cuda.threadIdx.y, TILE, LINES):
+        if left + line < B and top + t < A:
+            y[left + line, top + t] = tile[t, line]
 
 
 @kernel
@@ -69,7 +87,7 @@ def pack(x):
     """A NumPy array (N, ...) as CudaNative."""
     native = CudaNative.empty(x.shape, x.dtype)
     N = x.shape[0]
-    images_last[x.size](_cuda.to_gpu(x.reshape(N, -1)), native.data.reshape(x.size // N, N))
+    transpose(_cuda.to_gpu(x.reshape(N, -1)), native.data.reshape(x.size // N, N))
     return native
 
 
@@ -77,7 +95,7 @@ def unpack(native):
     """A CudaNative as a NumPy array (N, ...)."""
     N, size = native.shape[0], native.data.size
     y = _cuda.empty((N, size // N), native.dtype)
-    images_first[size](native.data.reshape(size // N, N), y)
+    transpose(native.data.reshape(size // N, N), y)
     return _cuda.to_host(y).reshape(native.shape)
 
 

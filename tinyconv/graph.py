@@ -14,7 +14,7 @@ import numpy as np
 from .kernels import _cuda, load
 from .kernels._arena import taking_from
 from .kernels._cuda_graph import capturing
-from .kernels._cuda_native import CudaNative, cast, images_first, images_last
+from .kernels._cuda_native import CudaNative, cast, transpose
 from .plan import facts, leaves, still
 
 SLOTS = 2                                                   # batches on their way: one arrives while the other is computed
@@ -54,7 +54,7 @@ class CapturedStep:
 
     def _compute(self, replica):
         scores = replica.forward(self.x, training=self.loss is not None)
-        images_first[self.y.size](scores.data.reshape(self.y.shape[::-1]), self.y)
+        transpose(scores.data.reshape(self.y.shape[::-1]), self.y)
         if self.loss is None:
             return
         kernel, options = self.loss.kernel, self.loss._options()
@@ -129,7 +129,7 @@ class _Slot:
         """Bring the batch to where the graph reads it, as soon as it has arrived."""
         (x, labels, options), stream = self.there, _cuda.stream()
         self.arrived.wait(stream)
-        images_last[x.size](x, step.x.data.reshape(x.shape[::-1]))
+        transpose(x, step.x.data.reshape(x.shape[::-1]))
         cast[labels.size](labels, step.labels)
         cast[options.size](options, step.options)
 
