@@ -44,6 +44,24 @@ class Cpu:
     leave = staticmethod(lambda result: device.leave(result) if isinstance(result, Native) else np.asarray(result))
 
 
+class Cuda:
+    """Arrays on the GPU. Calls are only launched one after the other; a sample waits for the last."""
+
+    def parts(self, arrays, threads):
+        return [{name: self._there(name, value) for name, value in arrays.items()}]
+
+    def _there(self, name, value):
+        if name in ACTIVATIONS and np.ndim(value) > 1:
+            return device.enter(value, "cuda", self)
+        return device.moved(value, "cuda") if isinstance(value, np.ndarray) and name != "connections" else value     # that is a table for Python
+
+    leave = staticmethod(lambda result: device.leave(result) if device.is_native(result) else np.asarray(device.as_numpy(result)))
+
+    def wait(self):
+        from ..kernels import _cuda
+        _cuda.stream().synchronize()
+
+
 def _part(name, value, first, last, lanes, images):
     """What blocks first to last - 1 see of the argument `value`."""
     begin, end = first * lanes, min(last * lanes, images)
@@ -72,17 +90,13 @@ def _shared(function, arguments, threads):
     return tape, made
 
 
-BACKENDS = {"reference": Reference(), "cpu": Cpu()}         # cuda comes with its kernels
+BACKENDS = {"reference": Reference(), "cpu": Cpu(), "cuda": Cuda()}
 
 
 def kernel_contender(backend, workload, batch, dtype, threads):
-    """The kernel of `backend` as a Contender. Raises NotMeasured where there is none."""
-    try:
-        function = getattr(load(workload.operation, backend), workload.direction)
-    except NotImplementedError as error:
-        raise NotMeasured(str(error)) from None
-    if backend not in BACKENDS:
-        raise NotMeasured(f"the benchmark does not know the backend {backend} yet")
+    """The kernel of `backend` as a Contender. Raises DeviceError where there is no GPU for it."""
+    device.check_device(backend)
+    function = getattr(load(workload.operation, backend), workload.direction)
     return contender(backend, function, BACKENDS[backend], workload, batch, dtype, threads)
 
 
@@ -122,6 +136,8 @@ def contender(name, function, form, workload, batch, dtype, threads):
             results = [made for _, made in tapes]
         else:
             results = team([lambda arguments=arguments: repeat(arguments, n) for arguments in jobs])
+            if isinstance(form, Cuda):
+                form.wait()
         if workload.sums_over_images and len(results) > 1:
             for _ in range(n):
                 total = sum(results[1:], results[0])
@@ -130,7 +146,7 @@ def contender(name, function, form, workload, batch, dtype, threads):
 
     def result():
         if workload.direction in IN_PLACE:
-            return arrays[IN_PLACE[workload.direction][0]]
+            return np.asarray(device.as_numpy(parts[0][IN_PLACE[workload.direction][0]]))
         found = [form.leave(part) for part in last]
         return found[0] if len(found) == 1 else np.concatenate(found)
     return Contender(name, threads, call_together, result) if together else Contender(name, len(jobs), call, result)

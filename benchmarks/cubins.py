@@ -33,6 +33,7 @@ from .backends import ACTIVATIONS
 
 TABLE = Path(__file__).parents[1] / "tests" / "cubins.json"
 ARCHITECTURES = {"sm_80": (8, 0), "sm_90": (9, 0)}          # the oldest that is supported, and that of H100 and H200
+RESERVED = {"sm_80": 0, "sm_90": 1024}                      # bytes of shared memory that the report adds where a kernel uses any: the driver's
 COMPILERS = "numba", "numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink"
 STEPS = {"lenet5": 64, "alexnet": 128}                      # images in a training step
 REGISTERS = 65_536                                          # of a multiprocessor, which one block can take at most; 255 a thread
@@ -126,9 +127,10 @@ def name(kernel, arguments):
 
 
 def _type(argument):
-    if isinstance(argument, np.ndarray):
-        return f"{argument.dtype}[{','.join(':' * argument.ndim)}]"
-    return str(numba.typeof(argument))
+    if not isinstance(argument, np.ndarray):
+        return str(numba.typeof(argument))
+    layout = numba.typeof(argument).layout                  # C where rows lie one behind the other, A for any
+    return f"{argument.dtype}[{','.join(':' * argument.ndim)}]" + (f" {layout}" if layout != "C" else "")
 
 
 def resources(launch, architecture):
@@ -136,7 +138,7 @@ def resources(launch, architecture):
     ptx, report = _cuda.machine_code(launch.kernel, launch.arguments, ARCHITECTURES[architecture])
     spilled = sum(map(int, re.findall(r"(\d+) bytes spill", report)))
     registers, stack, shared = re.findall(r"used (\d+) registers.*?, (\d+) stack, (\d+) bytes smem", report)[-1]
-    return Resources(int(registers), int(stack), int(shared), spilled, len(re.findall(r"\.f64\b", ptx)))
+    return Resources(int(registers), int(stack), max(0, int(shared) - RESERVED[architecture]), spilled, len(re.findall(r"\.f64\b", ptx)))
 
 
 def faults(found, table, architectures):
@@ -198,6 +200,8 @@ def main(arguments=None):
     architectures = args.arch.split(",")
     if unknown := set(architectures) - ARCHITECTURES.keys():
         parser.error(f"--arch: expected some of {', '.join(ARCHITECTURES)}, got {', '.join(sorted(unknown))}")
+    if args.update and len(architectures) < len(ARCHITECTURES):
+        parser.error("--update: the table is for all architectures; leave --arch out")
     if not _cuda.INSTALLED or _cuda.SIMULATOR:
         sys.exit("cubins: the simulator compiles nothing; unset NUMBA_ENABLE_CUDASIM" if _cuda.SIMULATOR else f"cubins: {_cuda.missing()}")
     if not TABLE.parent.is_dir():

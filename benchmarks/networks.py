@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import parallel
+from ..device import as_numpy
 from ..layers import Dropout
 from ..optimizers import SGD
 from . import parity, process, pytorch
-from .backends import BACKENDS, NotMeasured
+from .backends import NotMeasured
 from .compare import timed
 from .timing import Contender
 from .workloads import MODELS, RECIPES, distinct
@@ -97,8 +98,6 @@ class Ours(Contestant):
     """A network of tinyconv on one backend."""
 
     def __init__(self, backend, task, checked=False):
-        if backend not in BACKENDS:
-            raise NotMeasured(f"{task.model} does not run on {backend} yet")
         net, loss = task.network(checked)
         self.task, (self.x, self.labels) = task, task.data(net)
         self.net, self.loss, self.threads = net.to(backend), loss.to(backend), task.threads if backend == "cpu" else 1
@@ -107,7 +106,7 @@ class Ours(Contestant):
     def evaluate(self, x, labels):
         """The loss and all gradients."""
         value, _ = parallel.forward_backward(self.net, x, labels, self.loss, self.threads)
-        return value, self.net.grads
+        return value, {name: as_numpy(grad) for name, grad in self.net.grads.items()}
 
     def train_step(self, x, labels):
         return self.net.train_step(x, labels, self.loss, self.optimizer, self.threads)

@@ -21,6 +21,7 @@ import numba
 import numpy as np
 
 from ._arena import arena_in_use
+from ._kernel import kept_until_a_change
 
 INSTALLED = importlib.util.find_spec("numba_cuda") is not None
 SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
@@ -77,7 +78,7 @@ class Kernel:
 
     def __init__(self, function, **options):
         self.function, self.options = function, options
-        self.compiled = cuda.jit(function, **options) if cuda else None
+        self.compiled = kept_until_a_change(cuda.jit(cache=not SIMULATOR, **options)(function)) if cuda else None
         self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
 
     def __getitem__(self, shape):
@@ -231,7 +232,7 @@ def put(array, there):
 
 
 def constant(function):
-    """Decorator of a function that makes a tuple of NumPy arrays from hashable arguments: gives them on the GPU, copied there once."""
+    """Decorator of a function that makes a tuple of NumPy arrays from hashable arguments: gives them on the GPU, where they stay, in memory of their own."""
     @lru_cache(maxsize=None)
     def on_gpu(*arguments):
         return tuple(map(to_gpu, function(*arguments)))
@@ -258,7 +259,7 @@ def pinned(shape, dtype):
 
 def event():
     """A mark in a stream: event.record(stream), then event.synchronize() for the processor, or event.wait(other) for another stream."""
-    return cuda.event(timing=False)
+    return cuda.event() if SIMULATOR else cuda.event(timing=False)
 
 
 @lru_cache(maxsize=None)
@@ -278,12 +279,16 @@ def is_on_gpu(array):
 
 def machine_code(kernel, arguments, capability):
     """(PTX, the assembler's report) of a kernel called with such arguments, for GPUs of a compute capability (major, minor); needs no GPU."""
+    from types import SimpleNamespace
+    from unittest import mock
+
     from cuda.core import Linker, LinkerOptions, ObjectCode
-    from numba.cuda import types
+    from numba.cuda import dispatcher, types
 
     options = {name: value for name, value in kernel.options.items() if name in ("fastmath", "opt", "lineinfo", "launch_bounds")}
     signature = types.void(*map(numba.typeof, arguments))
-    ptx, _ = cuda.compile(kernel.function, signature, device=False, abi="numba", cc=capability, **options)
+    with mock.patch.object(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=capability)):     # device functions ask for it
+        ptx, _ = cuda.compile(kernel.function, signature, device=False, abi="numba", cc=capability, **options)
     ptx = ptx if isinstance(ptx, str) else ptx.decode()
     linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=LinkerOptions(
         arch="sm_{}{}".format(*capability), max_register_count=kernel.options.get("max_registers"), ptxas_options=["-v"], verbose=True))

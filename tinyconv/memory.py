@@ -23,8 +23,12 @@ def needed(net, x_shape, training=True):
     return np.dtype(np.float32).itemsize * (2 * sizes[0] + 3 * max(sizes) + ((sum(sizes[1:]) + 4 * parameters) if training else parameters))
 
 
-def available():
-    """Bytes that this process can still take without swapping or being killed; None where the system does not say."""
+def available(device="cpu"):
+    """Bytes that this process can still take without swapping or being killed, or on the GPU; None where the system does not say."""
+    if device == "cuda":
+        from .kernels import _cuda                          # where a GPU is asked for, and not before: it takes most of a second
+        free = _cuda.memory()
+        return free and free[0]
     found = [amount for amount in (_free_of_the_machine(), *_free_of_the_groups()) if amount is not None]
     return min(found) if found else None
 

@@ -19,7 +19,7 @@ def add_parser(commands):
     command.add_argument("what", metavar="OP|lenet5|alexnet", nargs="*", type=_known,
                          help="operations on the layers of the models that have them (conv2d: with the ladder from textbook loops to the shipped "
                               "kernel), or a model with all its layers (default: lenet5)")
-    command.add_argument("--backend", metavar="B,...", type=_list_of(_one_of("backend", BACKENDS)), default=["cpu"],
+    command.add_argument("--backend", "--device", metavar="B,...", type=_list_of(_one_of("backend", BACKENDS)), default=["cpu"],
                          help=f"any of {','.join(BACKENDS)} (default: cpu)")
     command.add_argument("--against", metavar="torch", type=_list_of(_one_of("peer", ("torch",))), default=[],
                          help="compare with PyTorch, in the same run")

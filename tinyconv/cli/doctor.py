@@ -1,5 +1,4 @@
 """tinyconv doctor: what tinyconv finds on this machine."""
-import ctypes
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -8,7 +7,8 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import numpy as np
 
-from .. import __version__, data, kernels
+from .. import __version__, data, kernels, memory
+from ..kernels import _cuda
 from ..kernels._native import lanes, vector_bytes
 from ..models import MODELS
 from ..parallel import available_threads
@@ -24,7 +24,7 @@ def run(args):
     rows = {
         "tinyconv": f"{__version__}, Python {platform.python_version()}, {platform.platform()}",
         **{name: _version(name, extra) for name, extra in (("numpy", None), ("numba", None), ("llvmlite", None), ("pillow", None), ("tqdm", None),
-                                                           ("matplotlib", "demo"), ("mlxtend", "demo"), ("pytest", "test"))},
+                                                           ("matplotlib", "demo"), ("mlxtend", "demo"), ("pytest", "test"), ("numba-cuda", "cuda"))},
         "processor": llvm.get_host_cpu_name(),
         "SIMD width": f"{8 * vector_bytes()} bits: {lanes(np.float32)} float32 or {lanes(np.float64)} float64 images side by side",
         "threads": f"{available_threads()} processors for this process, of {os.cpu_count()}",
@@ -55,11 +55,10 @@ def _way(build):
 
 
 def _gpu():
-    try:
-        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-    except OSError:
-        return "none: no NVIDIA driver on this machine"
-    return "an NVIDIA driver is there, but not used: the cuda kernels are not written yet"
+    if missing := _cuda.missing():
+        return missing
+    free = _cuda.memory()
+    return _cuda.gpu_name() + ("" if free is None else f", {memory.say(free[0])} of {memory.say(free[1])} free")
 
 
 def _kernel_cache():

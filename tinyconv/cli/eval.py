@@ -21,15 +21,17 @@ def add_parser(commands):
     command.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a training run")
     options.add_data_options(command, "what the run was trained on")
     options.add_threads_option(command)
+    options.add_device_options(command)
     return command
 
 
 def run(args):
-    this = Run.open(args.run_folder)
+    this, place = Run.open(args.run_folder), options.chosen_device(args)
     name = args.data or this.settings["data"]
     _, test = this.data(args.data, args.data_dir)
     _check_classes(name, test.class_names, args.run_folder, this.settings["class_names"])
     net, loss = this.trained()
+    net.to(*place)
     inputs = this.inputs(net)
     options.check_shape(name, test, inputs, args.run_folder)
     result = evaluate(net, loss, test, inputs, args.threads, show=len(test) > 2048 or inputs.crops > 1)

@@ -1,6 +1,7 @@
 """Command-line options that several commands share, and what checks them."""
 import argparse
 
+from ..device import PRECISIONS, check_device
 from ..errors import TinyconvError
 
 
@@ -20,6 +21,22 @@ def add_data_options(command, default):
 
 def add_threads_option(command):
     command.add_argument("--threads", type=positive_int, metavar="T", help="default: all processors that the process may use")
+
+
+def add_device_options(command, devices=("cpu", "cuda"), default="cpu"):
+    command.add_argument("--device", choices=devices, help=f"where it is computed; cuda: on an NVIDIA GPU (default: {default})")
+    command.add_argument("--precision", choices=PRECISIONS, help="cuda: of convolutions and dense layers; float32: exact; tf32: on tensor cores, "
+                                                                 "factors rounded to 10 bits behind the point (default: float32)")
+
+
+def chosen_device(args, before=("cpu", "float32")):
+    """(device, precision) as the options say, or as `before`. Raises TinyconvError or DeviceError where they cannot be."""
+    device = args.device or before[0]
+    precision = args.precision or (before[1] if device == before[0] else "float32")
+    if precision != "float32" and device != "cuda":
+        raise TinyconvError(f"--precision {precision}: goes with --device cuda; leave it out, or compute there")
+    check_device(device, precision)
+    return device, precision
 
 
 def check_shape(name, images, inputs, what):

@@ -21,14 +21,16 @@ def add_parser(commands):
     command.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a training run")
     command.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="any image file; prepared as the training images were")
     options.add_threads_option(command)
+    options.add_device_options(command)
     return command
 
 
 def run(args):
-    this = Run.open(args.run_folder)
+    this, place = Run.open(args.run_folder), options.chosen_device(args)
     if missing := [str(path) for path in args.images if not path.exists()]:     # before the network, which may be large
         raise TinyconvError(f"no such file: {', '.join(missing)}; name pictures that are there")
     net, loss = this.trained()
+    net.to(*place)
     inputs, names = this.inputs(net), this.settings["class_names"]
     for path in args.images:
         x = inputs.testing(prepare_image(path, this.settings["preparation"])[None])

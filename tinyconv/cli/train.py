@@ -33,6 +33,7 @@ def add_parser(commands):
                          help="save within long epochs too, about every M minutes (default: 5)")
     command.add_argument("--seed", type=options.natural_int, metavar="S", help="of weights, order, augmentation and dropout (default: 0)")
     options.add_threads_option(command)
+    options.add_device_options(command)
 
     of_recipe = command.add_argument_group("recipe")
     of_recipe.add_argument("--epochs", type=options.positive_int, metavar="N",
@@ -86,17 +87,22 @@ def run(args):
     _check(settings)
 
     threads = args.threads or settings.get("threads") or available_threads()
+    place = options.chosen_device(args, (settings.get("device", "cpu"), settings.get("precision", "float32")))
     net, loss = build(settings, rng=settings["seed"])
-    _check_memory(net, settings["batch_size"])
+    _check_memory(net, settings["batch_size"], place[0])
     if args.resume:
         inputs = this.inputs(net)
         if threads != settings["threads"]:
             print(f"resuming with {threads} threads instead of {settings['threads']}: the last bits of the result will differ")
+        if place != (settings["device"], settings["precision"]):
+            print(f"resuming on {' in '.join(place)} instead of {settings['device']} in {settings['precision']}: the result will differ")
     else:
         _check_images(settings, train, net)
         inputs = recipe(settings["model"], settings["loss"]).inputs(train, net, settings)
-        this = _create(args.out, settings | {"threads": threads})
+        this = _create(args.out, settings | {"threads": threads, "device": place[0], "precision": place[1]})
         inputs.save(this.folder / "inputs.npz")
+    net.to(*place)
+    loss.to(place[0])
     until = settings["until_error"]
     steps_per_epoch = math.ceil(len(train) / settings["batch_size"])
     optimizer = sgd(settings, net, steps_per_epoch, lambda: [row["test_error"] for row in trainer.progress.history])
@@ -108,8 +114,8 @@ def run(args):
         trainer.load(this.checkpoint)
     if test.name.endswith(NOT_HELD_OUT):
         print("no held-out images: tests are on the training images")
-    print(f"{settings['model']}, {loss!r}: {len(train)} training and {len(test)} test images of {settings['data']}, {threads} threads, "
-          f"run folder {this.folder}")
+    print(f"{settings['model']}, {loss!r}: {len(train)} training and {len(test)} test images of {settings['data']}, "
+          f"{f'{threads} threads' if place[0] == 'cpu' else f'the GPU in {place[1]}'}, run folder {this.folder}")
     return _train(trainer, this)
 
 
@@ -200,10 +206,10 @@ def _check(settings):
         raise TinyconvError(f"{settings['data']}: has {classes} classes and the rbf output units have codes for ten: use --loss softmax")
 
 
-def _check_memory(net, batch_size):
-    """Say what training takes. Raises TinyconvError where there is less."""
+def _check_memory(net, batch_size, device):
+    """Say what training takes, of the GPU's memory where it computes there. Raises TinyconvError where there is less."""
     batch = 4 * batch_size * math.prod(net.input_shape)
-    needed, available = memory.needed(net, (batch_size, *net.input_shape)) + AHEAD * batch, memory.available()
+    needed, available = memory.needed(net, (batch_size, *net.input_shape)) + AHEAD * batch, memory.available(device)
     of = "" if available is None else f" of {memory.say(available)} available"
     if available is not None and needed > available:
         raise TinyconvError(f"training with batches of {batch_size} needs about {memory.say(needed)} of memory and {memory.say(available)} is "
