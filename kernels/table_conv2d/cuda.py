@@ -11,6 +11,7 @@ from .. import _cuda
 from .._cuda import cuda, kernel
 from .._cuda_native import CudaNative, by_rows
 from .._cuda_reduce import BLOCK, tree_sum
+from .._cuda_windows import within
 from .._windows import as_lengths
 from ..conv2d import cuda as conv2d
 from . import output_shape
@@ -48,14 +49,15 @@ def backward_input(dy, weight, connections, x_shape):
 def _backward_input(dy, N, weight, rows, columns, pairs, order, starts, dx):
     c, h, (OH, length) = cuda.blockIdx.z, cuda.blockIdx.y, dy.shape[1:]
     for e in range(cuda.grid(1), dx.shape[2], cuda.gridsize(1)):
-        total = dy.dtype.type(0)
+        total = zero = dy.dtype.type(0)
         for place in range(starts[c], starts[c + 1]):
             k = order[place]
             o = pairs[k, 0]
-            for u in range(len(rows)):
+            for u in range(max(0, h - OH + 1), min(len(rows), h + 1)):
                 for v in range(len(columns)):
-                    if 0 <= h - u < OH and 0 <= e - v * N < length:
-                        total += weight[k, u, v] * dy[o, h - u, e - v * N]       # reverses: y[o, i, e] += weight[k, u, v] x[c, i + u, e + v N]
+                    near = within(e - v * N, length)         # where it is not e - v N, no pixel of dy is there
+                    part = weight[k, u, v] * dy[o, h - u, near]
+                    total += part if near == e - v * N else zero                 # reverses: y[o, i, e] += weight[k, u, v] x[c, i + u, e + v N]
         dx[c, h, e] = total
 
 
