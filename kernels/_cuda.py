@@ -21,6 +21,7 @@ import numba
 import numpy as np
 
 from ._arena import arena_in_use
+from ._kernel import kept_until_a_change
 
 INSTALLED = importlib.util.find_spec("numba_cuda") is not None
 SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
@@ -77,7 +78,7 @@ class Kernel:
 
     def __init__(self, function, **options):
         self.function, self.options = function, options
-        self.compiled = cuda.jit(function, **options) if cuda else None
+        self.compiled = kept_until_a_change(cuda.jit(cache=not SIMULATOR, **options)(function)) if cuda else None
         self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
 
     def __getitem__(self, shape):
