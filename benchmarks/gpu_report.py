@@ -96,9 +96,10 @@ def _operations(rows):
         yield f"  {'':44} {'batch':>5} {'precision':9} {'tinyconv':>10} {'spread':>6} {'PyTorch':>10} {'x torch':>7} {'speed':>14} {'of the roof':>15} {'error':>6}"
     for row in rows:
         rate = f"{row['rate'] / 1e3:.1f} T{row['unit'][1:]}" if row.get("unit") == "GFLOP/s" else f"{row['rate']:.0f} GB/s" if "rate" in row else ""
+        roof = f"{100 * row['share']:.0f}% {row['roof']}" if "share" in row else ""
         yield (f"  {row['model'] + ' ' + row['layer'] + ' ' + row['operation'] + ' ' + row['direction']:44} {row['batch']:5} {row['precision']:9} "
                f"{seconds(row['median']):>10} {100 * row['spread']:5.0f}% {seconds(row['torch_median']) if 'torch_median' in row else '':>10} "
-               f"{_times(row):>7} {rate:>14} {f'{100 * row['share']:.0f}% {row['roof']}' if 'share' in row else '':>15} {row['error']:6.2g}"
+               f"{_times(row):>7} {rate:>14} {roof:>15} {row['error']:6.2g}"
                + ("" if row["how"] == "graph" else "  launched from Python"))
 
 
