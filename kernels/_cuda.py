@@ -262,6 +262,17 @@ def event():
     return cuda.event() if SIMULATOR else cuda.event(timing=False)
 
 
+def timer():
+    """An event that notes the time: see elapsed."""
+    return cuda.event()
+
+
+def elapsed(start, end):
+    """Seconds between two timers that were recorded in a stream; waits for the second."""
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3
+
+
 @lru_cache(maxsize=None)
 def copy_stream():
     """The stream of copies to the GPU that run beside the kernels."""
@@ -271,6 +282,17 @@ def copy_stream():
 def memory():
     """(free, total) bytes of the GPU; None in the simulator."""
     return None if SIMULATOR else tuple(cuda.current_context().get_memory_info())
+
+
+def facts():
+    """What this GPU is, by name: {"name", "compute_capability", "multiprocessors", ...}; clocks in kHz."""
+    if SIMULATOR:
+        return {"name": gpu_name(), "compute_capability": list(OLDEST), "multiprocessors": 1}
+    gpu = cuda.get_current_device()
+    asked = {"multiprocessors": "MULTIPROCESSOR_COUNT", "clock": "CLOCK_RATE", "memory_clock": "MEMORY_CLOCK_RATE", "L2": "L2_CACHE_SIZE",
+             "memory_bus": "GLOBAL_MEMORY_BUS_WIDTH"}
+    found = {name: getattr(gpu, attribute, None) for name, attribute in asked.items()}
+    return {"name": gpu_name(), "compute_capability": list(gpu.compute_capability), "memory": memory()[1]} | found
 
 
 def is_on_gpu(array):
