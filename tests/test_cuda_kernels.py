@@ -132,6 +132,15 @@ def test_dropout_draws_the_bits_of_the_reference(rate, first):
         np.testing.assert_array_equal(found, load("dropout", "reference").forward(x, rate, expected, first, 2.0))
 
 
+def test_dropout_keeps_what_is_exactly_at_the_rate():
+    key, reference = np.array([7], np.uint64), load("dropout", "reference")
+    rate = float(reference._uniform(key, np.arange(3, dtype=np.uint64))[1])
+    x = np.ones((3, 1), np.float32)
+    y = here(load("dropout", "cuda").forward(pack(x), rate, _cuda.to_gpu(key), 0, 1.0))
+    assert y[1] == 1
+    np.testing.assert_array_equal(y, reference.forward(x, rate, key, 0, 1.0))
+
+
 # ------------------------------------------------------------------------------------------------ losses and activations
 @pytest.mark.parametrize("N, K", [(1, 1), (3, 2), (5, 11)])  # one image in a block of two; more classes than threads
 @pytest.mark.parametrize("operation, options", [("softmax_cross_entropy", ()), ("rbf_loss", ("map", 90.0)), ("rbf_loss", ("mse", 90.0))])
@@ -147,6 +156,11 @@ def test_sigmoid_far_out():
     x = np.array([[-1000, -80, -0.0, 0, 80, 1000, np.nan, np.inf, -np.inf]], np.float32)
     y = here(load("sigmoid", "cuda").forward(pack(x)))
     np.testing.assert_allclose(y[0], [0, np.exp(-80.0), 0.5, 0.5, 1, 1, np.nan, 1, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (5, 3), (2, 3, 2, 2)])
+def test_gradient_of_the_centers(shape, rng):               # which the layer keeps fixed
+    compare("rbf", "backward_centers", [rng.standard_normal((shape[0], 2, *shape[2:])), rng.standard_normal(shape)], rng.standard_normal((2, 3)), rtol=1e-12)
 
 
 def test_an_input_map_that_nobody_sees_gets_no_gradient(rng):
