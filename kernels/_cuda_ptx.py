@@ -130,42 +130,31 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
         return sums
 
     def _run(builder, base, fragment, i, k):
-        """The elements that one load brings, {(i, k): number}: four k of one i, or one k of a run of i."""
-        count = 4 if fragment.across else fragment.width
-        numbers = _load(builder, _at(builder, base, fragment.place(i, k)), count)
+        """The elements that one load brings, {(i, k): number}: `width` k of one i, or one k of `width` i."""
+        numbers = _load(builder, _at(builder, base, fragment.place(i, k)), fragment.width)
         return {(i, k + n) if fragment.across else (i + n, k): number for n, number in enumerate(numbers)}
 
     @lru_cache(maxsize=None)
-    def multiply_add(a, b, depth):
+    def multiply_add(a, b, depth):                          # b is not across
         @intrinsic
         def step(typing, sums, shared, a0, b0):
             def codegen(context, builder, signature, arguments):
                 numbers = _numbers(builder, arguments[0])
                 bases = [_pointer(context, builder, signature.args[1], arguments[1], arguments[n], SHARED) for n in (2, 3)]
 
-                def add(rows, columns, ks, A, B):
-                    for k in ks:
-                        for j in columns:
-                            for i in rows:
-                                n = i * b.count + j
-                                numbers[n] = builder.fma(A[i, k], B[j, k], numbers[n])
-
-                for first in range(0, depth, 4):
-                    ks, A = range(first, first + 4), {}
-                    if a.across:                            # loads bring four k at once: those of A stay in registers, B comes piece by piece
+                for first in range(0, depth, a.width):
+                    ks, A = range(first, first + a.width), {}
+                    if a.across:                            # a load brings several k
                         for i in range(a.count):
                             A |= _run(builder, bases[0], a, i, first)
-                    if a.across and b.across:
-                        for j in range(b.count):
-                            add(range(a.count), [j], ks, A, _run(builder, bases[1], b, j, first))
-                        continue
                     for k in ks:
                         B = {}
                         for i in () if a.across else range(0, a.count, a.width):
                             A |= _run(builder, bases[0], a, i, k)
                         for j in range(0, b.count, b.width):
                             B |= _run(builder, bases[1], b, j, k)
-                        add(range(a.count), range(b.count), [k], A, B)
+                        for n in range(a.count * b.count):
+                            numbers[n] = builder.fma(A[n // b.count, k], B[n % b.count, k], numbers[n])
                 return _tuple(builder, numbers)
             return sums(sums, shared, types.int32, types.int32), codegen
         return step

@@ -65,46 +65,48 @@ TILES = (Tile(16, 16, 8, 4, 4, warp=(4, 4)),) if SIMULATOR else \
 class Panel:
     """An operand's piece of a step: `size` rows or columns of the tile times `depth` values of k, in shared memory and on the way there.
 
-    across  whether k is contiguous in memory        width  numbers of one copy        threads  that copy
+    It is copied in lines, which lie in memory, of pieces of `width` numbers each. The threads copy some lines at once, `together`: each has its own
+    piece of every line, always the same.
+
+    across  whether k is contiguous in memory, and lines are rows       turned  whether it is then stored with k as the slowest axis, [k][row]
     """
 
     size: int
     depth: int
+    threads: int
     across: bool
     width: int
-    threads: int
+    turned: bool = False
 
     @property
     def stride(self):
         """Words from one row in shared memory to the next: the pad spreads what a warp reads over all banks."""
-        return (self.depth if self.across else self.size) + 4
+        return (self.depth if self.across and not self.turned else self.size) + 4
 
     @property
     def words(self):
-        return self.stride * (self.size if self.across else self.depth)
+        return self.stride * (self.size if self.across and not self.turned else self.depth)
 
     @property
-    def pieces(self):
-        """Copies that make a row in shared memory."""
-        return (self.depth if self.across else self.size) // self.width
-
-    @property
-    def rows(self):
-        """Rows in shared memory."""
+    def lines(self):
         return self.size if self.across else self.depth
 
     @property
+    def pieces(self):
+        return (self.depth if self.across else self.size) // self.width
+
+    @property
     def together(self):
-        """Rows that all threads copy at once: each has its own piece of every row, always the same."""
         return self.threads // self.pieces
 
     @property
     def passes(self):
-        return -(-self.rows // self.together)
+        return -(-self.lines // self.together)
 
     def fragment(self, count):
         """What one thread multiplies: `count` of the rows or columns, spread over the tile so that a warp reads without bank conflicts."""
-        return Fragment(count, self.across, self.stride, self.size // count * (1 if self.across else 4))
+        across = self.across and not self.turned
+        return Fragment(count, across, self.stride, self.size // count * (1 if across else 4))
 
 
 @lru_cache(maxsize=None)
@@ -113,20 +115,22 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
     BM, BN, BK, THREADS, LANES = tile.BM, tile.BN, tile.BK, tile.threads, tile.warp[0] * tile.warp[1]
     WARP_M, WARP_N = tile.warp
     WARPS, WARPS_N = THREADS // LANES, BN // tile.TN // WARP_N
-    A, B = Panel(BM, BK, a_across, a_width, THREADS), Panel(BN, BK, b_across, b_width, THREADS)
-    A_ACROSS, A_WIDTH, A_STRIDE, A_PIECES, A_TOGETHER, A_PASSES, A_ROWS = a_across, a_width, A.stride, A.pieces, A.together, A.passes, A.rows
-    B_ACROSS, B_WIDTH, B_STRIDE, B_PIECES, B_TOGETHER, B_PASSES, B_ROWS = b_across, b_width, B.stride, B.pieces, B.together, B.passes, B.rows
+    # B in shared memory is [k][column] in any case. Where it has to be turned for that, copies take one number, which may stand anywhere.
+    A, B = Panel(BM, BK, THREADS, a_across, a_width), Panel(BN, BK, THREADS, b_across, b_width, turned=b_across)
+    A_ACROSS, A_WIDTH, A_PIECES, A_LINES, A_TOGETHER, A_PASSES, A_STRIDE = a_across, A.width, A.pieces, A.lines, A.together, A.passes, A.stride
+    B_ACROSS, B_WIDTH, B_PIECES, B_LINES, B_TOGETHER, B_PASSES = b_across, B.width, B.pieces, B.lines, B.together, B.passes
+    B_LINE, B_PIECE = (1, B.stride) if b_across else (B.stride, 1)                      # words from line to line, and from number to number of a piece
     B_FIRST, BUFFER = A.words, A.words + B.words             # words: where B begins in a buffer, and how long a buffer is
     a_thread, b_thread = A.fragment(tile.TM), B.fragment(tile.TN)
-    A_THREAD, B_THREAD = A.stride if a_across else 4, B.stride if b_across else 4       # words from one thread's first element to the next one's
-    ROW_THREAD, COLUMN_THREAD = 1 if a_across else 4, 1 if b_across else 4             # rows and columns of the tile, likewise
+    ROW_THREAD, A_THREAD = (1, A.stride) if a_across else (4, 4)                        # rows and words from one thread's first to the next one's
     PARTS, PART_ROWS, PART_STRIDE = tile.TM // 4, BM * 4 // tile.TM, BN + 4             # the result leaves through shared memory in so many parts
     WORDS = max(2 * BUFFER, PART_ROWS * PART_STRIDE)
     copy_a, copy_b, zeros, step = copier(a_width), copier(b_width), accumulators(tile.TM * tile.TN), multiply_add(a_thread, b_thread, BK)
     put_first, put_last = (putter(a_thread, b_thread, PART_STRIDE, part, PARTS) for part in (0, PARTS - 1))
 
     @kernel(launch_bounds=(THREADS, tile.blocks))
-    def product(a, a_group, a_row, a_columns, x, x_group, taps, pixels, M, J, K, N, splits, bias, biased, relu, z, masked, out, out_group, out_row, out_split):
+    def product(a, a_group, a_row, a_columns, x, x_group, taps, pixels, places, M, J, K, N, splits, bias, biased, relu, z, masked,
+                out, out_group, out_row, out_split):
         """out[group, m, j], or with splits > 1 the part of it that one range of k gives, to out[split]. x: where B is gathered."""
         shared = cuda.shared.array(WORDS, np.float32, ALIGNMENT)
         t, tiles = thread(), divided(M + BM - 1, BM)[0]
@@ -136,7 +140,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         steps = divided(K + BK - 1, BK)[0]
         first, last = int32(divided(steps * split, splits)[0]), int32(divided(steps * (split + 1), splits)[0])
 
-        # what this thread copies of A: piece a_piece of rows a_line, a_line + A_TOGETHER, ...
+        # what this thread copies of A: piece a_piece of lines a_line, a_line + A_TOGETHER, ...
         a_piece, a_line = int32(t % A_PIECES * A_WIDTH), int32(t // A_PIECES)
         a_place, a_next, a_pass = int32(a_line * A_STRIDE + a_piece), int32(BK if A_ACROSS else BK * a_row), int32(A_TOGETHER * a_row)
         if A_ACROSS:
@@ -147,48 +151,43 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
             a_rows, a_left = int32(a_columns - m0 - a_piece), int32(K - first * BK - a_line)
         # and of B
         b_piece, b_line = int32(t % B_PIECES * B_WIDTH), int32(t // B_PIECES)
-        b_place = int32(B_FIRST + b_line * B_STRIDE + b_piece)
-        offset, bits = cuda.local.array(B_PASSES, np.int32), cuda.local.array(B_PASSES, np.int32)
-        if B_ACROSS:                                        # its columns, which are taps, stay, and it walks along the pixels
-            for i in range(B_PASSES):
-                tap = int32(2 * min(j0 + b_line + i * B_TOGETHER, J - 1))
-                offset[i], bits[i] = int32(group * x_group + at(taps, tap)), at(taps, int32(tap + 1))
+        b_place = int32(B_FIRST + b_line * B_LINE + b_piece * B_PIECE)
+        if B_ACROSS:                                        # its lines, which are taps, stay, and it walks along the pixels
+            tap = int32(j0 + b_line)
             pixel, n = divided(first * BK + b_piece, N)
-            pixel, n = int32(3 * pixel), int32(n)
-        else:                                               # its columns, which are of one pixel, stay, and it walks along the taps
+        else:                                               # its column, which is of one pixel, stays, and it walks along the taps
+            tap = int32(first * BK + b_line)
             pixel, n = divided(min(j0 + b_piece, J - B_WIDTH), N)
-            pixel, n = int32(3 * pixel), int32(n + group * x_group)
-        tap = int32(2 * (first * BK + b_line))
-        base, outside = int32(at(pixels, pixel) + n), at(pixels, int32(pixel + 1))
+        pixel, n = int32(pixel), int32(n)
+        base, outside = int32(group * x_group + at(pixels, pixel) + n), int32(at(pixels, pixel) >> 32)
 
         # what it multiplies: a_first and b_first are its first row and column in shared memory
         warp, lane = t // LANES, t % LANES
         a_first = int32((warp // WARPS_N * WARP_M + lane // WARP_N) * A_THREAD)
-        b_first = int32(B_FIRST + (warp % WARPS_N * WARP_N + lane % WARP_N) * B_THREAD)
+        b_first = int32(B_FIRST + (warp % WARPS_N * WARP_N + lane % WARP_N) * 4)
         sums, buffer = zeros(), int32(0)
         for s in range(first - 1, last):                    # multiply step s, copy step s + 1
             wait_for_copies()
             cuda.syncthreads()
             if s + 1 < last:
                 for i in range(A_PASSES):
-                    if A_ROWS % A_TOGETHER == 0 or a_line + i * A_TOGETHER < A_ROWS:
+                    if A_LINES % A_TOGETHER == 0 or a_line + i * A_TOGETHER < A_LINES:
                         inside = (i * A_TOGETHER < a_rows and a_left > 0) if A_ACROSS else (a_rows > 0 and i * A_TOGETHER < a_left)
                         copy_a(shared, int32(buffer + a_place + i * A_TOGETHER * A_STRIDE), a, int32(a_index + i * a_pass), inside)
                 for i in range(B_PASSES):
-                    if B_ROWS % B_TOGETHER == 0 or b_line + i * B_TOGETHER < B_ROWS:
-                        if B_ACROSS:
-                            copy_b(shared, int32(buffer + b_place + i * B_TOGETHER * B_STRIDE), x, int32(offset[i] + base), bits[i] & outside == 0)
-                        else:
-                            row = int32(tap + 2 * i * B_TOGETHER)
-                            copy_b(shared, int32(buffer + b_place + i * B_TOGETHER * B_STRIDE), x, int32(at(taps, row) + base),
-                                   at(taps, int32(row + 1)) & outside == 0)
-                a_index, a_left, tap = int32(a_index + a_next), int32(a_left - BK), int32(tap + 2 * BK)
+                    if B_LINES % B_TOGETHER == 0 or b_line + i * B_TOGETHER < B_LINES:
+                        entry = at(taps, int32(tap + i * B_TOGETHER))
+                        copy_b(shared, int32(buffer + b_place + i * B_TOGETHER * B_LINE), x, int32(entry + base), int32(entry >> 32) & outside == 0)
+                a_index, a_left = int32(a_index + a_next), int32(a_left - BK)
                 if B_ACROSS:
                     n, base = int32(n + BK), int32(base + BK)
                     if n >= N:
+                        base = int32(base - n - at(pixels, pixel))
                         while n >= N:
-                            n, pixel = int32(n - N), int32(pixel + 3)
-                        base, outside = int32(at(pixels, pixel) + n), at(pixels, int32(pixel + 1))
+                            n, pixel = int32(n - N), int32(pixel + 1)
+                        base, outside = int32(base + n + at(pixels, pixel)), int32(at(pixels, pixel) >> 32)
+                else:
+                    tap = int32(tap + BK)
             buffer = int32(BUFFER - buffer)
             if s >= first:
                 sums = step(sums, shared, int32(buffer + a_first), int32(buffer + b_first))
@@ -196,7 +195,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         # out it goes, through shared memory, so that neighbouring threads write neighbours
         t = thread()
         warp, lane = t // LANES, t % LANES
-        place = int32((warp // WARPS_N * WARP_M + lane // WARP_N) * ROW_THREAD * PART_STRIDE + (warp % WARPS_N * WARP_N + lane % WARP_N) * COLUMN_THREAD)
+        place = int32((warp // WARPS_N * WARP_M + lane // WARP_N) * ROW_THREAD * PART_STRIDE + (warp % WARPS_N * WARP_N + lane % WARP_N) * 4)
         j_tile, m_tile = divided(block(), tiles)
         group, split = divided(cuda.blockIdx.y, splits)
         for part in range(PARTS):
@@ -212,7 +211,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
                     target = split * out_split + group * out_group + j
                     if not B_ACROSS:
                         p, n = divided(j, N)
-                        target += at(pixels, int32(3 * p + 2)) + n - j
+                        target += at(places, int32(p)) * N + n - j
                     for r in range(warp, PART_ROWS, WARPS):
                         m = m_tile * BM + part * PART_ROWS + r
                         if m < M:
