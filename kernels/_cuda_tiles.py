@@ -36,7 +36,10 @@ from ._cuda import SIMULATOR, cuda, divided, kernel
 from ._cuda_ptx import ALIGNMENT, Fragment, accumulators, at, block, copier, multiply_add, putter, thread, wait_for_copies
 
 int32 = np.int32                                            # numba widens what two int32 give to int64; this makes it one register again
-MULTIPROCESSORS = 132                                       # that the choice of tiles and splits assumes: an H100's. A constant: results do not depend on the GPU
+# What the choice of tiles assumes of the GPU: an H100. Constants, since the order of a sum must not depend on the GPU that computes it.
+MULTIPROCESSORS = 132
+BYTES_A_CLOCK = 2000                                        # of memory
+LATENCY = 8                                                 # steps that the beginning and the end of a tile take
 MOST_SPLITS = 256
 
 
@@ -56,9 +59,15 @@ class Tile:
     def threads(self):
         return self.BM // self.TM * (self.BN // self.TN)
 
+    @property
+    def balance(self):
+        """Multiply-adds for each number that a thread reads."""
+        return self.TM * self.TN / (self.TM + self.TN)
 
-TILES = (Tile(16, 16, 8, 4, 4, warp=(4, 4)),) if SIMULATOR else \
-    (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=4), Tile(64, 64, TM=4, blocks=4))
+
+TILES = (Tile(16, 16, 8, 4, 4, warp=(4, 4)), Tile(16, 32, 8, 8, 4, warp=(2, 8))) if SIMULATOR else \
+    (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=4), Tile(48, 128, blocks=5, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
+     Tile(16, 128, TM=4, TN=4, blocks=6))
 
 
 @dataclass(frozen=True)
@@ -159,7 +168,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
             tap = int32(first * BK + b_line)
             pixel, n = divided(min(j0 + b_piece, J - B_WIDTH), N)
         pixel, n = int32(pixel), int32(n)
-        base, outside = int32(group * x_group + at(pixels, pixel) + n), int32(at(pixels, pixel) >> 32)
+        base, outside = int32(group * x_group + int32(at(pixels, pixel)) + n), int32(at(pixels, pixel) >> 32)
 
         # what it multiplies: a_first and b_first are its first row and column in shared memory
         warp, lane = t // LANES, t % LANES
@@ -177,15 +186,15 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
                 for i in range(B_PASSES):
                     if B_LINES % B_TOGETHER == 0 or b_line + i * B_TOGETHER < B_LINES:
                         entry = at(taps, int32(tap + i * B_TOGETHER))
-                        copy_b(shared, int32(buffer + b_place + i * B_TOGETHER * B_LINE), x, int32(entry + base), int32(entry >> 32) & outside == 0)
+                        copy_b(shared, int32(buffer + b_place + i * B_TOGETHER * B_LINE), x, int32(int32(entry) + base), int32(entry >> 32) & outside == 0)
                 a_index, a_left = int32(a_index + a_next), int32(a_left - BK)
                 if B_ACROSS:
                     n, base = int32(n + BK), int32(base + BK)
                     if n >= N:
-                        base = int32(base - n - at(pixels, pixel))
+                        base = int32(base - n - int32(at(pixels, pixel)))
                         while n >= N:
                             n, pixel = int32(n - N), int32(pixel + 1)
-                        base, outside = int32(base + n + at(pixels, pixel)), int32(at(pixels, pixel) >> 32)
+                        base, outside = int32(base + n + int32(at(pixels, pixel))), int32(at(pixels, pixel) >> 32)
                 else:
                     tap = int32(tap + BK)
             buffer = int32(BUFFER - buffer)
@@ -224,6 +233,85 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
                                 value = np.float32(0)
                             out[e] = value
     return product
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A[group, k, m]: data[group * `group` + m * `row` + k], where k lies contiguous (`across`), else data[group * `group` + k * `row` + m].
+
+    columns  where not across: how many m can be read, M or more
+    """
+
+    data: object
+    group: int
+    row: int
+    across: bool
+    columns: int = 0
+
+    @property
+    def width(self):
+        """Numbers that a copy takes: 4, where all rows begin at multiples of 16 bytes."""
+        return 1 if self.group % 4 or self.row % 4 or self.columns % 4 else 4
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """B: maps x (..., N), read through tables on the GPU: see tables() in kernels/_cuda_convolution.py. Group g begins at data[g * `group`].
+
+    across  whether k is a pixel and an image, and a column a tap; else k is a tap and a column a pixel and an image
+    """
+
+    data: object
+    group: int
+    taps: object
+    pixels: object
+    places: object
+    N: int
+    across: bool
+
+    @property
+    def width(self):
+        return 1 if self.across or self.N % 4 else 4
+
+
+def multiply(a, b, sizes, groups, out, row, bias=None, relu=False, mask=None, split=True):
+    """out[group, m, j] = sum_k A[group, k, m] B[group, k, j] for a Matrix and a Gathered, sizes (M, J, K); then + bias, relu, 0 where mask <= 0.
+
+    out    flat; `row` is its distance from one m to the next
+    bias   (groups * M,) or None        mask  an array like out or None        split  whether k may be split
+    """
+    M, J, K = sizes
+    tile, splits = choice(M, J, K, groups, a.across, b.across, a.width, b.width, split)
+    product = tile_kernel(tile, a.across, b.across, a.width, b.width)
+    parts = out if splits == 1 else _cuda.empty((splits, out.size), out.dtype)
+    rest = (out if bias is None else bias, bias is not None, relu, out if mask is None else mask, mask is not None)
+    nothing = (out, False, False, out, False)
+    numbers = map(np.int32, (M, J, K, b.N, splits))
+    grid = -(-M // tile.BM) * -(-J // tile.BN), groups * splits
+    product[grid, tile.threads](a.data, np.int32(a.group), np.int32(a.row), np.int32(a.columns), b.data, np.int32(b.group), b.taps, b.pixels, b.places,
+                                *numbers, *(rest if splits == 1 else nothing), parts.reshape(parts.size), M * row, row, out.size)
+    if splits > 1:
+        add_parts[out.size](parts, *rest[:2], row, *rest[2:], out)
+
+
+@lru_cache(maxsize=None)
+def choice(M, J, K, groups, a_across, b_across, a_width, b_width, split):
+    """(tile, splits) that take the least time, as a simple model sees it: the multiprocessor with the most tiles takes that of all of them."""
+    best = None
+    for tile in TILES:
+        A, B = Panel(tile.BM, tile.BK, tile.threads, a_across, a_width), Panel(tile.BN, tile.BK, tile.threads, b_across, b_width)
+        if min(A.together, B.together) == 0:                # too few threads for one line
+            continue
+        tiles, steps = -(-M // tile.BM) * -(-J // tile.BN) * groups, -(-K // tile.BK)
+        for splits in range(1, min(MOST_SPLITS, steps, 65535 // groups) + 1 if split and steps else 2):
+            in_turn = -(-tiles * splits // MULTIPROCESSORS)
+            speed = tile.balance / 4 * min(1, (1 + in_turn) / (1 + tile.blocks))             # a block alone waits for memory half of the time
+            clocks = in_turn * (-(-steps // splits) + LATENCY) * tile.BM * tile.BN * tile.BK / 128 / min(1, speed)
+            if splits > 1:
+                clocks += 3000 + 8 * splits * M * J * groups / BYTES_A_CLOCK
+            if best is None or clocks < best[0]:
+                best = clocks, tile, splits
+    return best[1:]
 
 
 @kernel
