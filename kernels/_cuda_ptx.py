@@ -79,12 +79,13 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
         @intrinsic
         def copy(typing, shared, place, array, index, inside):
             def codegen(context, builder, signature, arguments):
-                to = _pointer(context, builder, signature.args[0], *arguments[:2], SHARED)
+                to = builder.ptrtoint(_pointer(context, builder, signature.args[0], arguments[0], ir.Constant(INT, 0), SHARED), INT)
+                to = builder.add(to, builder.mul(arguments[1], ir.Constant(INT, 4)))         # addresses of shared memory have 32 bits
                 origin = _pointer(context, builder, signature.args[2], *arguments[2:4], GLOBAL)
                 # of so many bytes of the source: what is missing of the copy is filled with zeros
                 present = builder.select(arguments[4], ir.Constant(INT, size), ir.Constant(INT, 0))
                 _ptx(builder, f"cp.async.{kind}.shared.global [$0], [$1], {size}, $2;", VOID,
-                     [builder.ptrtoint(to, INT), builder.ptrtoint(origin, LONG), present], ["r", "l", "r"])
+                     [to, builder.ptrtoint(origin, LONG), present], ["r", "l", "r"])
                 return context.get_dummy_value()
             return types.void(shared, types.int32, array, types.int32, types.boolean), codegen
         return copy

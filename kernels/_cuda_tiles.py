@@ -60,13 +60,14 @@ class Tile:
         return self.BM // self.TM * (self.BN // self.TN)
 
     @property
-    def balance(self):
-        """Multiply-adds for each number that a thread reads."""
-        return self.TM * self.TN / (self.TM + self.TN)
+    def speed(self):
+        """Share of the arithmetic's speed, roughly: small tiles read more from memory, and small blocks of a thread more from shared memory, for as much of it."""
+        reuse = self.BM * self.BN / (self.BM + self.BN)
+        return reuse / (reuse + 6) * min(1, self.TM * self.TN / (self.TM + self.TN) / 4)
 
 
 TILES = (Tile(16, 16, 8, 4, 4, warp=(4, 4)), Tile(16, 32, 8, 8, 4, warp=(2, 8))) if SIMULATOR else \
-    (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=4), Tile(48, 128, blocks=5, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
+    (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=4), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
      Tile(16, 128, TM=4, TN=4, blocks=6))
 
 
@@ -186,7 +187,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
                 for i in range(B_PASSES):
                     if B_LINES % B_TOGETHER == 0 or b_line + i * B_TOGETHER < B_LINES:
                         entry = at(taps, int32(tap + i * B_TOGETHER))
-                        copy_b(shared, int32(buffer + b_place + i * B_TOGETHER * B_LINE), x, int32(int32(entry) + base), int32(entry >> 32) & outside == 0)
+                        copy_b(shared, int32(buffer + b_place + i * B_TOGETHER * B_LINE), x, int32(int32(entry) + base), int32((entry >> 32) & outside) == 0)
                 a_index, a_left = int32(a_index + a_next), int32(a_left - BK)
                 if B_ACROSS:
                     n, base = int32(n + BK), int32(base + BK)
@@ -305,8 +306,8 @@ def choice(M, J, K, groups, a_across, b_across, a_width, b_width, split):
         tiles, steps = -(-M // tile.BM) * -(-J // tile.BN) * groups, -(-K // tile.BK)
         for splits in range(1, min(MOST_SPLITS, steps, 65535 // groups) + 1 if split and steps else 2):
             in_turn = -(-tiles * splits // MULTIPROCESSORS)
-            speed = tile.balance / 4 * min(1, (1 + in_turn) / (1 + tile.blocks))             # a block alone waits for memory half of the time
-            clocks = in_turn * (-(-steps // splits) + LATENCY) * tile.BM * tile.BN * tile.BK / 128 / min(1, speed)
+            speed = tile.speed * min(1, (1 + in_turn) / (1 + tile.blocks))                   # few blocks wait for memory in turn
+            clocks = in_turn * (-(-steps // splits) + LATENCY) * tile.BM * tile.BN * tile.BK / 128 / speed
             if splits > 1:
                 clocks += 3000 + 8 * splits * M * J * groups / BYTES_A_CLOCK
             if best is None or clocks < best[0]:
