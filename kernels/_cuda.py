@@ -301,12 +301,16 @@ def is_on_gpu(array):
 
 def machine_code(kernel, arguments, capability):
     """(PTX, the assembler's report) of a kernel called with such arguments, for GPUs of a compute capability (major, minor); needs no GPU."""
+    from types import SimpleNamespace
+    from unittest import mock
+
     from cuda.core import Linker, LinkerOptions, ObjectCode
-    from numba.cuda import types
+    from numba.cuda import dispatcher, types
 
     options = {name: value for name, value in kernel.options.items() if name in ("fastmath", "opt", "lineinfo", "launch_bounds")}
     signature = types.void(*map(numba.typeof, arguments))
-    ptx, _ = cuda.compile(kernel.function, signature, device=False, abi="numba", cc=capability, **options)
+    with mock.patch.object(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=capability)):     # device functions ask for it
+        ptx, _ = cuda.compile(kernel.function, signature, device=False, abi="numba", cc=capability, **options)
     ptx = ptx if isinstance(ptx, str) else ptx.decode()
     linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=LinkerOptions(
         arch="sm_{}{}".format(*capability), max_register_count=kernel.options.get("max_registers"), ptxas_options=["-v"], verbose=True))
