@@ -42,7 +42,7 @@ x = np.ones(512, np.float32)
 found = {one.__name__: Launch(one, (x, x), threads=256) for one in (literal, hoards, shares)}
 found["double"] = Launch(literal, (x.astype(float), x), threads=256)
 for launch in found.values():
-    launch.found = {"sm_90": resources(launch, "sm_90")}
+    launch.found = resources(launch, ["sm_90"])
 assert found["shares"].found["sm_90"].shared == 512, found["shares"].found
 print(*faults(found, {"compiler": "", "kernels": {name: {"sm_90": [255, 1024, 512 * (name == "shares")]} for name in found}}, ["sm_90"]), sep="\\n")
 """
