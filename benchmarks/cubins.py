@@ -14,7 +14,9 @@ Another version of the compiler may take other registers: then they are held to 
 --update writes the table anew.
 """
 import argparse
+import contextlib
 import json
+import multiprocessing
 import re
 import sys
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ from ..files import write_atomically
 from ..gradient_cases import CASES
 from ..kernels import _cuda, load
 from ..kernels._cuda_native import CudaNative
+from ..parallel import available_threads
 from . import machine, workloads
 from .backends import ACTIVATIONS
 
@@ -143,6 +146,23 @@ def resources(launch, architectures):
     return found
 
 
+def compile_all(found, architectures):
+    """Fill in `found` of each launch: in as many processes as there are processors, where they can be forked."""
+    global _found
+    _found, jobs = found, [(title, architectures) for title in found]    # kernels cannot be sent to another process, but a fork has them
+    with contextlib.ExitStack() as stack:
+        workers = min(available_threads(), 8)
+        several = workers > 1 and "fork" in multiprocessing.get_all_start_methods()
+        done = stack.enter_context(multiprocessing.get_context("fork").Pool(workers)).imap(_compile, jobs) if several else map(_compile, jobs)
+        for (title, _), resources_of in zip(jobs, tqdm(done, desc="compiling", unit="kernel", total=len(jobs), leave=False)):
+            found[title].found = resources_of
+
+
+def _compile(job):
+    title, architectures = job
+    return resources(_found[title], architectures)
+
+
 def faults(found, table, architectures):
     """What is wrong, as sentences."""
     same = table["compiler"] == compiler()
@@ -210,8 +230,7 @@ def main(arguments=None):
         sys.exit(f"{TABLE.parent}: no such folder; run this in a checkout of the repository")
 
     found = launches()
-    for launch in tqdm(found.values(), desc="compiling", unit="kernel", leave=False):
-        launch.found = resources(launch, architectures)
+    compile_all(found, architectures)
     print("\n".join(as_text(found, architectures)))
     if args.update:
         write(found)
