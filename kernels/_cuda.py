@@ -78,7 +78,8 @@ class Kernel:
 
     def __init__(self, function, **options):
         self.function, self.options = function, options
-        self.compiled = kept_until_a_change(cuda.jit(cache=not SIMULATOR, **options)(function)) if cuda else None
+        options = {} if SIMULATOR else options | {"cache": True}                 # the simulator knows hardly any
+        self.compiled = kept_until_a_change(cuda.jit(**options)(function)) if cuda else None
         self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
 
     def __getitem__(self, shape):
@@ -299,20 +300,24 @@ def is_on_gpu(array):
     return getattr(array, "__cuda_ndarray__", False)
 
 
-def machine_code(kernel, arguments, capability):
-    """(PTX, the assembler's report) of a kernel called with such arguments, for GPUs of a compute capability (major, minor); needs no GPU."""
+def machine_code(kernel, arguments, capabilities):
+    """[(PTX, the assembler's report)] of a kernel called with such arguments, for GPUs of each of the capabilities (major, minor); needs no GPU."""
     from types import SimpleNamespace
     from unittest import mock
 
     from cuda.core import Linker, LinkerOptions, ObjectCode
-    from numba.cuda import dispatcher, types
+    from numba.cuda import compiler, dispatcher, types
 
     options = {name: value for name, value in kernel.options.items() if name in ("fastmath", "opt", "lineinfo", "launch_bounds")}
-    signature = types.void(*map(numba.typeof, arguments))
-    with mock.patch.object(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=capability)):     # device functions ask for it
-        ptx, _ = cuda.compile(kernel.function, signature, device=False, abi="numba", cc=capability, **options)
-    ptx = ptx if isinstance(ptx, str) else ptx.decode()
-    linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=LinkerOptions(
-        arch="sm_{}{}".format(*capability), max_register_count=kernel.options.get("max_registers"), ptxas_options=["-v"], verbose=True))
-    linker.link("cubin")
-    return ptx, linker.get_info_log()
+    signature, first = types.void(*map(numba.typeof, arguments)), capabilities[0]
+    # device functions ask for the GPU. numba.cuda.compile would do too, but begin with Python for each capability, which is most of the time
+    with mock.patch.object(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=first)):
+        library, _ = compiler._compile_pyfunc_with_fixup(kernel.function, signature, device=False, abi="numba", cc=first, **options)
+    made = []
+    for capability in capabilities:
+        ptx = library.get_asm_str(cc=capability)
+        linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=LinkerOptions(
+            arch="sm_{}{}".format(*capability), max_register_count=kernel.options.get("max_registers"), ptxas_options=["-v"], verbose=True))
+        linker.link("cubin")
+        made.append((ptx, linker.get_info_log()))
+    return made
