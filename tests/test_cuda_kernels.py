@@ -172,28 +172,43 @@ def test_an_input_map_that_nobody_sees_gets_no_gradient(rng):
 
 
 # ------------------------------------------------------------------------------------------------ sgd
-def _triple(rng, dtype=np.float64):
-    return [rng.standard_normal((3, 4)).astype(dtype) for _ in range(3)]
+def _triples(rng, shapes):
+    return [[rng.standard_normal(shape) for _ in range(3)] for shape in shapes]
+
+
+def _there(triples):
+    return [tuple(map(_cuda.to_gpu, triple)) for triple in triples]
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("scale", [1.0, 0.25, 0.0])
 def test_change_reads_its_options_from_the_gpu(nesterov, scale, rng):
-    arrays, sgd = _triple(rng), load("sgd", "cuda")
-    there, options = list(map(_cuda.to_gpu, arrays)), _cuda.to_gpu(np.zeros(4))
+    sgd, triples = load("sgd", "cuda"), _triples(rng, [(3, 4), (1,), (2, 2, 5)])
+    there, options = _there(triples), _cuda.to_gpu(np.zeros(4))
     for lr in (0.1, 0.02):                                   # the same call, other numbers
         _cuda.put(np.array([lr, 0.9, 0.01, scale]), options)
-        sgd.change(*there, options, nesterov)
-        load("sgd", "reference").update(*arrays, lr, 0.9, 0.01, nesterov, scale)
-        for found, expected in zip(there, arrays):
-            np.testing.assert_allclose(_cuda.to_host(found), expected, rtol=1e-14)
+        sgd.change(there, options, nesterov)
+        for found, expected in zip(there, triples):
+            load("sgd", "reference").update(*expected, lr, 0.9, 0.01, nesterov, scale)
+            for array, value in zip(found, expected):
+                np.testing.assert_allclose(_cuda.to_host(array), value, rtol=1e-13)
+
+
+def test_more_parameters_than_one_launch_takes(rng):
+    sgd = load("sgd", "cuda")
+    triples = _triples(rng, [(2,)] * (sgd.TOGETHER + 1))
+    there = _there(triples)
+    sgd.change(there, _cuda.to_gpu(np.array([0.1, 0.9, 0.0, 1.0])), False)
+    for found, expected in zip(there, triples):
+        load("sgd", "reference").update(*expected, 0.1, 0.9, 0.0, False, 1.0)
+        np.testing.assert_allclose(_cuda.to_host(found[0]), expected[0], rtol=1e-13)
 
 
 def test_a_scale_that_is_no_number_changes_nothing(rng):
-    arrays = _triple(rng)
-    there = list(map(_cuda.to_gpu, arrays))
-    load("sgd", "cuda").change(*there, _cuda.to_gpu(np.array([0.1, 0.9, 0.01, np.nan])), False)
-    for found, expected in zip(there, arrays):
+    triples = _triples(rng, [(3, 4)])
+    there = _there(triples)
+    load("sgd", "cuda").change(there, _cuda.to_gpu(np.array([0.1, 0.9, 0.01, np.nan])), False)
+    for found, expected in zip(there[0], triples[0]):
         np.testing.assert_array_equal(_cuda.to_host(found), expected)
 
 
