@@ -33,7 +33,8 @@ import numpy as np
 
 from . import _cuda
 from ._cuda import SIMULATOR, cuda, divided, kernel
-from ._cuda_ptx import ALIGNMENT, Fragment, accumulators, at, block, copier, multiply_add, putter, thread, wait_for_copies
+from ._cuda_ptx import (
+    ALIGNMENT, Fragment, accumulators, at, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, putter, thread)
 
 int32 = np.int32                                            # numba widens what two int32 give to int64; this makes it one register again
 # What the choice of tiles assumes of the GPU: an H100. Constants, since the order of a sum must not depend on the GPU that computes it.
@@ -45,7 +46,10 @@ MOST_SPLITS = 256
 
 @dataclass(frozen=True)
 class Tile:
-    """BM x BN of the product, in steps of BK, by threads of TM x TN each; `blocks` of them share a multiprocessor. A warp has warp[0] x warp[1] threads."""
+    """BM x BN of the product, in steps of BK, by threads of TM x TN each; `blocks` of them share a multiprocessor. A warp has warp[0] x warp[1] threads.
+
+    buffers  steps that are in shared memory or on the way there        tensor  whether warps compute on tensor cores, TF32, or threads for themselves, float32
+    """
 
     BM: int
     BN: int
@@ -54,6 +58,8 @@ class Tile:
     TN: int = 8
     blocks: int = 2
     warp: tuple = (4, 8)
+    buffers: int = 2
+    tensor: bool = False
 
     @property
     def threads(self):
@@ -69,6 +75,8 @@ class Tile:
 TILES = (Tile(16, 16, 8, 4, 4, warp=(4, 4)), Tile(16, 32, 8, 8, 4, warp=(2, 8))) if SIMULATOR else \
     (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=4), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
      Tile(16, 128, TM=4, TN=4, blocks=6))
+TENSOR_TILES = (Tile(32, 16, 8, 4, 4, warp=(8, 4), buffers=3, tensor=True),) if SIMULATOR else \
+    tuple(Tile(BM, 128, 8, TM, TN, blocks, (8, 4), 5, True) for BM, TM, TN, blocks in ((128, 8, 8, 2), (96, 4, 16, 2), (64, 8, 8, 4)))
 
 
 @dataclass(frozen=True)
@@ -87,11 +95,14 @@ class Panel:
     across: bool
     width: int
     turned: bool = False
+    tensor: bool = False
 
     @property
     def stride(self):
         """Words from one row in shared memory to the next: the pad spreads what a warp reads over all banks."""
-        return (self.depth if self.across and not self.turned else self.size) + 4
+        if self.across and not self.turned:
+            return self.depth + (-self.depth + 8) % 32 % 16 if self.tensor else self.depth + 4
+        return self.size + 4
 
     @property
     def words(self):
@@ -116,7 +127,11 @@ class Panel:
     def fragment(self, count):
         """What one thread multiplies: `count` of the rows or columns, spread over the tile so that a warp reads without bank conflicts."""
         across = self.across and not self.turned
-        return Fragment(count, across, self.stride, self.size // count * (1 if across else 4))
+        return Fragment(count, across, self.stride, *((1, 0, self.size // count) if across else (4, 1, self.size // count * 4)))
+
+    def tensor_fragment(self, count, near):
+        """Likewise for tensor cores: pairs of rows 8 apart, or of neighbouring columns, of pieces of 16 rows or 8 columns."""
+        return Fragment(count, self.across and not self.turned, self.stride, 2, near, self.size // count * 2)
 
 
 @lru_cache(maxsize=None)
@@ -124,18 +139,26 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
     """The kernel of one tile. a_across, b_across: whether k is contiguous in memory; a_width, b_width: whether copies take 4 numbers or 1."""
     BM, BN, BK, THREADS, LANES = tile.BM, tile.BN, tile.BK, tile.threads, tile.warp[0] * tile.warp[1]
     WARP_M, WARP_N = tile.warp
-    WARPS, WARPS_N = THREADS // LANES, BN // tile.TN // WARP_N
+    WARPS, WARPS_N, AHEAD = THREADS // LANES, BN // tile.TN // WARP_N, tile.buffers - 1
     # B in shared memory is [k][column] in any case. Where it has to be turned for that, copies take one number, which may stand anywhere.
-    A, B = Panel(BM, BK, THREADS, a_across, a_width), Panel(BN, BK, THREADS, b_across, b_width, turned=b_across)
+    A, B = Panel(BM, BK, THREADS, a_across, a_width, False, tile.tensor), Panel(BN, BK, THREADS, b_across, b_width, b_across, tile.tensor)
     A_ACROSS, A_WIDTH, A_PIECES, A_LINES, A_TOGETHER, A_PASSES, A_STRIDE = a_across, A.width, A.pieces, A.lines, A.together, A.passes, A.stride
     B_ACROSS, B_WIDTH, B_PIECES, B_LINES, B_TOGETHER, B_PASSES = b_across, B.width, B.pieces, B.lines, B.together, B.passes
     B_LINE, B_PIECE = (1, B.stride) if b_across else (B.stride, 1)                      # words from line to line, and from number to number of a piece
     B_FIRST, BUFFER = A.words, A.words + B.words             # words: where B begins in a buffer, and how long a buffer is
-    a_thread, b_thread = A.fragment(tile.TM), B.fragment(tile.TN)
-    ROW_THREAD, A_THREAD = (1, A.stride) if a_across else (4, 4)                        # rows and words from one thread's first to the next one's
-    PARTS, PART_ROWS, PART_STRIDE = tile.TM // 4, BM * 4 // tile.TM, BN + 4             # the result leaves through shared memory in so many parts
-    WORDS = max(2 * BUFFER, PART_ROWS * PART_STRIDE)
-    copy_a, copy_b, zeros, step = copier(a_width), copier(b_width), accumulators(tile.TM * tile.TN), multiply_add(a_thread, b_thread, BK)
+    if tile.tensor:
+        a_thread, b_thread, PARTS = A.tensor_fragment(tile.TM, 8), B.tensor_fragment(tile.TN, 1), 2
+        ROW_WARP, ROW_LANE, COLUMN_WARP, COLUMN_LANE = 16, 1, 8, 2
+        A_ROW, A_LANE, B_GROUP, B_LANE = (A.stride, 2, 1, 2 * B.stride) if a_across else (1, 2 * A.stride, 1, 2 * B.stride)
+    else:
+        a_thread, b_thread, PARTS = A.fragment(tile.TM), B.fragment(tile.TN), tile.TM // 4
+        ROW_LANE, COLUMN_LANE = 1 if a_across else 4, 4
+        ROW_WARP, COLUMN_WARP = ROW_LANE * WARP_M, COLUMN_LANE * WARP_N
+        A_ROW, A_LANE, B_GROUP, B_LANE = A.stride if a_across else 1, 0, 0, 4
+    PART_ROWS, PART_STRIDE = BM // PARTS, BN + 4             # the result leaves through shared memory in so many parts
+    WORDS = max(tile.buffers * BUFFER, PART_ROWS * PART_STRIDE)
+    copy_a, copy_b, zeros, step = copier(a_width), copier(b_width), accumulators(tile.TM * tile.TN), (multiply_add_tf32 if tile.tensor else multiply_add)(a_thread, b_thread, BK)
+    wait = copies_but(AHEAD - 1)
     put_first, put_last = (putter(a_thread, b_thread, PART_STRIDE, part, PARTS) for part in (0, PARTS - 1))
 
     @kernel(launch_bounds=(THREADS, tile.blocks))
@@ -171,23 +194,23 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         pixel, n = int32(pixel), int32(n)
         base, outside = int32(group * x_group + int32(at(pixels, pixel)) + n), int32(at(pixels, pixel) >> 32)
 
-        # what it multiplies: a_first and b_first are its first row and column in shared memory
-        warp, lane = t // LANES, t % LANES
-        a_first = int32((warp // WARPS_N * WARP_M + lane // WARP_N) * A_THREAD)
-        b_first = int32(B_FIRST + (warp % WARPS_N * WARP_N + lane % WARP_N) * 4)
-        sums, buffer = zeros(), int32(0)
-        for s in range(first - 1, last):                    # multiply step s, copy step s + 1
-            wait_for_copies()
+        # what it multiplies: a_first and b_first are its first elements in shared memory
+        warp, group_lane, lane = t // LANES, t % LANES // WARP_N, t % WARP_N
+        a_first = int32((warp // WARPS_N * ROW_WARP + group_lane * ROW_LANE) * A_ROW + lane * A_LANE)
+        b_first = int32(B_FIRST + warp % WARPS_N * COLUMN_WARP + group_lane * B_GROUP + lane * B_LANE)
+        sums, buffer, free = zeros(), int32(0), int32(0)     # buffer: the one of step s; free: the one of step s + AHEAD
+        for s in range(first - AHEAD, last):                # multiply step s, copy step s + AHEAD
+            wait()
             cuda.syncthreads()
-            if s + 1 < last:
+            if s + AHEAD < last:
                 for i in range(A_PASSES):
                     if A_LINES % A_TOGETHER == 0 or a_line + i * A_TOGETHER < A_LINES:
                         inside = (i * A_TOGETHER < a_rows and a_left > 0) if A_ACROSS else (a_rows > 0 and i * A_TOGETHER < a_left)
-                        copy_a(shared, int32(buffer + a_place + i * A_TOGETHER * A_STRIDE), a, int32(a_index + i * a_pass), inside)
+                        copy_a(shared, int32(free + a_place + i * A_TOGETHER * A_STRIDE), a, int32(a_index + i * a_pass), inside)
                 for i in range(B_PASSES):
                     if B_LINES % B_TOGETHER == 0 or b_line + i * B_TOGETHER < B_LINES:
                         entry = at(taps, int32(tap + i * B_TOGETHER))
-                        copy_b(shared, int32(buffer + b_place + i * B_TOGETHER * B_LINE), x, int32(int32(entry) + base), int32((entry >> 32) & outside) == 0)
+                        copy_b(shared, int32(free + b_place + i * B_TOGETHER * B_LINE), x, int32(int32(entry) + base), int32((entry >> 32) & outside) == 0)
                 a_index, a_left = int32(a_index + a_next), int32(a_left - BK)
                 if B_ACROSS:
                     n, base = int32(n + BK), int32(base + BK)
@@ -198,14 +221,17 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
                         base, outside = int32(base + n + int32(at(pixels, pixel))), int32(at(pixels, pixel) >> 32)
                 else:
                     tap = int32(tap + BK)
-            buffer = int32(BUFFER - buffer)
+            end_of_copies()
+            free = int32(0) if free == AHEAD * BUFFER else int32(free + BUFFER)
             if s >= first:
                 sums = step(sums, shared, int32(buffer + a_first), int32(buffer + b_first))
+                buffer = int32(0) if buffer == AHEAD * BUFFER else int32(buffer + BUFFER)
 
         # out it goes, through shared memory, so that neighbouring threads write neighbours
         t = thread()
-        warp, lane = t // LANES, t % LANES
-        place = int32((warp // WARPS_N * WARP_M + lane // WARP_N) * ROW_THREAD * PART_STRIDE + (warp % WARPS_N * WARP_N + lane % WARP_N) * 4)
+        warp, group_lane, lane = t // LANES, t % LANES // WARP_N, t % WARP_N
+        place = int32((warp // WARPS_N * ROW_WARP + group_lane * ROW_LANE) * PART_STRIDE + warp % WARPS_N * COLUMN_WARP + lane * COLUMN_LANE)
+        lane = t % LANES
         j_tile, m_tile = divided(block(), tiles)
         group, split = divided(cuda.blockIdx.y, splits)
         for part in range(PARTS):
@@ -282,7 +308,7 @@ def multiply(a, b, sizes, groups, out, row, bias=None, relu=False, mask=None, sp
     bias   (groups * M,) or None        mask  an array like out or None        split  whether k may be split
     """
     M, J, K = sizes
-    tile, splits = choice(M, J, K, groups, a.across, b.across, a.width, b.width, split)
+    tile, splits = choice(M, J, K, groups, a.across, b.across, a.width, b.width, split, _cuda.precision() == "tf32")
     product = tile_kernel(tile, a.across, b.across, a.width, b.width)
     parts = out if splits == 1 else _cuda.empty((splits, out.size), out.dtype)
     rest = (out if bias is None else bias, bias is not None, relu, out if mask is None else mask, mask is not None)
@@ -296,10 +322,10 @@ def multiply(a, b, sizes, groups, out, row, bias=None, relu=False, mask=None, sp
 
 
 @lru_cache(maxsize=None)
-def choice(M, J, K, groups, a_across, b_across, a_width, b_width, split):
+def choice(M, J, K, groups, a_across, b_across, a_width, b_width, split, tensor):
     """(tile, splits) that take the least time, as a simple model sees it: the multiprocessor with the most tiles takes that of all of them."""
     best = None
-    for tile in TILES:
+    for tile in TENSOR_TILES if tensor else TILES:
         A, B = Panel(tile.BM, tile.BK, tile.threads, a_across, a_width), Panel(tile.BN, tile.BK, tile.threads, b_across, b_width)
         if min(A.together, B.together) == 0:                # too few threads for one line
             continue
