@@ -51,8 +51,7 @@ def multiply_add(a, b, depth):
 @lru_cache(maxsize=None)
 def multiply_add_tf32(a, b, depth):
     """Every thread shows its fragments to the others of its block, and then computes its sums from what the lanes of its warp hold, as the PTX manual says."""
-    def fragments(fragment, shared, first, k):
-        return [[_rounded(shared[first + fragment.place(i, k + n)]) for n in (0, 1)] for i in range(fragment.count)]
+    A, B = (np.array([[fragment.place(i, n) for n in (0, 1)] for i in range(0, fragment.count, every)]) for fragment, every in ((a, 1), (b, 2)))
 
     def step(sums, shared, a0, b0):
         this, sums = threading.current_thread(), sums.reshape(a.count, b.count).copy()
@@ -60,22 +59,21 @@ def multiply_add_tf32(a, b, depth):
         shown = this._manager.__dict__.setdefault("shown", {})
         g, t = lane // 4, lane % 4
         for k in range(0, depth, 8):
-            shown[this.thread_id] = fragments(a, shared, a0, k), fragments(b, shared, b0, k)
+            shown[this.thread_id] = _rounded(shared[a0 + A + a.place(0, k)]), _rounded(shared[b0 + B + b.place(0, k)])
             this.syncthreads()
-            for i in range(a.count):                        # row g or g + 8 of a 16 x 8 piece
-                for j in range(b.count):                    # its column 2 t or 2 t + 1
-                    column = 2 * t + j % 2
-                    for n in (0, 1):                        # k = s or s + 4
-                        for s in range(4):
-                            sums[i, j] += shown[warp + g * 4 + s][0][i][n] * shown[warp + column * 4 + s][1][j // 2 * 2][n]
+            # what the four lanes of a group hold: row g + 8 (i % 2) of piece i // 2 of A, at k = s and s + 4; column `column` of piece j // 2 of B
+            rows = np.array([shown[warp + g * 4 + s][0] for s in range(4)])
+            for column in (2 * t, 2 * t + 1):
+                columns = np.array([shown[warp + column * 4 + s][1] for s in range(4)])
+                sums[:, column - 2 * t::2] += np.einsum("sin,sjn->ij", rows, columns)
             this.syncthreads()
         return sums.reshape(-1)
     return step
 
 
 def _rounded(number):
-    """To 10 bits behind the point, the nearer one, ties away from zero (cvt.rna.tf32)."""
-    return ((np.float32(number).view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xffffe000)).view(np.float32)
+    """Numbers to 10 bits behind the point, the nearer one, ties away from zero (cvt.rna.tf32)."""
+    return ((number.view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xffffe000)).view(np.float32)
 
 
 @lru_cache(maxsize=None)
