@@ -97,10 +97,10 @@ class Contestant:
 class Ours(Contestant):
     """A network of tinyconv on one backend."""
 
-    def __init__(self, backend, task, checked=False):
+    def __init__(self, backend, task, checked=False, precision="float32"):
         net, loss = task.network(checked)
         self.task, (self.x, self.labels) = task, task.data(net)
-        self.net, self.loss, self.threads = net.to(backend), loss.to(backend), task.threads if backend == "cpu" else 1
+        self.net, self.loss, self.threads = net.to(backend, precision), loss.to(backend), task.threads if backend == "cpu" else 1
         self.optimizer = SGD(self.net, **RECIPES[task.model]) if task.trains else None
 
     def evaluate(self, x, labels):
@@ -116,13 +116,14 @@ class Ours(Contestant):
 
 
 class Torch(Contestant):
-    """The same network in PyTorch, from the same weights."""
+    """The same network in PyTorch, from the same weights, on its `device`."""
 
-    def __init__(self, variant, task, checked=False):
+    def __init__(self, variant, task, checked=False, device="cpu"):
         pytorch.load()
         net, loss = task.network(checked)
         self.task, (self.x, self.labels) = task, task.data(net)
-        self.net, self.threads = pytorch.Network(net, loss, task.dtype, compiled=variant == "torch.compile"), task.threads
+        self.net, self.threads = pytorch.Network(net, loss, task.dtype, compiled=variant == "torch.compile", device=device), task.threads
+        self.device = device
         self.torch = self.net.torch
         self.net.optimizer = self.torch.optim.SGD([tensor for tensor, _, _ in self.net.params.values()], **RECIPES[task.model])
 
@@ -135,11 +136,11 @@ class Torch(Contestant):
 
     def predict(self, x):
         with self.torch.no_grad():
-            return self.net.forward(*self._enter(x)).numpy()
+            return self.net.forward(*self._enter(x)).cpu().numpy()
 
     def _enter(self, *arrays):
         self.torch.set_num_threads(self.threads)
-        return [self.torch.from_numpy(array) for array in arrays]
+        return [self.torch.from_numpy(array).to(self.device) for array in arrays]
 
 
 def make(name, task, checked=False):

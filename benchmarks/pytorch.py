@@ -102,8 +102,8 @@ def _optimizer(torch, workload, dtype, threads):
     return Contender("torch", 1, step, lambda: arrays[IN_PLACE[workload.direction][0]])
 
 
-def tensors(torch, operation, given):
-    """Our arguments as PyTorch takes them. It has no table of connections: a full bank of filters, masked, stands for it."""
+def tensors(torch, operation, given, device="cpu"):
+    """Our arguments as PyTorch takes them, on its `device`. It has no table of connections: a full bank of filters, masked, stands for it."""
     t = {name: torch.from_numpy(value) if isinstance(value, np.ndarray) and value.dtype.kind in "fi" else value for name, value in given.items()}
     if operation == "subsample2d":
         t |= {name: t[name].reshape(-1, 1, 1) for name in ("coefficient", "bias")}
@@ -113,20 +113,20 @@ def tensors(torch, operation, given):
         mask = torch.zeros_like(filters[:, :, :1, :1])
         filters[o, c], mask[o, c] = t["weight"], 1
         t |= {"weight": filters, "mask": mask}
-    return t
+    return {name: value.to(device) if torch.is_tensor(value) else value for name, value in t.items()}
 
 
 def as_ours(operation, name, gradient, t):
     """A gradient from PyTorch as a NumPy array of our shape."""
     if operation == "table_conv2d" and name == "weight":
         gradient = gradient[tuple(t["connections"].T)]
-    return (gradient.reshape(-1) if operation == "subsample2d" and name != "x" else gradient).numpy()
+    return (gradient.reshape(-1) if operation == "subsample2d" and name != "x" else gradient).cpu().numpy()
 
 
 class Network:
     """A network and loss of tinyconv, with its weights of this moment, written out in PyTorch layer by layer."""
 
-    def __init__(self, net, loss, dtype, compiled=False):
+    def __init__(self, net, loss, dtype, compiled=False, device="cpu"):
         self.torch, self.loss = load(), vars(loss)
         self.loss_forward = FORWARD[loss.operation]
         self.layers, self.params = [], {}
@@ -134,7 +134,7 @@ class Network:
             needed = {"rate", "scale", *parameters_of(layer.operation, "forward"), *layer.params} if layer.operation else ()
             given = {key: np.array(value, dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
                      for key, value in options(layer).items() if key in needed}
-            t = tensors(self.torch, layer.operation, given)
+            t = tensors(self.torch, layer.operation, given, device)
             for key in layer.params:
                 self.params[f"{name}.{key}"] = t[key].requires_grad_(), layer.operation, t
             self.layers.append((FORWARD.get(layer.operation), t))

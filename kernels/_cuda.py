@@ -21,6 +21,7 @@ import numba
 import numpy as np
 
 from ._arena import arena_in_use
+from ._kernel import kept_until_a_change
 
 INSTALLED = importlib.util.find_spec("numba_cuda") is not None
 SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
@@ -77,7 +78,8 @@ class Kernel:
 
     def __init__(self, function, **options):
         self.function, self.options = function, options
-        self.compiled = cuda.jit(function, **({} if SIMULATOR else options)) if cuda else None      # the simulator knows hardly any
+        options = {} if SIMULATOR else options | {"cache": True}                 # the simulator knows hardly any
+        self.compiled = kept_until_a_change(cuda.jit(**options)(function)) if cuda else None
         self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
 
     def __getitem__(self, shape):
@@ -261,6 +263,17 @@ def event():
     return cuda.event() if SIMULATOR else cuda.event(timing=False)
 
 
+def timer():
+    """An event that notes the time: see elapsed."""
+    return cuda.event()
+
+
+def elapsed(start, end):
+    """Seconds between two timers that were recorded in a stream; waits for the second."""
+    end.synchronize()
+    return start.elapsed_time(end) / 1e3
+
+
 @lru_cache(maxsize=None)
 def copy_stream():
     """The stream of copies to the GPU that run beside the kernels."""
@@ -272,20 +285,39 @@ def memory():
     return None if SIMULATOR else tuple(cuda.current_context().get_memory_info())
 
 
+def facts():
+    """What this GPU is, by name: {"name", "compute_capability", "multiprocessors", ...}; clocks in kHz."""
+    if SIMULATOR:
+        return {"name": gpu_name(), "compute_capability": list(OLDEST), "multiprocessors": 1}
+    gpu = cuda.get_current_device()
+    asked = {"multiprocessors": "MULTIPROCESSOR_COUNT", "clock": "CLOCK_RATE", "memory_clock": "MEMORY_CLOCK_RATE", "L2": "L2_CACHE_SIZE",
+             "memory_bus": "GLOBAL_MEMORY_BUS_WIDTH"}
+    found = {name: getattr(gpu, attribute, None) for name, attribute in asked.items()}
+    return {"name": gpu_name(), "compute_capability": list(gpu.compute_capability), "memory": memory()[1]} | found
+
+
 def is_on_gpu(array):
     return getattr(array, "__cuda_ndarray__", False)
 
 
-def machine_code(kernel, arguments, capability):
-    """(PTX, the assembler's report) of a kernel called with such arguments, for GPUs of a compute capability (major, minor); needs no GPU."""
+def machine_code(kernel, arguments, capabilities):
+    """[(PTX, the assembler's report)] of a kernel called with such arguments, for GPUs of each of the capabilities (major, minor); needs no GPU."""
+    from types import SimpleNamespace
+    from unittest import mock
+
     from cuda.core import Linker, LinkerOptions, ObjectCode
-    from numba.cuda import types
+    from numba.cuda import compiler, dispatcher, types
 
     options = {name: value for name, value in kernel.options.items() if name in ("fastmath", "opt", "lineinfo", "launch_bounds")}
-    signature = types.void(*map(numba.typeof, arguments))
-    ptx, _ = cuda.compile(kernel.function, signature, device=False, abi="numba", cc=capability, **options)
-    ptx = ptx if isinstance(ptx, str) else ptx.decode()
-    linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=LinkerOptions(
-        arch="sm_{}{}".format(*capability), max_register_count=kernel.options.get("max_registers"), ptxas_options=["-v"], verbose=True))
-    linker.link("cubin")
-    return ptx, linker.get_info_log()
+    signature, first = types.void(*map(numba.typeof, arguments)), capabilities[0]
+    # device functions ask for the GPU. numba.cuda.compile would do too, but begin with Python for each capability, which is most of the time
+    with mock.patch.object(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=first)):
+        library, _ = compiler._compile_pyfunc_with_fixup(kernel.function, signature, device=False, abi="numba", cc=first, **options)
+    made = []
+    for capability in capabilities:
+        ptx = library.get_asm_str(cc=capability)
+        linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=LinkerOptions(
+            arch="sm_{}{}".format(*capability), max_register_count=kernel.options.get("max_registers"), ptxas_options=["-v"], verbose=True))
+        linker.link("cubin")
+        made.append((ptx, linker.get_info_log()))
+    return made

@@ -36,20 +36,24 @@ class CudaNative:
         """All elements in the order of memory."""
         return self.data.reshape(self.data.size)
 
+    @property
+    def rows(self):
+        """(C, H, W N): each row of pixels of each map, in all images. e = w N + n is pixel w in image n, so that its neighbour w + 1 is e + N."""
+        N, C, H, W = self.shape
+        return self.data.reshape(C, H, W * N)
+
     def __repr__(self):
         return f"CudaNative(shape={self.shape}, dtype={self.dtype})"
 
 
 def by_rows(y):
-    """kernel[by_rows(y)]: blocks of threads for each row of pixels of each map of y (N, C, H, W).
-
-    blockIdx.z is the map, blockIdx.y the row, and the elements e of the row are the images of its first pixel, of its second, ...: e = j N + n.
-    """
-    N, C, H, W = y.shape
-    return row_blocks(W * N, H, C)
+    """kernel[by_rows(y)]: blocks of threads for each of the y.rows of pixels: blockIdx.z is the map, blockIdx.y the row of pixels."""
+    C, H, length = y.rows.shape
+    return row_blocks(length, H, C)
 
 
-TILE, LINES = (2, 1) if SIMULATOR else (32, 8)              # a block turns a tile of 32 x 32 numbers over with 32 x 8 threads
+TILE, LINES = (8, 2) if SIMULATOR else (32, 8)              # a block turns a tile of 32 x 32 numbers over with 32 x 8 threads
+SHARED = TILE, TILE + 1                                     # one column more, so that the numbers of a column lie in different banks of memory
 
 
 def transpose(x, y):
@@ -61,9 +65,9 @@ def transpose(x, y):
 
 @kernel
 def _transpose(x, tall, y):
-    """Through shared memory, so that both reading and writing are along rows. Its rows are one longer than a tile: a column then lies in 32 banks."""
+    """Through shared memory, so that both reading and writing are along rows."""
     A, B = x.shape
-    tile = cuda.shared.array((TILE, TILE + 1), x.dtype)
+    tile = cuda.shared.array(SHARED, x.dtype)
     across, down = TILE * cuda.blockIdx.x, TILE * cuda.blockIdx.y
     top, left = (across, down) if tall else (down, across)
     t = cuda.threadIdx.x

@@ -18,14 +18,18 @@ SMALLEST_SHARE = 2 ** 19                                    # bytes of arrays fo
 
 
 def compiled(function):
-    """njit for kernels, and for what only kernels call: no Python lock, division as in NumPy, kept on disk until a file of the kernels changes.
+    """njit for kernels, and for what only kernels call: no Python lock, division as in NumPy, kept on disk until a file of the kernels changes."""
+    return kept_until_a_change(njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def kept_until_a_change(dispatcher):
+    """The dispatcher of a function that Numba keeps on disk, so that it is compiled again where any file that kernels share has changed.
 
     Numba compares only the file of the function itself; but what it calls stands in the files that all kernels share (kernels/_*.py), so the
     sizes and times of those belong to the stamp too.
     """
-    dispatcher = njit(cache=True, nogil=True, error_model="numpy")(function)
     kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    if kept is not None:                                    # None under NUMBA_DISABLE_JIT
+    if kept is not None:                                    # None under NUMBA_DISABLE_JIT, and in the simulator of a GPU
         kept._source_stamp = kept._source_stamp, _shared_files()
     return dispatcher
 

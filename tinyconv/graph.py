@@ -15,6 +15,7 @@ from .kernels import _cuda, load
 from .kernels._arena import taking_from
 from .kernels._cuda_graph import capturing
 from .kernels._cuda_native import CudaNative, cast, transpose
+from .layers import Conv2d, Dense, ReLU
 from .plan import facts, leaves, still
 
 SLOTS = 2                                                   # batches on their way: one arrives while the other is computed
@@ -46,11 +47,11 @@ class CapturedStep:
         before = [_cuda.to_host(array) for array in states]
         _cuda.put(np.zeros(self.x.data.shape, self.dtype), self.x.data)
         with taking_from(self.arena):
-            self._compute(net.replica(forgets=True))         # compiles, fills tables of constants, takes as much memory as it will need
+            self._compute(fused(net.replica(forgets=True)))  # compiles, fills tables of constants, takes as much memory as it will need
             for array, value in zip(states, before):        # it was a rehearsal: no draw of a dropout has taken place
                 _cuda.put(value, array)
             with capturing() as self.graph:
-                self._compute(net.replica(forgets=True))
+                self._compute(fused(net.replica(forgets=True)))
 
     def _compute(self, replica):
         scores = replica.forward(self.x, training=self.loss is not None)
@@ -158,6 +159,21 @@ class Outcome:
 
     y = property(lambda self: self.settle()[0])
     losses = property(lambda self: self.settle()[1])
+
+
+def fused(net):
+    """The network, in which a ReLU behind a Conv2d or Dense is computed in that layer's launch, and its way back in that of one before which it stands.
+
+        y = relu(weight x + bias)      in one launch, and what is kept for the way back is y: y > 0 where x > 0
+        dx = weight^T dy where x > 0   reverses both the layer and the ReLU that made its x
+    """
+    layers = leaves(net)
+    for layer, following in zip(layers, layers[1:]):
+        if type(layer) in (Conv2d, Dense) and type(following) is ReLU:
+            layer.fused, following.fused = (*layer.fused, "relu behind"), (*following.fused, "before")
+        if type(layer) is ReLU and type(following) in (Conv2d, Dense):
+            layer.fused, following.fused = (*layer.fused, "behind"), (*following.fused, "relu before")
+    return net
 
 
 def _prefixes(net, before=""):

@@ -32,6 +32,7 @@ class Layer:
     settings = ()                                           # the attributes that __repr__ shows
     supports_complex_step = True                            # on the reference, for check_gradients
     forgets = False                                         # whether it lets go of cache as soon as it can: one backward for each forward
+    fused = ()                                              # what a captured step computes in the launch of a neighbour (graph.py)
     divisible = True                                        # whether parts of a batch may go through it apart from each other
 
     def __init__(self):

@@ -43,11 +43,13 @@ class Conv2d(Layer):
 
     def _forward(self, x, training):
         self.cache = x
-        return self.kernel.forward(x, self._parameter("weight", x), self._parameter("bias", x), self.stride, self.padding, self.groups,
-                                   self.ceil)
+        forward = self.kernel.with_relu if "relu behind" in self.fused else self.kernel.forward
+        return forward(x, self._parameter("weight", x), self._parameter("bias", x), self.stride, self.padding, self.groups, self.ceil)
 
     def _backward_input(self, dy):
         x = self.cache
+        if "relu before" in self.fused:                      # its y is our x
+            return self.kernel.masked_backward_input(dy, self._parameter("weight", x), x.shape, self.stride, self.padding, self.groups, x)
         return self.kernel.backward_input(dy, self._parameter("weight", x), x.shape, self.stride, self.padding, self.groups)
 
     def _backward_parameters(self, dy):

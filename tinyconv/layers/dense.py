@@ -31,9 +31,12 @@ class Dense(Layer):
 
     def _forward(self, x, training):
         self.cache = x
-        return self.kernel.forward(x, self._parameter("weight", x), self._parameter("bias", x))
+        forward = self.kernel.with_relu if "relu behind" in self.fused else self.kernel.forward
+        return forward(x, self._parameter("weight", x), self._parameter("bias", x))
 
     def _backward_input(self, dy):
+        if "relu before" in self.fused:                      # its y is our x
+            return self.kernel.masked_backward_input(dy, self._parameter("weight", dy), self.cache)
         return self.kernel.backward_input(dy, self._parameter("weight", dy))
 
     def _backward_parameters(self, dy):

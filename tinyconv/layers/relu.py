@@ -9,7 +9,7 @@ class ReLU(Layer):
 
     def _forward(self, x, training):
         self.cache = x
-        return self.kernel.forward(x)
+        return x if "before" in self.fused else self.kernel.forward(x)
 
     def _backward_input(self, dy):
-        return self.kernel.backward_input(dy, self.cache)
+        return dy if "behind" in self.fused else self.kernel.backward_input(dy, self.cache)

@@ -1,0 +1,198 @@
+"""The captured step on the GPU, or in numba-cuda's simulator: it computes what the cpu computes, step after step, and notices what changes."""
+import copy
+import gc
+import math
+import weakref
+
+import numpy as np
+import pytest
+
+from tinyconv import SGD, Sequential, SoftmaxCrossEntropy, check_gradients, layers, parallel
+from tinyconv import device as door
+from tinyconv.errors import DataError, DeviceError, DivergedError, DtypeError
+from tinyconv.optimizers import stepped
+
+pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: tinyconv[cuda]")
+
+
+def network():
+    return Sequential(C=layers.Conv2d(2, 3, 3, padding=1, rng=0), R=layers.ReLU(), P=layers.MaxPool2d(2), K=layers.Conv2d(3, 4, 2, rng=3), Q=layers.ReLU(),
+                      D=layers.Dropout(0.3, rng=5), F=layers.Flatten(), E=layers.Dense(4 * 2 * 2, 5, rng=1), T=layers.ReLU(),
+                      G=layers.Dense(5, 3, rng=2)).astype(np.float64)
+
+
+@pytest.fixture
+def batch(rng):
+    return rng.standard_normal((5, 2, 6, 6)), np.array([0, 2, 1, 1, 0])
+
+
+def both(**options):
+    """(net, loss, optimizer) on the cpu and on the GPU, from the same weights."""
+    made = []
+    for device in ("cpu", "cuda"):
+        net = network().to(device)
+        made.append((net, SoftmaxCrossEntropy().to(device), SGD(net, **options)))
+    return made
+
+
+def same(a, b, tolerance=1e-12):
+    for name, value in a.items():
+        np.testing.assert_allclose(door.as_numpy(b[name]), value, rtol=0, atol=tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("options", [dict(lr=0.1), dict(lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True), dict(lr=0.5, momentum=0.5, clip=0.1),
+                                     dict(lr=stepped(0.3, every=1), momentum=0.9)], ids=["plain", "nesterov", "clip", "schedule"])
+def test_steps_are_those_of_the_cpu(batch, options):
+    (net, loss, sgd), (gpu, gpu_loss, gpu_sgd) = both(**options)
+    x, labels = batch
+    for step in range(3):
+        value, scores = parallel.train_step(net, x + step, labels, loss, sgd)
+        found, found_scores = parallel.train_step(gpu, x + step, labels, gpu_loss, gpu_sgd)
+        assert found == pytest.approx(value, rel=1e-12)
+        np.testing.assert_allclose(found_scores, scores, rtol=0, atol=1e-12)
+        same(net.grads, gpu.grads)
+    same(net.params, gpu.params)
+    same(sgd.velocity, gpu_sgd.velocity)
+    assert gpu_sgd.steps == 3
+    assert door.as_numpy(gpu.state["D.draws"]) == net.state["D.draws"] == 3       # neither the rehearsal nor the capture drew
+
+
+def test_a_captured_step_is_a_step_called_from_python(batch):
+    """The captured one has relu in the launches of its neighbours, and its memory is used several times over."""
+    x, labels = batch
+    gpu = network().to("cuda")
+    twin, loss, twin_loss = copy.deepcopy(gpu), SoftmaxCrossEntropy().to("cuda"), SoftmaxCrossEntropy().to("cuda")
+    assert parallel.way(gpu, x, loss)[0] == "graph"
+    value, scores = parallel.forward_backward(gpu, x, labels, loss)
+    expected = twin_loss.forward(twin.forward(x, training=True), labels)
+    twin.backward(twin_loss.backward(), need_dx=False)
+    assert value == pytest.approx(expected, rel=1e-14)
+    same({name: door.as_numpy(grad) for name, grad in twin.grads.items()}, gpu.grads, 1e-14)
+    np.testing.assert_array_equal(parallel.forward(gpu, x), twin.forward(x))
+
+
+def test_outcomes_may_be_asked_for_late(batch):
+    x, labels = batch
+    gpu = network().to("cuda")
+    loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1)
+    late = [parallel.submit(gpu, x * scale, labels, loss, sgd) for scale in (1, 2, 3)]
+    twin = network().to("cuda")
+    loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(twin, lr=0.1)
+    for scale, outcome in zip((1, 2, 3), late):
+        value, scores = parallel.train_step(twin, x * scale, labels, loss, sgd)
+        assert outcome.checked()[0] == value
+        np.testing.assert_array_equal(outcome.checked()[1], scores)
+
+
+def test_two_runs_give_the_same_bits(batch):
+    runs = []
+    for _ in range(2):
+        gpu = network().to("cuda")
+        loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1, momentum=0.9)
+        for _ in range(2):
+            parallel.train_step(gpu, *batch, loss, sgd)
+        runs.append({name: door.as_numpy(value) for name, value in gpu.params.items()})
+    for name, value in runs[0].items():
+        np.testing.assert_array_equal(runs[1][name], value)
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf])
+def test_a_loss_that_is_not_finite_leaves_the_weights(batch, scale):
+    x, labels = batch
+    gpu = network().to("cuda")
+    loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1)
+    parallel.train_step(gpu, x, labels, loss, sgd)
+    before = {name: door.as_numpy(value) for name, value in (gpu.params | sgd.velocity).items()}
+    x = x.copy()
+    x[3, 1, 2, 2] = scale
+    with pytest.raises(DataError, match=r"got x\[3, 1, 2, 2\]"):
+        parallel.train_step(gpu, x, labels, loss, sgd)
+    same(before, gpu.params | sgd.velocity, 0)
+    door.put(np.full(gpu.params["G.bias"].shape, np.nan), gpu.params["G.bias"])
+    with pytest.raises(DivergedError, match="the loss is nan though the data are finite"):
+        parallel.train_step(gpu, np.ones_like(x), labels, loss, sgd)
+
+
+def test_what_changes_is_captured_anew(batch):
+    x, labels = batch
+    (net, loss, sgd), (gpu, gpu_loss, gpu_sgd) = both(lr=0.1)
+    for change in (lambda n, s: None, lambda n, s: n.layers[2].__setattr__("size", (3, 3)) or n.layers[2].__setattr__("stride", (2, 2)),
+                   lambda n, s: s.__setattr__("weight_decay", 0.5), lambda n, s: s.__setattr__("clip", 0.01), lambda n, s: s.__setattr__("momentum", 0.5),
+                   lambda n, s: n.layers[0].params.__setitem__("bias", door.moved(np.ones(3), n.device))):
+        change(net, sgd), change(gpu, gpu_sgd)
+        value, scores = parallel.train_step(net, x, labels, loss, sgd)
+        found, found_scores = parallel.train_step(gpu, x, labels, gpu_loss, gpu_sgd)
+        np.testing.assert_allclose(found_scores, scores, rtol=0, atol=1e-12)
+        same(net.params, gpu.params)
+
+
+def test_there_and_back_without_loss(batch, tmp_path):
+    x, labels = batch
+    (net, loss, sgd), (gpu, gpu_loss, gpu_sgd) = both(lr=0.1, momentum=0.9)
+    for _ in range(2):
+        parallel.train_step(gpu, x, labels, gpu_loss, gpu_sgd)
+    gpu.save(tmp_path / "net.npz")
+    loaded = network().load(tmp_path / "net.npz")
+    on_gpu = network().to("cuda").load(tmp_path / "net.npz")
+    params = {name: door.as_numpy(value) for name, value in gpu.params.items()}
+    gpu.to("cpu")
+    for name, value in params.items():
+        assert isinstance(gpu.params[name], np.ndarray)
+        for other in (gpu, loaded, on_gpu):
+            np.testing.assert_array_equal(door.as_numpy(other.params[name]), value)
+        np.testing.assert_array_equal(door.as_numpy(on_gpu.state["D.draws"]), gpu.state["D.draws"])
+    gpu_loss.to("cpu")
+    for _ in range(2):                                      # training goes on there, velocity and all
+        parallel.train_step(net, x, labels, loss, sgd)
+    for each in (net, gpu):
+        parallel.train_step(each, x, labels, loss if each is net else gpu_loss, sgd if each is net else gpu_sgd)
+    same(net.params, gpu.params)
+
+
+def test_a_network_leaves_with_its_memory(batch):
+    gpu = network().to("cuda")
+    loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1)
+    parallel.train_step(gpu, *batch, loss, sgd)
+    gone = weakref.ref(gpu)
+    del gpu, loss, sgd
+    gc.collect()
+    assert gone() is None
+
+
+def test_parts_on_two_devices_are_an_error(batch):
+    x, labels = batch
+    gpu = network().to("cuda")
+    y = layers.ReLU().to("cuda")._enter(x)
+    with pytest.raises(DtypeError, match=r"is on 'cpu' and expects its arrays, got CudaNative\(.*of the cuda; bring all parts to one device"):
+        network().forward(y)
+    with pytest.raises(DtypeError, match="the device 'cuda' computes in float32 or float64, got complex128"):
+        gpu.forward(x.astype(complex))
+
+
+def test_gradients_of_a_network_on_the_gpu(batch):
+    net = Sequential(layers.Conv2d(1, 2, 2, rng=0), layers.Tanh(), layers.Flatten(), layers.Dense(2 * 4, 2, rng=1)).to("cuda")
+    report = check_gradients(net, batch[0][:2, :1, :3, :5][:, :, :, ::2], sample=2, quiet=True)
+    assert report.ok and {row.array for row in report.rows} == {"dx", "0_Conv2d.dweight", "0_Conv2d.dbias", "3_Dense.dweight", "3_Dense.dbias"}
+
+
+def test_an_object_of_a_users_own_computes_in_numpy(batch):
+    class Twice:
+        params, grads = {}, {}
+        forward = backward = staticmethod(lambda x: 2 * x)
+
+    x, labels = batch
+    a, b = (Sequential(layers.ReLU(), Twice(), layers.Flatten(), layers.Dense(72, 3, rng=0)).astype(np.float64).to(device) for device in ("cpu", "cuda"))
+    assert parallel.way(b, x)[0] == "calls"
+    values = [parallel.train_step(net, x, labels, SoftmaxCrossEntropy().to(net.device), SGD(net, lr=0.1))[0] for net in (a, b)]
+    assert values[0] == pytest.approx(values[1], rel=1e-12) and math.isfinite(values[0])
+    same(a.params, b.params)
+
+
+def test_what_is_missing_is_said_in_one_sentence(monkeypatch):
+    from tinyconv.kernels import _cuda
+    for sentence in ("no driver", "too old"):
+        monkeypatch.setattr(_cuda, "missing", lambda: sentence)
+        with pytest.raises(DeviceError, match=sentence):
+            network().to("cuda")
+        with pytest.raises(DeviceError, match=sentence):
+            SoftmaxCrossEntropy().to("cuda")
