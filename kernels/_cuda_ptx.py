@@ -10,11 +10,14 @@
     multiply_add_tf32(...)     the same on tensor cores, 16 x 8 x 8 at a time by a whole warp, of A and B rounded to 10 bits behind the point
     putter(a, b, part)         put(sums, shared, place): the sums into shared memory
 
-Who holds what in multiply_add_tf32 (mma.m16n8k8 of the PTX manual), where g = lane // 4 and t = lane % 4:
+What a lane holds of the 16 x 8 x 8 (mma.m16n8k8 of the PTX manual), where g = lane // 4 and t = lane % 4:
 
-    A   (row g, k t)  (row g + 8, k t)  (row g, k t + 4)  (row g + 8, k t + 4)        The order of k does not matter, if it is the same in A and B:
-    B   (k t, column g)  (k t + 4, column g)                                          "k t" is taken from 2 t, "k t + 4" from 2 t + 1, which lie side
-    sum (row g, column 2 t)  (g, 2 t + 1)  (g + 8, 2 t)  (g + 8, 2 t + 1)             by side in memory.
+    first factor   (row g, k t)  (row g + 8, k t)  (row g, k t + 4)  (row g + 8, k t + 4)
+    second factor  (k t, column g)  (k t + 4, column g)
+    sum            (row g, column 2 t)  (g, 2 t + 1)  (g + 8, 2 t)  (g + 8, 2 t + 1)
+
+Here the first factor is B, and its rows are columns of the product, so that neighbours can be loaded together: "row g" is column 2 g of B, "row g + 8" is 2 g + 1;
+"k t" is 2 t and "k t + 4" is 2 t + 1, in both factors: a sum over k may be taken in any order.
 
 All indices are int32, count elements, and are not checked. Numba would keep an array of sums in memory; here they are a tuple, of which LLVM makes one
 register each, because every place in it is a constant. The sum over k is one chain of fused multiply-adds in the order of k.
@@ -192,18 +195,18 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                     return {place: builder.asm(ir.FunctionType(INT, [FLOAT]), "cvt.rna.tf32.f32 $0, $1;", "=r,f", [number], False)
                             for place, number in _loaded(builder, base, fragment, i, k, width).items()}
 
-                for k in range(0, depth, 8):                # of these eight, a thread has two neighbours: its a0 is at t0 = k + 2 t, see the drawing
+                for k in range(0, depth, 8):                # of these eight, a thread has two neighbours
                     A, B = {}, {}
-                    for i in range(a.count):
+                    for i in range(0, a.count, 2):
                         for n in (0,) if a.across else (0, 1):
                             A |= rounded(bases[0], a, i, k + n, 2 if a.across else 1)
                     for j in range(0, b.count, 2):
                         for n in (0, 1):
-                            B |= rounded(bases[1], b, j, k + n, 1)
+                            B |= rounded(bases[1], b, j, k + n, 2)
                     for i in range(0, a.count, 2):
                         for j in range(0, b.count, 2):
-                            places = [i * b.count + j, i * b.count + j + 1, (i + 1) * b.count + j, (i + 1) * b.count + j + 1]
-                            operands = [A[i, k], A[i + 1, k], A[i, k + 1], A[i + 1, k + 1], B[j, k], B[j, k + 1], *(numbers[n] for n in places)]
+                            places = [(i + m) * b.count + j + n for n in (0, 1) for m in (0, 1)]
+                            operands = [B[j, k], B[j + 1, k], B[j, k + 1], B[j + 1, k + 1], A[i, k], A[i, k + 1], *(numbers[n] for n in places)]
                             kind = ir.FunctionType(four, [operand.type for operand in operands])
                             result = builder.asm(kind, MMA[0], MMA[1], operands, False)
                             for place, n in enumerate(places):

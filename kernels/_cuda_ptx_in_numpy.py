@@ -50,8 +50,9 @@ def multiply_add(a, b, depth):
 
 @lru_cache(maxsize=None)
 def multiply_add_tf32(a, b, depth):
-    """Every thread shows its fragments to the others of its block, and then computes its sums from what the lanes of its warp hold, as the PTX manual says."""
-    A, B = (np.array([[fragment.place(i, n) for n in (0, 1)] for i in range(0, fragment.count, every)]) for fragment, every in ((a, 1), (b, 2)))
+    """Every thread shows what it holds to the others of its block, and then computes its sums from what the lanes of its warp hold, as the PTX manual says."""
+    A = np.array([[a.place(i, n) for n in (0, 1)] for i in range(0, a.count, 2)])       # second factor: piece, k t or k t + 4
+    B = np.array([[b.place(j, n) for n in (0, 1)] for j in range(b.count)])             # first factor: row g or g + 8 of a piece, k t or k t + 4
 
     def step(sums, shared, a0, b0):
         this, sums = threading.current_thread(), sums.reshape(a.count, b.count).copy()
@@ -61,11 +62,10 @@ def multiply_add_tf32(a, b, depth):
         for k in range(0, depth, 8):
             shown[this.thread_id] = _rounded(shared[a0 + A + a.place(0, k)]), _rounded(shared[b0 + B + b.place(0, k)])
             this.syncthreads()
-            # what the four lanes of a group hold: row g + 8 (i % 2) of piece i // 2 of A, at k = s and s + 4; column `column` of piece j // 2 of B
-            rows = np.array([shown[warp + g * 4 + s][0] for s in range(4)])
-            for column in (2 * t, 2 * t + 1):
-                columns = np.array([shown[warp + column * 4 + s][1] for s in range(4)])
-                sums[:, column - 2 * t::2] += np.einsum("sin,sjn->ij", rows, columns)
+            rows = np.array([shown[warp + g * 4 + s][1] for s in range(4)])             # k = s and s + 4 of row g and row g + 8
+            for column in (0, 1):
+                columns = np.array([shown[warp + (2 * t + column) * 4 + s][0] for s in range(4)])
+                sums[column::2] += np.einsum("sjn,sin->ij", rows, columns)
             this.syncthreads()
         return sums.reshape(-1)
     return step

@@ -75,8 +75,8 @@ class Tile:
 TILES = (Tile(16, 16, 8, 4, 4, warp=(4, 4)), Tile(32, 16, 8, 8, 4, warp=(4, 4))) if SIMULATOR else \
     (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=4), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
      Tile(16, 128, TM=4, TN=4, blocks=6))
-TENSOR_TILES = (Tile(32, 16, 8, 4, 4, warp=(8, 4), buffers=3, tensor=True),) if SIMULATOR else \
-    tuple(Tile(BM, 128, 8, TM, TN, blocks, (8, 4), 5, True) for BM, TM, TN, blocks in ((128, 8, 8, 2), (96, 4, 16, 2), (64, 8, 8, 4)))
+TENSOR_TILES = (Tile(16, 32, 8, 4, 4, buffers=3, tensor=True),) if SIMULATOR else \
+    (Tile(128, 128, tensor=True), Tile(96, 128, tensor=True), Tile(64, 128, blocks=4, buffers=3, tensor=True))
 
 
 @dataclass(frozen=True)
@@ -129,9 +129,9 @@ class Panel:
         across = self.across and not self.turned
         return Fragment(count, across, self.stride, *((1, 0, self.size // count) if across else (4, 1, self.size // count * 4)))
 
-    def tensor_fragment(self, count, near):
-        """Likewise for tensor cores: pairs of rows 8 apart, or of neighbouring columns, of pieces of 16 rows or 8 columns."""
-        return Fragment(count, self.across and not self.turned, self.stride, 2, near, self.size // count * 2)
+    def tensor_fragment(self, count):
+        """Likewise for tensor cores: pairs of neighbours in the sums, and what a lane holds for them (kernels/_cuda_ptx.py)."""
+        return Fragment(count, self.across and not self.turned, self.stride, 2, 1, self.size // count * 2)
 
 
 @lru_cache(maxsize=None)
@@ -145,16 +145,16 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
     A_ACROSS, A_WIDTH, A_PIECES, A_LINES, A_TOGETHER, A_PASSES, A_STRIDE = a_across, A.width, A.pieces, A.lines, A.together, A.passes, A.stride
     B_ACROSS, B_WIDTH, B_PIECES, B_LINES, B_TOGETHER, B_PASSES = b_across, B.width, B.pieces, B.lines, B.together, B.passes
     B_LINE, B_PIECE = (1, B.stride) if b_across else (B.stride, 1)                      # words from line to line, and from number to number of a piece
-    B_FIRST, BUFFER = A.words, A.words + B.words             # words: where B begins in a buffer, and how long a buffer is
+    B_BEGIN, BUFFER = A.words, A.words + B.words             # words: where B begins in a buffer, and how long a buffer is
+    # The first row and column of a thread's sums, and its first elements of A and B, are sums of constants times the place of its warp in the tile (down,
+    # across) and the place of its lane in the warp (lane // LANE, lane % LANE).
+    A_ROW, A_K = (A.stride, 1) if a_across else (1, A.stride)                           # words from row to row, and from k to k
     if tile.tensor:
-        a_thread, b_thread, PARTS = A.tensor_fragment(tile.TM, 8), B.tensor_fragment(tile.TN, 1), 2
-        ROW_WARP, ROW_LANE, COLUMN_WARP, COLUMN_LANE = 16, 1, 8, 2
-        A_ROW, A_LANE, B_GROUP, B_LANE = (A.stride, 2, 1, 2 * B.stride) if a_across else (1, 2 * A.stride, 1, 2 * B.stride)
+        a_thread, b_thread, PARTS, LANE = A.tensor_fragment(tile.TM), B.tensor_fragment(tile.TN), 2, 4
+        ROW, COLUMN, A_FIRST, B_FIRST = (8, 0, 2), (16, 2, 0), (8 * A_ROW, A_ROW, 2 * A_K), (16, 2, 2 * B.stride)
     else:
-        a_thread, b_thread, PARTS = A.fragment(tile.TM), B.fragment(tile.TN), tile.TM // 4
-        ROW_LANE, COLUMN_LANE = 1 if a_across else 4, 4
-        ROW_WARP, COLUMN_WARP = ROW_LANE * WARP_M, COLUMN_LANE * WARP_N
-        A_ROW, A_LANE, B_GROUP, B_LANE = A.stride if a_across else 1, 0, 0, 4
+        a_thread, b_thread, PARTS, LANE, rows = A.fragment(tile.TM), B.fragment(tile.TN), tile.TM // 4, WARP_N, 1 if a_across else 4
+        ROW, COLUMN, A_FIRST, B_FIRST = (rows * WARP_M, rows, 0), (4 * WARP_N, 0, 4), (rows * WARP_M * A_ROW, rows * A_ROW, 0), (4 * WARP_N, 0, 4)
     PART_ROWS, PART_STRIDE = BM // PARTS, BN + 4             # the result leaves through shared memory in so many parts
     WORDS = max(tile.buffers * BUFFER, PART_ROWS * PART_STRIDE)
     copy_a, copy_b, zeros, step = copier(a_width), copier(b_width), accumulators(tile.TM * tile.TN), (multiply_add_tf32 if tile.tensor else multiply_add)(a_thread, b_thread, BK)
@@ -184,7 +184,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
             a_rows, a_left = int32(a_columns - m0 - a_piece), int32(K - first * BK - a_line)
         # and of B
         b_piece, b_line = int32(t % B_PIECES * B_WIDTH), int32(t // B_PIECES)
-        b_place = int32(B_FIRST + b_line * B_LINE + b_piece * B_PIECE)
+        b_place = int32(B_BEGIN + b_line * B_LINE + b_piece * B_PIECE)
         if B_ACROSS:                                        # its lines, which are taps, stay, and it walks along the pixels
             tap = int32(j0 + b_line)
             pixel, n = divided(first * BK + b_piece, N)
@@ -194,10 +194,10 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         pixel, n = int32(pixel), int32(n)
         base, outside = int32(group * x_group + int32(at(pixels, pixel)) + n), int32(at(pixels, pixel) >> 32)
 
-        # what it multiplies: a_first and b_first are its first elements in shared memory
-        warp, group_lane, lane = t // LANES, t % LANES // WARP_N, t % WARP_N
-        a_first = int32((warp // WARPS_N * ROW_WARP + group_lane * ROW_LANE) * A_ROW + lane * A_LANE)
-        b_first = int32(B_FIRST + warp % WARPS_N * COLUMN_WARP + group_lane * B_GROUP + lane * B_LANE)
+        # what it multiplies
+        down, across, l, r = t // LANES // WARPS_N, t // LANES % WARPS_N, t % LANES // LANE, t % LANE
+        a_first = int32(down * A_FIRST[0] + l * A_FIRST[1] + r * A_FIRST[2])
+        b_first = int32(B_BEGIN + across * B_FIRST[0] + l * B_FIRST[1] + r * B_FIRST[2])
         sums, buffer, free = zeros(), int32(0), int32(0)     # buffer: the one of step s; free: the one of step s + AHEAD
         for s in range(first - AHEAD, last):                # multiply step s, copy step s + AHEAD
             wait()
@@ -229,9 +229,9 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
 
         # out it goes, through shared memory, so that neighbouring threads write neighbours
         t = thread()
-        warp, group_lane, lane = t // LANES, t % LANES // WARP_N, t % WARP_N
-        place = int32((warp // WARPS_N * ROW_WARP + group_lane * ROW_LANE) * PART_STRIDE + warp % WARPS_N * COLUMN_WARP + lane * COLUMN_LANE)
-        lane = t % LANES
+        down, across, l, r = t // LANES // WARPS_N, t // LANES % WARPS_N, t % LANES // LANE, t % LANE
+        place = int32((down * ROW[0] + l * ROW[1] + r * ROW[2]) * PART_STRIDE + across * COLUMN[0] + l * COLUMN[1] + r * COLUMN[2])
+        warp, lane = t // LANES, t % LANES
         j_tile, m_tile = divided(block(), tiles)
         group, split = divided(cuda.blockIdx.y, splits)
         for part in range(PARTS):
