@@ -8,22 +8,28 @@ import math
 import numpy as np
 
 from .. import _cuda
-from .._cuda import cuda, kernel
-from .._cuda_reduce import BLOCK, parts, tree_sum
+from .._cuda import cuda, kernel, row_blocks
+from .._cuda_reduce import BLOCK, BLOCKS, parts, tree_sum
+
+TOGETHER = 16                                               # triples of one launch: 3 x 16 arrays fit into the 4 KB that a kernel's arguments may take
 
 
 def update(weight, dweight, velocity, lr, momentum, weight_decay, nesterov, scale):
     options = _cuda.to_gpu(np.array([lr, momentum, weight_decay, scale], weight.dtype))
-    change(weight, dweight, velocity, options, nesterov)
+    change([(weight, dweight, velocity)], options, nesterov)
 
 
-def change(weight, dweight, velocity, options, nesterov):
-    """update, with options that are on the GPU."""
-    _update[weight.size](*(array.reshape(array.size) for array in (weight, dweight, velocity)), options, bool(nesterov))
+def change(triples, options, nesterov):
+    """update of many (weight, dweight, velocity), with options that are on the GPU: LeNet-5's are so small that a launch for each would take longer."""
+    for first in range(0, len(triples), TOGETHER):
+        some = [tuple(array.reshape(array.size) for array in arrays) for arrays in zip(*triples[first:first + TOGETHER])]
+        (blocks, rows), threads = row_blocks(max(weight.size for weight in some[0]), len(some[0]))
+        _update[(min(blocks, BLOCKS), rows), threads](*some, options, bool(nesterov))      # a small one needs few of so many
 
 
 @kernel
-def _update(weight, dweight, velocity, options, nesterov):
+def _update(weights, dweights, velocities, options, nesterov):
+    weight, dweight, velocity = weights[cuda.blockIdx.y], dweights[cuda.blockIdx.y], velocities[cuda.blockIdx.y]
     lr, momentum, weight_decay, scale = options[0], options[1], options[2], options[3]
     if scale != scale:
         return
