@@ -61,6 +61,11 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
     from numba.cuda import types
     from numba.cuda.extending import intrinsic
 
+    def _named(instruction, *parameters):
+        """The intrinsic under a name that says what it is. Numba's own name for it would be new in every process, and kernels made of it not found on disk again."""
+        instruction._set_uuid(repr((instruction.__name__, *parameters)))
+        return instruction
+
     FLOAT, INT, LONG, VOID = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.VoidType()
 
     def _pointer(context, builder, array_type, array, index, space):
@@ -100,7 +105,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                      [to, builder.ptrtoint(origin, LONG), present], ["r", "l", "r"])
                 return context.get_dummy_value()
             return types.void(shared, types.int32, array, types.int32, types.boolean), codegen
-        return copy
+        return _named(copy, width)
 
     @lru_cache(maxsize=None)
     def _order(text):
@@ -110,7 +115,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                 _ptx(builder, text, VOID, [], [])
                 return context.get_dummy_value()
             return types.void(), codegen
-        return order
+        return _named(order, text)
 
     end_of_copies = _order("cp.async.commit_group;")
 
@@ -123,7 +128,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
             def codegen(context, builder, signature, arguments):
                 return _ptx(builder, f"mov.u32 $0, %{name};", INT, [], ["=r"])
             return types.int32(), codegen
-        return number
+        return _named(number, name)
 
     thread, block = _special("tid.x"), _special("ctaid.x")
 
@@ -139,7 +144,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
         def zeros(typing):
             return types.UniTuple(types.float32, count)(), lambda context, builder, signature, arguments: \
                 ir.Constant(ir.ArrayType(FLOAT, count), [0.0] * count)
-        return zeros
+        return _named(zeros, count)
 
     def _numbers(builder, sums):
         return [builder.extract_value(sums, n) for n in range(sums.type.count)]
@@ -177,7 +182,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                             numbers[n] = builder.fma(A[n // b.count, k], B[n % b.count, k], numbers[n])
                 return _tuple(builder, numbers)
             return sums(sums, shared, types.int32, types.int32), codegen
-        return step
+        return _named(step, a, b, depth)
 
     MMA = ("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$10, $11, $12, $13};",
            "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3")
@@ -213,7 +218,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                                 numbers[n] = builder.extract_value(result, place)
                 return _tuple(builder, numbers)
             return sums(sums, shared, types.int32, types.int32), codegen
-        return step
+        return _named(step, a, b, depth, "tf32")
 
     @lru_cache(maxsize=None)
     def putter(a, b, stride, part, parts):
@@ -230,7 +235,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                         builder.store(builder.extract_value(arguments[0], i * b.count + j), _at(builder, base, words))
                 return context.get_dummy_value()
             return types.void(sums, shared, types.int32), codegen
-        return put
+        return _named(put, a, b, stride, part, parts)
 else:
     from ._cuda_ptx_in_numpy import (     # noqa: F401
         accumulators, at, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, putter, thread)

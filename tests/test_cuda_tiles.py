@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from tinyconv.kernels import _cuda, _cuda_ptx, _cuda_tiles, load
+from tinyconv.kernels import _cuda, _cuda_ptx, _cuda_tile_shapes, _cuda_tiles, load
 from tinyconv.kernels._cuda_native import CudaNative
 
 pytestmark = pytest.mark.skipif(_cuda.missing() is not None, reason=f"{_cuda.missing()}; or set NUMBA_ENABLE_CUDASIM=1")
@@ -79,7 +79,7 @@ FORMS = [((4, 4, 3, 3), 6, (2, 3), (1, 1), (0, 1), 2), ((3, 5, 4, 3), 18, (2, 3)
 
 @pytest.mark.parametrize("x_shape, O, kernel_size, stride, padding, groups", FORMS)
 @pytest.mark.parametrize("splits", [1, 3])
-@pytest.mark.parametrize("tile", _cuda_tiles.TILES + _cuda_tiles.TENSOR_TILES, ids=lambda tile: f"{tile.BM}x{tile.BN}{' tf32' * tile.tensor}")
+@pytest.mark.parametrize("tile", _cuda_tile_shapes.TILES + _cuda_tile_shapes.TENSOR_TILES, ids=lambda tile: f"{tile.BM}x{tile.BN}{' tf32' * tile.tensor}")
 def test_every_tile(tile, splits, x_shape, O, kernel_size, stride, padding, groups, rng, monkeypatch):
     """Whichever tile is taken and however often k is split: the same numbers, but for rounding. What goes on behind the sum goes on behind the last part."""
     if not _cuda.SIMULATOR and max(tile.BN, tile.BM) > tile.threads:
@@ -101,7 +101,7 @@ def test_every_tile(tile, splits, x_shape, O, kernel_size, stride, padding, grou
 
 def test_a_tile_of_a_real_gpu(rng, monkeypatch):
     """256 threads, several warps: what the small tiles of the simulator do not have."""
-    monkeypatch.setattr(_cuda_tiles, "choice", lambda *arguments: (_cuda_tiles.Tile(128, 128), 1))
+    monkeypatch.setattr(_cuda_tiles, "choice", lambda *arguments: (_cuda_tile_shapes.Tile(128, 128), 1))
     x, weight = rng.standard_normal((4, 17)).astype(np.float32), rng.standard_normal((130, 17)).astype(np.float32)
     close(load("dense", "cuda").forward(native(x), _cuda.to_gpu(weight), None), x @ weight.T)
 
