@@ -9,6 +9,7 @@ from ._cuda_ptx import Fragment
 MULTIPROCESSORS = 132
 BYTES_A_CLOCK = 2000                                        # of memory
 LATENCY = 8                                                 # steps that the beginning and the end of a tile take
+FEW, ENOUGH = 128, 384                                      # threads on a multiprocessor: half of their time they wait, hardly ever
 MOST_SPLITS = 256
 
 
@@ -113,7 +114,8 @@ def choice(M, J, K, groups, a_across, b_across, a_width, b_width, split, tensor)
         tiles, steps = -(-M // tile.BM) * -(-J // tile.BN) * groups, -(-K // tile.BK)
         for splits in range(1, min(MOST_SPLITS, steps, 65535 // groups) + 1 if split and steps else 2):
             in_turn = -(-tiles * splits // MULTIPROCESSORS)
-            speed = tile.speed * min(1, (1 + in_turn) / (1 + tile.blocks))                   # few blocks wait for memory in turn
+            threads = tile.threads * min(in_turn, tile.blocks)
+            speed = tile.speed * min(1, (FEW + threads) / (FEW + ENOUGH))                    # few threads often wait for memory all at once
             clocks = in_turn * (-(-steps // splits) + LATENCY) * tile.BM * tile.BN * tile.BK / 128 / speed
             if splits > 1:
                 clocks += 3000 + 8 * splits * M * J * groups / BYTES_A_CLOCK
