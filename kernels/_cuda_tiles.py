@@ -4,27 +4,34 @@
 
 A block of threads computes a tile of BM x BN of it, in steps of BK along k; a thread computes TM x TN of that in registers.
 
-                                    BN = 128 columns j                 What a step needs of A and B is copied into shared memory, while the
-                        k  +---------------------------+               step before it is being multiplied (cp.async, two buffers). Every
-                  step  |  | B: BK x BN, in shared mem |               number there is read by 16 threads, and every number that a thread
-                        v  +---------------------------+               reads takes part in 8 products: memory, shared memory and arithmetic
-          k ->                                                         are in balance.
+                                    BN = 128 columns j                 What a step needs of A and B is copied into shared memory while the step
+                        k  +---------------------------+               before it is being multiplied (cp.async, two buffers). Every number there
+                  step  |  | B: BK x BN, in shared mem |               is read by 16 threads, and every number that a thread reads takes part in
+                        v  +---------------------------+               8 products.
+          k ->
+        +--------+         +---------------------------+               Nothing is unfolded in memory. B is gathered from the maps x where they
+        | A:     |         |  8 x 8 of a thread        |               lie, through two tables, one of the taps of the window and one of its
+    BM  | BM x   |         |  +--+--+--+- 16 threads   |               places, the pixels:
+  rows  | BK, in |         |  +--+--+--+               |
+     m  | shared |         |  +--+--+--+               |                   x[taps[t].offset + pixels[p].offset + n]
+        | mem    |         |  | 16 threads             |                   or 0, where taps[t].bits & pixels[p].bits
         +--------+         +---------------------------+
-        | A:     |         |  8x8 of a thread          |               Nothing is unfolded in memory. B is gathered from the maps x where they
-    BM  | BM x   |         |  +--+--+--+- 16 threads   |               lie, through two tables, one of the taps of the window and one of its
-  rows  | BK, in |         |  +--+--+--+               |               places, the pixels:
-     m  | shared |         |  +--+--+--+               |
-        | mem    |         |  | 16 threads             |                   x[taps[t].offset + pixels[p].offset + n]
-        +--------+         +---------------------------+                   or 0, where taps[t].bits & pixels[p].bits
 
 The bits of a tap say in which row and column of the window it lies, those of a pixel which rows and columns of its window lie outside of the map. In
 forward and backward_input, k is a tap and j a pixel and an image; in backward_weight, k is a pixel and an image and j a tap (kernels/_cuda_convolution.py).
 
-An operand lies in shared memory as it lies in memory, so that a copy takes four neighbours at once (16 bytes; one where rows are not multiples of four): "along k"
-(weight forward; dy and x in backward_weight) as [row][k], else as [k][row].
+A copy takes four neighbours at once, 16 bytes, where all rows begin at multiples of that, else one. Where k is contiguous in memory ("across": weight in
+forward, dy and x in backward_weight), A lies in shared memory as [row][k], else as [k][row]; B is [k][column] in any case, turned on the way where it
+has to be.
 
 Where there are fewer tiles than multiprocessors, k is split: each part of it is summed up by another block, into memory of its own, and the parts are
 added in order by a second kernel. How often, and which tile is taken, follows from the shape alone, never from the GPU at hand: the same bits everywhere.
+The result leaves through shared memory, and on the way takes the bias, the relu behind it, or the mask of a relu before it.
+
+In TF32 warps multiply on tensor cores (kernels/_cuda_ptx.py); all the rest is the same.
+
+What the compiler makes of the 128 x 128 tile for sm_90: 1,167 instructions a step in float32, 1,217 in backward_weight, of which 1,024 are
+multiply-adds and 64 read shared memory. No register is spilled, in any tile.
 """
 from dataclasses import dataclass
 from functools import lru_cache
