@@ -41,8 +41,8 @@ class Tile:
         return reuse / (reuse + 6) * min(1, self.TM * self.TN / (self.TM + self.TN) / 4)
 
 
-TILES = (Tile(16, 16, 8, 4, 4, warp=(4, 4)), Tile(32, 16, 8, 8, 4, warp=(4, 4))) if SIMULATOR else \
-    (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=4), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
+TILES = (Tile(24, 16, 8, 4, 4, warp=(2, 4)), Tile(32, 16, 8, 8, 4, warp=(4, 4))) if SIMULATOR else \
+    (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=3), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
      Tile(16, 128, TM=4, TN=4, blocks=6))
 TENSOR_TILES = (Tile(16, 32, 8, 4, 4, buffers=3, tensor=True),) if SIMULATOR else \
     (Tile(128, 128, tensor=True), Tile(96, 128, tensor=True), Tile(64, 128, blocks=4, buffers=3, tensor=True))
@@ -92,6 +92,11 @@ class Panel:
     @property
     def passes(self):
         return -(-self.lines // self.together)
+
+    @property
+    def even(self):
+        """Whether all threads always have something to copy."""
+        return self.threads % self.pieces == 0 and self.lines % self.together == 0
 
     def fragment(self, count):
         """What one thread multiplies: `count` of the rows or columns, spread over the tile so that a warp reads without bank conflicts."""

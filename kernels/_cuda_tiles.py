@@ -54,9 +54,9 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
     WARPS, WARPS_N, AHEAD = THREADS // LANES, BN // tile.TN // WARP_N, tile.buffers - 1
     # B in shared memory is [k][column] in any case. Where it has to be turned for that, copies take one number, which may stand anywhere.
     A, B = Panel(BM, BK, THREADS, a_across, a_width, False, tile.tensor), Panel(BN, BK, THREADS, b_across, b_width, b_across, tile.tensor)
-    A_ACROSS, A_WIDTH, A_PIECES, A_LINES, A_TOGETHER, A_PASSES, A_STRIDE = a_across, A.width, A.pieces, A.lines, A.together, A.passes, A.stride
-    B_ACROSS, B_WIDTH, B_PIECES, B_LINES, B_TOGETHER, B_PASSES = b_across, B.width, B.pieces, B.lines, B.together, B.passes
-    B_LINE, B_PIECE = (1, B.stride) if b_across else (B.stride, 1)                      # words from line to line, and from number to number of a piece
+    A_ACROSS, A_WIDTH, A_PIECES, A_LINES, A_TOGETHER, A_PASSES, A_EVEN = a_across, A.width, A.pieces, A.lines, A.together, A.passes, A.even
+    B_ACROSS, B_WIDTH, B_PIECES, B_LINES, B_TOGETHER, B_PASSES, B_EVEN = b_across, B.width, B.pieces, B.lines, B.together, B.passes, B.even
+    A_STRIDE, B_LINE, B_PIECE = (A.stride, 1, B.stride) if b_across else (A.stride, B.stride, 1)     # words from line to line, and from number to number
     B_BEGIN, BUFFER = A.words, A.words + B.words             # words: where B begins in a buffer, and how long a buffer is
     # The first row and column of a thread's sums, and its first elements of A and B, are sums of constants times the place of its warp in the tile (down,
     # across) and the place of its lane in the warp (lane // LANE, lane % LANE).
@@ -86,7 +86,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         first, last = int32(divided(steps * split, splits)[0]), int32(divided(steps * (split + 1), splits)[0])
 
         # what this thread copies of A: piece a_piece of lines a_line, a_line + A_TOGETHER, ...
-        a_piece, a_line = int32(t % A_PIECES * A_WIDTH), int32(t // A_PIECES)
+        a_piece, a_line = int32(t % A_PIECES * A_WIDTH), int32(t // A_PIECES if A_EVEN or t < A_PIECES * A_TOGETHER else A_LINES)
         a_place, a_next, a_pass = int32(a_line * A_STRIDE + a_piece), int32(BK if A_ACROSS else BK * a_row), int32(A_TOGETHER * a_row)
         if A_ACROSS:
             a_index = int32(group * a_group + (m0 + a_line) * a_row + first * BK + a_piece)
@@ -95,7 +95,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
             a_index = int32(group * a_group + (first * BK + a_line) * a_row + m0 + a_piece)
             a_rows, a_left = int32(a_columns - m0 - a_piece), int32(K - first * BK - a_line)
         # and of B
-        b_piece, b_line = int32(t % B_PIECES * B_WIDTH), int32(t // B_PIECES)
+        b_piece, b_line = int32(t % B_PIECES * B_WIDTH), int32(t // B_PIECES if B_EVEN or t < B_PIECES * B_TOGETHER else B_LINES)
         b_place = int32(B_BEGIN + b_line * B_LINE + b_piece * B_PIECE)
         if B_ACROSS:                                        # its lines, which are taps, stay, and it walks along the pixels
             tap = int32(j0 + b_line)
@@ -116,11 +116,11 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
             cuda.syncthreads()
             if s + AHEAD < last:
                 for i in range(A_PASSES):
-                    if A_LINES % A_TOGETHER == 0 or a_line + i * A_TOGETHER < A_LINES:
+                    if A_EVEN or a_line + i * A_TOGETHER < A_LINES:
                         inside = (i * A_TOGETHER < a_rows and a_left > 0) if A_ACROSS else (a_rows > 0 and i * A_TOGETHER < a_left)
                         copy_a(shared, int32(free + a_place + i * A_TOGETHER * A_STRIDE), a, int32(a_index + i * a_pass), inside)
                 for i in range(B_PASSES):
-                    if B_LINES % B_TOGETHER == 0 or b_line + i * B_TOGETHER < B_LINES:
+                    if B_EVEN or b_line + i * B_TOGETHER < B_LINES:
                         entry = at(taps, int32(tap + i * B_TOGETHER))
                         copy_b(shared, int32(free + b_place + i * B_TOGETHER * B_LINE), x, int32(int32(entry) + base), int32((entry >> 32) & outside) == 0)
                 a_index, a_left = int32(a_index + a_next), int32(a_left - BK)
