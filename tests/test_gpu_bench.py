@@ -19,7 +19,7 @@ simulated = pytest.mark.skipif(not _cuda.SIMULATOR, reason="a rehearsal: on a GP
 def tiny():
     rng = np.random.default_rng(0)
     return Sequential(C1=layers.Conv2d(1, 2, 3, stride=2, rng=rng), R1=layers.ReLU(), C2=layers.Conv2d(2, 2, 2, groups=2, rng=rng), A2=layers.ScaledTanh(),
-                      flat=layers.Flatten(), D=layers.Dropout(rng=rng), F=layers.Dense(8, 3, rng=rng), input_shape=(1, 7, 7)), losses.SoftmaxCrossEntropy()
+                      flat=layers.Flatten(), D=layers.Dropout(rng=rng), F=layers.Dense(2, 2, rng=rng), input_shape=(1, 5, 5)), losses.SoftmaxCrossEntropy()
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def rehearsed():
         patch.setitem(workloads.RECIPES, "tiny", {"lr": 0.01, "momentum": 0.9})
         patch.setitem(sys.modules, "torch", None)
         patch.setattr(pytorch.machine, "installed", lambda package: None)
-        patch.setattr(gpu_worker.gpu_networks.mnist, "find", lambda: None)
-        patch.setattr(gpu_worker.gpu_networks.cifar10, "find", lambda: None)
+        patch.setattr(gpu_worker.gpu_networks.mnist, "find", lambda data_dir=None: None)
+        patch.setattr(gpu_worker.gpu_networks.cifar10, "find", lambda data_dir=None: None)
         for name, value in {"SETTLE": 0, "SHORTEST": 1e-9, "TURNS": 1}.items():
             patch.setattr(timing, name, value)
         worker = gpu_worker.Worker(gpu_worker.REHEARSAL, lambda row=None, **_: rows.append(row) if row else None)
