@@ -78,7 +78,8 @@ class Kernel:
 
     def __init__(self, function, **options):
         self.function, self.options = function, options
-        self.compiled = kept_until_a_change(cuda.jit(cache=not SIMULATOR, **options)(function)) if cuda else None
+        options = {} if SIMULATOR else options | {"cache": True}                 # the simulator knows hardly any
+        self.compiled = kept_until_a_change(cuda.jit(**options)(function)) if cuda else None
         self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
 
     def __getitem__(self, shape):

@@ -2,6 +2,7 @@
 import ctypes
 import importlib.util
 import os
+import sys
 
 
 def gpu_driver():
@@ -15,6 +16,7 @@ def gpu_driver():
 
 if not gpu_driver():
     os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")       # before anything imports numba, which reads it once
+    sys.setswitchinterval(5e-5)                              # seconds: the simulator's threads wait for each other all the time
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
