@@ -21,8 +21,9 @@ if not gpu_driver():
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-DEVICES = ["reference", "cpu", pytest.param("cuda", marks=pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None,
-                                                                              reason="numba-cuda is not installed: tinyconv[cuda]"))]
+SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+NEEDS = {"reference": [], "cpu": [], "cuda": [pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None,          # marks of tests on a device
+                                                                 reason="numba-cuda is not installed: tinyconv[cuda]")]}
 
 
 @pytest.fixture
