@@ -1,12 +1,23 @@
 """The few machine instructions of the GPU that Python has no word for, as intrinsics: what the tiles of kernels/_cuda_tiles.py are made of.
 
     copier(width)              copy(shared, place, array, index, inside): shared[place + i] = array[index + i], or 0, for i < width, without waiting
-    wait_for_copies()          until the copies of this thread have arrived
+    end_of_copies()            the copies since the last end are a group
+    copies_but(newest)         wait(): until all groups of copies of this thread but the newest have arrived
     at(array, index)           array[index] of an array in memory
     thread(), block()          threadIdx.x and blockIdx.x, read anew: what follows from them need not stay in registers meanwhile
     accumulators(count)        zeros(): as many numbers 0, each in a register
     multiply_add(a, b, depth)  step(sums, shared, a0, b0): sums[i, j] += sum_k A[i, k] B[j, k], read from shared memory
+    multiply_add_tf32(...)     the same on tensor cores, 16 x 8 x 8 at a time by a whole warp, of A and B rounded to 10 bits behind the point
     putter(a, b, part)         put(sums, shared, place): the sums into shared memory
+
+What a lane holds of the 16 x 8 x 8 (mma.m16n8k8 of the PTX manual), where g = lane // 4 and t = lane % 4:
+
+    first factor   (row g, k t)  (row g + 8, k t)  (row g, k t + 4)  (row g + 8, k t + 4)
+    second factor  (k t, column g)  (k t + 4, column g)
+    sum            (row g, column 2 t)  (g, 2 t + 1)  (g + 8, 2 t)  (g + 8, 2 t + 1)
+
+Here the first factor is B, and its rows are columns of the product, so that neighbours can be loaded together: "row g" is column 2 g of B, "row g + 8" is 2 g + 1;
+"k t" is 2 t and "k t + 4" is 2 t + 1, in both factors: a sum over k may be taken in any order.
 
 All indices are int32, count elements, and are not checked. Numba would keep an array of sums in memory; here they are a tuple, of which LLVM makes one
 register each, because every place in it is a constant. The sum over k is one chain of fused multiply-adds in the order of k.
@@ -24,30 +35,36 @@ ALIGNMENT = None if _cuda.SIMULATOR else 16                 # bytes, of shared m
 
 @dataclass(frozen=True)
 class Fragment:
-    """Which elements of an operand in shared memory one thread multiplies: `count` of them for every k, at constant distances from its first.
+    """Which elements of an operand in shared memory one thread multiplies, and where: `count` of them for every k, at constant distances from its first.
 
-    width  elements that lie side by side and are loaded together: along k where `across`, along i where not
+    They come in runs of `run`, `near` to each other, one run `far` from the next.
     """
 
     count: int
     across: bool                 # whether k is the fastest axis in shared memory, [i][k], or the slowest, [k][i]
     stride: int                  # words from one row of shared memory to the next
-    far: int                     # elements from one i to the next (across), or from one run of 4 to the next
-    width: int = 4
+    run: int
+    near: int
+    far: int
+
+    def element(self, i):
+        """Which row or column of the tile element i is, counted from the thread's first."""
+        return i // self.run * self.far + i % self.run * self.near
 
     def place(self, i, k):
         """Words from the thread's first element to element i at k."""
         return self.element(i) * self.stride + k if self.across else self.element(i) + k * self.stride
-
-    def element(self, i):
-        """Which row or column of the tile element i is, counted from the thread's first."""
-        return i * self.far if self.across else i // self.width * self.far + i % self.width
 
 
 if _cuda.INSTALLED and not _cuda.SIMULATOR:
     from llvmlite import ir
     from numba.cuda import types
     from numba.cuda.extending import intrinsic
+
+    def _named(instruction, *parameters):
+        """The intrinsic under a name that says what it is. Numba's own name for it would be new in every process, and kernels made of it not found on disk again."""
+        instruction._set_uuid(repr((instruction.__name__, *parameters)))
+        return instruction
 
     FLOAT, INT, LONG, VOID = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.VoidType()
 
@@ -88,14 +105,22 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                      [to, builder.ptrtoint(origin, LONG), present], ["r", "l", "r"])
                 return context.get_dummy_value()
             return types.void(shared, types.int32, array, types.int32, types.boolean), codegen
-        return copy
+        return _named(copy, width)
 
-    @intrinsic
-    def wait_for_copies(typing):
-        def codegen(context, builder, signature, arguments):
-            _ptx(builder, "cp.async.wait_all;", VOID, [], [])
-            return context.get_dummy_value()
-        return types.void(), codegen
+    @lru_cache(maxsize=None)
+    def _order(text):
+        @intrinsic
+        def order(typing):
+            def codegen(context, builder, signature, arguments):
+                _ptx(builder, text, VOID, [], [])
+                return context.get_dummy_value()
+            return types.void(), codegen
+        return _named(order, text)
+
+    end_of_copies = _order("cp.async.commit_group;")
+
+    def copies_but(newest):
+        return _order(f"cp.async.wait_group {newest};")
 
     def _special(name):
         @intrinsic
@@ -103,7 +128,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
             def codegen(context, builder, signature, arguments):
                 return _ptx(builder, f"mov.u32 $0, %{name};", INT, [], ["=r"])
             return types.int32(), codegen
-        return number
+        return _named(number, name)
 
     thread, block = _special("tid.x"), _special("ctaid.x")
 
@@ -119,7 +144,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
         def zeros(typing):
             return types.UniTuple(types.float32, count)(), lambda context, builder, signature, arguments: \
                 ir.Constant(ir.ArrayType(FLOAT, count), [0.0] * count)
-        return zeros
+        return _named(zeros, count)
 
     def _numbers(builder, sums):
         return [builder.extract_value(sums, n) for n in range(sums.type.count)]
@@ -130,9 +155,9 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
             sums = builder.insert_value(sums, number, n)
         return sums
 
-    def _run(builder, base, fragment, i, k):
+    def _loaded(builder, base, fragment, i, k, width):
         """The elements that one load brings, {(i, k): number}: `width` k of one i, or one k of `width` i."""
-        numbers = _load(builder, _at(builder, base, fragment.place(i, k)), fragment.width)
+        numbers = _load(builder, _at(builder, base, fragment.place(i, k)), width)
         return {(i, k + n) if fragment.across else (i + n, k): number for n, number in enumerate(numbers)}
 
     @lru_cache(maxsize=None)
@@ -143,22 +168,57 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                 numbers = _numbers(builder, arguments[0])
                 bases = [_pointer(context, builder, signature.args[1], arguments[1], arguments[n], SHARED) for n in (2, 3)]
 
-                for first in range(0, depth, a.width):
-                    ks, A = range(first, first + a.width), {}
-                    if a.across:                            # a load brings several k
-                        for i in range(a.count):
-                            A |= _run(builder, bases[0], a, i, first)
-                    for k in ks:
+                for first in range(0, depth, 4):
+                    A = {}
+                    for i in range(a.count) if a.across else ():
+                        A |= _loaded(builder, bases[0], a, i, first, 4)
+                    for k in range(first, first + 4):
                         B = {}
-                        for i in () if a.across else range(0, a.count, a.width):
-                            A |= _run(builder, bases[0], a, i, k)
-                        for j in range(0, b.count, b.width):
-                            B |= _run(builder, bases[1], b, j, k)
+                        for i in () if a.across else range(0, a.count, 4):
+                            A |= _loaded(builder, bases[0], a, i, k, 4)
+                        for j in range(0, b.count, 4):
+                            B |= _loaded(builder, bases[1], b, j, k, 4)
                         for n in range(a.count * b.count):
                             numbers[n] = builder.fma(A[n // b.count, k], B[n % b.count, k], numbers[n])
                 return _tuple(builder, numbers)
             return sums(sums, shared, types.int32, types.int32), codegen
-        return step
+        return _named(step, a, b, depth)
+
+    MMA = ("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$10, $11, $12, $13};",
+           "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3")
+
+    @lru_cache(maxsize=None)
+    def multiply_add_tf32(a, b, depth):                     # b is not across
+        @intrinsic
+        def step(typing, sums, shared, a0, b0):
+            def codegen(context, builder, signature, arguments):
+                numbers = _numbers(builder, arguments[0])
+                bases = [_pointer(context, builder, signature.args[1], arguments[1], arguments[n], SHARED) for n in (2, 3)]
+                four = ir.LiteralStructType([FLOAT] * 4)
+
+                def rounded(base, fragment, i, k, width):
+                    return {place: builder.asm(ir.FunctionType(INT, [FLOAT]), "cvt.rna.tf32.f32 $0, $1;", "=r,f", [number], False)
+                            for place, number in _loaded(builder, base, fragment, i, k, width).items()}
+
+                for k in range(0, depth, 8):                # of these eight, a thread has two neighbours
+                    A, B = {}, {}
+                    for i in range(0, a.count, 2):
+                        for n in (0,) if a.across else (0, 1):
+                            A |= rounded(bases[0], a, i, k + n, 2 if a.across else 1)
+                    for j in range(0, b.count, 2):
+                        for n in (0, 1):
+                            B |= rounded(bases[1], b, j, k + n, 2)
+                    for i in range(0, a.count, 2):
+                        for j in range(0, b.count, 2):
+                            places = [(i + m) * b.count + j + n for n in (0, 1) for m in (0, 1)]
+                            operands = [B[j, k], B[j + 1, k], B[j, k + 1], B[j + 1, k + 1], A[i, k], A[i, k + 1], *(numbers[n] for n in places)]
+                            kind = ir.FunctionType(four, [operand.type for operand in operands])
+                            result = builder.asm(kind, MMA[0], MMA[1], operands, False)
+                            for place, n in enumerate(places):
+                                numbers[n] = builder.extract_value(result, place)
+                return _tuple(builder, numbers)
+            return sums(sums, shared, types.int32, types.int32), codegen
+        return _named(step, a, b, depth, "tf32")
 
     @lru_cache(maxsize=None)
     def putter(a, b, stride, part, parts):
@@ -175,6 +235,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                         builder.store(builder.extract_value(arguments[0], i * b.count + j), _at(builder, base, words))
                 return context.get_dummy_value()
             return types.void(sums, shared, types.int32), codegen
-        return put
+        return _named(put, a, b, stride, part, parts)
 else:
-    from ._cuda_ptx_in_numpy import accumulators, at, block, copier, multiply_add, putter, thread, wait_for_copies     # noqa: F401
+    from ._cuda_ptx_in_numpy import (     # noqa: F401
+        accumulators, at, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, putter, thread)

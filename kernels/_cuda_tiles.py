@@ -4,27 +4,34 @@
 
 A block of threads computes a tile of BM x BN of it, in steps of BK along k; a thread computes TM x TN of that in registers.
 
-                                    BN = 128 columns j                 What a step needs of A and B is copied into shared memory, while the
-                        k  +---------------------------+               step before it is being multiplied (cp.async, two buffers). Every
-                  step  |  | B: BK x BN, in shared mem |               number there is read by 16 threads, and every number that a thread
-                        v  +---------------------------+               reads takes part in 8 products: memory, shared memory and arithmetic
-          k ->                                                         are in balance.
+                                    BN = 128 columns j                 What a step needs of A and B is copied into shared memory while the step
+                        k  +---------------------------+               before it is being multiplied (cp.async, two buffers). Every number there
+                  step  |  | B: BK x BN, in shared mem |               is read by 16 threads, and every number that a thread reads takes part in
+                        v  +---------------------------+               8 products.
+          k ->
+        +--------+         +---------------------------+               Nothing is unfolded in memory. B is gathered from the maps x where they
+        | A:     |         |  8 x 8 of a thread        |               lie, through two tables, one of the taps of the window and one of its
+    BM  | BM x   |         |  +--+--+--+- 16 threads   |               places, the pixels:
+  rows  | BK, in |         |  +--+--+--+               |
+     m  | shared |         |  +--+--+--+               |                   x[taps[t].offset + pixels[p].offset + n]
+        | mem    |         |  | 16 threads             |                   or 0, where taps[t].bits & pixels[p].bits
         +--------+         +---------------------------+
-        | A:     |         |  8x8 of a thread          |               Nothing is unfolded in memory. B is gathered from the maps x where they
-    BM  | BM x   |         |  +--+--+--+- 16 threads   |               lie, through two tables, one of the taps of the window and one of its
-  rows  | BK, in |         |  +--+--+--+               |               places, the pixels:
-     m  | shared |         |  +--+--+--+               |
-        | mem    |         |  | 16 threads             |                   x[taps[t].offset + pixels[p].offset + n]
-        +--------+         +---------------------------+                   or 0, where taps[t].bits & pixels[p].bits
 
 The bits of a tap say in which row and column of the window it lies, those of a pixel which rows and columns of its window lie outside of the map. In
 forward and backward_input, k is a tap and j a pixel and an image; in backward_weight, k is a pixel and an image and j a tap (kernels/_cuda_convolution.py).
 
-An operand lies in shared memory as it lies in memory, so that a copy takes four neighbours at once (16 bytes; one where rows are not multiples of four): "along k"
-(weight forward; dy and x in backward_weight) as [row][k], else as [k][row].
+A copy takes four neighbours at once, 16 bytes, where all rows begin at multiples of that, else one. Where k is contiguous in memory ("across": weight in
+forward, dy and x in backward_weight), A lies in shared memory as [row][k], else as [k][row]; B is [k][column] in any case, turned on the way where it
+has to be.
 
 Where there are fewer tiles than multiprocessors, k is split: each part of it is summed up by another block, into memory of its own, and the parts are
 added in order by a second kernel. How often, and which tile is taken, follows from the shape alone, never from the GPU at hand: the same bits everywhere.
+The result leaves through shared memory, and on the way takes the bias, the relu behind it, or the mask of a relu before it.
+
+In TF32 warps multiply on tensor cores (kernels/_cuda_ptx.py); all the rest is the same.
+
+What the compiler makes of the 128 x 128 tile for sm_90: 1,167 instructions a step in float32, 1,217 in backward_weight, of which 1,024 are
+multiply-adds and 64 read shared memory. No register is spilled, in any tile.
 """
 from dataclasses import dataclass
 from functools import lru_cache
@@ -32,91 +39,11 @@ from functools import lru_cache
 import numpy as np
 
 from . import _cuda
-from ._cuda import SIMULATOR, cuda, divided, kernel
-from ._cuda_ptx import ALIGNMENT, Fragment, accumulators, at, block, copier, multiply_add, putter, thread, wait_for_copies
+from ._cuda import cuda, divided, kernel
+from ._cuda_ptx import ALIGNMENT, accumulators, at, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, putter, thread
+from ._cuda_tile_shapes import Panel, choice
 
 int32 = np.int32                                            # numba widens what two int32 give to int64; this makes it one register again
-# What the choice of tiles assumes of the GPU: an H100. Constants, since the order of a sum must not depend on the GPU that computes it.
-MULTIPROCESSORS = 132
-BYTES_A_CLOCK = 2000                                        # of memory
-LATENCY = 8                                                 # steps that the beginning and the end of a tile take
-MOST_SPLITS = 256
-
-
-@dataclass(frozen=True)
-class Tile:
-    """BM x BN of the product, in steps of BK, by threads of TM x TN each; `blocks` of them share a multiprocessor. A warp has warp[0] x warp[1] threads."""
-
-    BM: int
-    BN: int
-    BK: int = 16
-    TM: int = 8
-    TN: int = 8
-    blocks: int = 2
-    warp: tuple = (4, 8)
-
-    @property
-    def threads(self):
-        return self.BM // self.TM * (self.BN // self.TN)
-
-    @property
-    def speed(self):
-        """Share of the arithmetic's speed, roughly: small tiles read more from memory, and small blocks of a thread more from shared memory, for as much of it."""
-        reuse = self.BM * self.BN / (self.BM + self.BN)
-        return reuse / (reuse + 6) * min(1, self.TM * self.TN / (self.TM + self.TN) / 4)
-
-
-TILES = (Tile(16, 16, 8, 4, 4, warp=(4, 4)), Tile(16, 32, 8, 8, 4, warp=(2, 8))) if SIMULATOR else \
-    (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=4), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
-     Tile(16, 128, TM=4, TN=4, blocks=6))
-
-
-@dataclass(frozen=True)
-class Panel:
-    """An operand's piece of a step: `size` rows or columns of the tile times `depth` values of k, in shared memory and on the way there.
-
-    It is copied in lines, which lie in memory, of pieces of `width` numbers each. The threads copy some lines at once, `together`: each has its own
-    piece of every line, always the same.
-
-    across  whether k is contiguous in memory, and lines are rows       turned  whether it is then stored with k as the slowest axis, [k][row]
-    """
-
-    size: int
-    depth: int
-    threads: int
-    across: bool
-    width: int
-    turned: bool = False
-
-    @property
-    def stride(self):
-        """Words from one row in shared memory to the next: the pad spreads what a warp reads over all banks."""
-        return (self.depth if self.across and not self.turned else self.size) + 4
-
-    @property
-    def words(self):
-        return self.stride * (self.size if self.across and not self.turned else self.depth)
-
-    @property
-    def lines(self):
-        return self.size if self.across else self.depth
-
-    @property
-    def pieces(self):
-        return (self.depth if self.across else self.size) // self.width
-
-    @property
-    def together(self):
-        return self.threads // self.pieces
-
-    @property
-    def passes(self):
-        return -(-self.lines // self.together)
-
-    def fragment(self, count):
-        """What one thread multiplies: `count` of the rows or columns, spread over the tile so that a warp reads without bank conflicts."""
-        across = self.across and not self.turned
-        return Fragment(count, across, self.stride, self.size // count * (1 if across else 4))
 
 
 @lru_cache(maxsize=None)
@@ -124,18 +51,26 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
     """The kernel of one tile. a_across, b_across: whether k is contiguous in memory; a_width, b_width: whether copies take 4 numbers or 1."""
     BM, BN, BK, THREADS, LANES = tile.BM, tile.BN, tile.BK, tile.threads, tile.warp[0] * tile.warp[1]
     WARP_M, WARP_N = tile.warp
-    WARPS, WARPS_N = THREADS // LANES, BN // tile.TN // WARP_N
+    WARPS, WARPS_N, AHEAD = THREADS // LANES, BN // tile.TN // WARP_N, tile.buffers - 1
     # B in shared memory is [k][column] in any case. Where it has to be turned for that, copies take one number, which may stand anywhere.
-    A, B = Panel(BM, BK, THREADS, a_across, a_width), Panel(BN, BK, THREADS, b_across, b_width, turned=b_across)
-    A_ACROSS, A_WIDTH, A_PIECES, A_LINES, A_TOGETHER, A_PASSES, A_STRIDE = a_across, A.width, A.pieces, A.lines, A.together, A.passes, A.stride
-    B_ACROSS, B_WIDTH, B_PIECES, B_LINES, B_TOGETHER, B_PASSES = b_across, B.width, B.pieces, B.lines, B.together, B.passes
-    B_LINE, B_PIECE = (1, B.stride) if b_across else (B.stride, 1)                      # words from line to line, and from number to number of a piece
-    B_FIRST, BUFFER = A.words, A.words + B.words             # words: where B begins in a buffer, and how long a buffer is
-    a_thread, b_thread = A.fragment(tile.TM), B.fragment(tile.TN)
-    ROW_THREAD, A_THREAD = (1, A.stride) if a_across else (4, 4)                        # rows and words from one thread's first to the next one's
-    PARTS, PART_ROWS, PART_STRIDE = tile.TM // 4, BM * 4 // tile.TM, BN + 4             # the result leaves through shared memory in so many parts
-    WORDS = max(2 * BUFFER, PART_ROWS * PART_STRIDE)
-    copy_a, copy_b, zeros, step = copier(a_width), copier(b_width), accumulators(tile.TM * tile.TN), multiply_add(a_thread, b_thread, BK)
+    A, B = Panel(BM, BK, THREADS, a_across, a_width, False, tile.tensor), Panel(BN, BK, THREADS, b_across, b_width, b_across, tile.tensor)
+    A_ACROSS, A_WIDTH, A_PIECES, A_LINES, A_TOGETHER, A_PASSES, A_EVEN = a_across, A.width, A.pieces, A.lines, A.together, A.passes, A.even
+    B_ACROSS, B_WIDTH, B_PIECES, B_LINES, B_TOGETHER, B_PASSES, B_EVEN = b_across, B.width, B.pieces, B.lines, B.together, B.passes, B.even
+    A_STRIDE, B_LINE, B_PIECE = (A.stride, 1, B.stride) if b_across else (A.stride, B.stride, 1)     # words from line to line, and from number to number
+    B_BEGIN, BUFFER = A.words, A.words + B.words             # words: where B begins in a buffer, and how long a buffer is
+    # The first row and column of a thread's sums, and its first elements of A and B, are sums of constants times the place of its warp in the tile (down,
+    # across) and the place of its lane in the warp (lane // LANE, lane % LANE).
+    A_ROW, A_K = (A.stride, 1) if a_across else (1, A.stride)                           # words from row to row, and from k to k
+    if tile.tensor:
+        a_thread, b_thread, PARTS, LANE = A.tensor_fragment(tile.TM), B.tensor_fragment(tile.TN), 2, 4
+        ROW, COLUMN, A_FIRST, B_FIRST = (8, 0, 2), (16, 2, 0), (8 * A_ROW, A_ROW, 2 * A_K), (16, 2, 2 * B.stride)
+    else:
+        a_thread, b_thread, PARTS, LANE, rows = A.fragment(tile.TM), B.fragment(tile.TN), tile.TM // 4, WARP_N, 1 if a_across else 4
+        ROW, COLUMN, A_FIRST, B_FIRST = (rows * WARP_M, rows, 0), (4 * WARP_N, 0, 4), (rows * WARP_M * A_ROW, rows * A_ROW, 0), (4 * WARP_N, 0, 4)
+    PART_ROWS, PART_STRIDE = BM // PARTS, BN + 4             # the result leaves through shared memory in so many parts
+    WORDS = max(tile.buffers * BUFFER, PART_ROWS * PART_STRIDE)
+    copy_a, copy_b, wait, zeros = copier(a_width), copier(b_width), copies_but(AHEAD - 1), accumulators(tile.TM * tile.TN)
+    step = (multiply_add_tf32 if tile.tensor else multiply_add)(a_thread, b_thread, BK)
     put_first, put_last = (putter(a_thread, b_thread, PART_STRIDE, part, PARTS) for part in (0, PARTS - 1))
 
     @kernel(launch_bounds=(THREADS, tile.blocks))
@@ -151,7 +86,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         first, last = int32(divided(steps * split, splits)[0]), int32(divided(steps * (split + 1), splits)[0])
 
         # what this thread copies of A: piece a_piece of lines a_line, a_line + A_TOGETHER, ...
-        a_piece, a_line = int32(t % A_PIECES * A_WIDTH), int32(t // A_PIECES)
+        a_piece, a_line = int32(t % A_PIECES * A_WIDTH), int32(t // A_PIECES if A_EVEN or t < A_PIECES * A_TOGETHER else A_LINES)
         a_place, a_next, a_pass = int32(a_line * A_STRIDE + a_piece), int32(BK if A_ACROSS else BK * a_row), int32(A_TOGETHER * a_row)
         if A_ACROSS:
             a_index = int32(group * a_group + (m0 + a_line) * a_row + first * BK + a_piece)
@@ -160,8 +95,8 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
             a_index = int32(group * a_group + (first * BK + a_line) * a_row + m0 + a_piece)
             a_rows, a_left = int32(a_columns - m0 - a_piece), int32(K - first * BK - a_line)
         # and of B
-        b_piece, b_line = int32(t % B_PIECES * B_WIDTH), int32(t // B_PIECES)
-        b_place = int32(B_FIRST + b_line * B_LINE + b_piece * B_PIECE)
+        b_piece, b_line = int32(t % B_PIECES * B_WIDTH), int32(t // B_PIECES if B_EVEN or t < B_PIECES * B_TOGETHER else B_LINES)
+        b_place = int32(B_BEGIN + b_line * B_LINE + b_piece * B_PIECE)
         if B_ACROSS:                                        # its lines, which are taps, stay, and it walks along the pixels
             tap = int32(j0 + b_line)
             pixel, n = divided(first * BK + b_piece, N)
@@ -171,23 +106,23 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         pixel, n = int32(pixel), int32(n)
         base, outside = int32(group * x_group + int32(at(pixels, pixel)) + n), int32(at(pixels, pixel) >> 32)
 
-        # what it multiplies: a_first and b_first are its first row and column in shared memory
-        warp, lane = t // LANES, t % LANES
-        a_first = int32((warp // WARPS_N * WARP_M + lane // WARP_N) * A_THREAD)
-        b_first = int32(B_FIRST + (warp % WARPS_N * WARP_N + lane % WARP_N) * 4)
-        sums, buffer = zeros(), int32(0)
-        for s in range(first - 1, last):                    # multiply step s, copy step s + 1
-            wait_for_copies()
+        # what it multiplies
+        down, across, l, r = t // LANES // WARPS_N, t // LANES % WARPS_N, t % LANES // LANE, t % LANE
+        a_first = int32(down * A_FIRST[0] + l * A_FIRST[1] + r * A_FIRST[2])
+        b_first = int32(B_BEGIN + across * B_FIRST[0] + l * B_FIRST[1] + r * B_FIRST[2])
+        sums, buffer, free = zeros(), int32(0), int32(0)     # buffer: the one of step s; free: the one of step s + AHEAD
+        for s in range(first - AHEAD, last):                # multiply step s, copy step s + AHEAD
+            wait()
             cuda.syncthreads()
-            if s + 1 < last:
+            if s + AHEAD < last:
                 for i in range(A_PASSES):
-                    if A_LINES % A_TOGETHER == 0 or a_line + i * A_TOGETHER < A_LINES:
+                    if A_EVEN or a_line + i * A_TOGETHER < A_LINES:
                         inside = (i * A_TOGETHER < a_rows and a_left > 0) if A_ACROSS else (a_rows > 0 and i * A_TOGETHER < a_left)
-                        copy_a(shared, int32(buffer + a_place + i * A_TOGETHER * A_STRIDE), a, int32(a_index + i * a_pass), inside)
+                        copy_a(shared, int32(free + a_place + i * A_TOGETHER * A_STRIDE), a, int32(a_index + i * a_pass), inside)
                 for i in range(B_PASSES):
-                    if B_LINES % B_TOGETHER == 0 or b_line + i * B_TOGETHER < B_LINES:
+                    if B_EVEN or b_line + i * B_TOGETHER < B_LINES:
                         entry = at(taps, int32(tap + i * B_TOGETHER))
-                        copy_b(shared, int32(buffer + b_place + i * B_TOGETHER * B_LINE), x, int32(int32(entry) + base), int32((entry >> 32) & outside) == 0)
+                        copy_b(shared, int32(free + b_place + i * B_TOGETHER * B_LINE), x, int32(int32(entry) + base), int32((entry >> 32) & outside) == 0)
                 a_index, a_left = int32(a_index + a_next), int32(a_left - BK)
                 if B_ACROSS:
                     n, base = int32(n + BK), int32(base + BK)
@@ -198,14 +133,17 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
                         base, outside = int32(base + n + int32(at(pixels, pixel))), int32(at(pixels, pixel) >> 32)
                 else:
                     tap = int32(tap + BK)
-            buffer = int32(BUFFER - buffer)
+            end_of_copies()
+            free = int32(0) if free == AHEAD * BUFFER else int32(free + BUFFER)
             if s >= first:
                 sums = step(sums, shared, int32(buffer + a_first), int32(buffer + b_first))
+                buffer = int32(0) if buffer == AHEAD * BUFFER else int32(buffer + BUFFER)
 
         # out it goes, through shared memory, so that neighbouring threads write neighbours
         t = thread()
+        down, across, l, r = t // LANES // WARPS_N, t // LANES % WARPS_N, t % LANES // LANE, t % LANE
+        place = int32((down * ROW[0] + l * ROW[1] + r * ROW[2]) * PART_STRIDE + across * COLUMN[0] + l * COLUMN[1] + r * COLUMN[2])
         warp, lane = t // LANES, t % LANES
-        place = int32((warp // WARPS_N * WARP_M + lane // WARP_N) * ROW_THREAD * PART_STRIDE + (warp % WARPS_N * WARP_N + lane % WARP_N) * 4)
         j_tile, m_tile = divided(block(), tiles)
         group, split = divided(cuda.blockIdx.y, splits)
         for part in range(PARTS):
@@ -282,7 +220,7 @@ def multiply(a, b, sizes, groups, out, row, bias=None, relu=False, mask=None, sp
     bias   (groups * M,) or None        mask  an array like out or None        split  whether k may be split
     """
     M, J, K = sizes
-    tile, splits = choice(M, J, K, groups, a.across, b.across, a.width, b.width, split)
+    tile, splits = choice(M, J, K, groups, a.across, b.across, a.width, b.width, split, _cuda.precision() == "tf32")
     product = tile_kernel(tile, a.across, b.across, a.width, b.width)
     parts = out if splits == 1 else _cuda.empty((splits, out.size), out.dtype)
     rest = (out if bias is None else bias, bias is not None, relu, out if mask is None else mask, mask is not None)
@@ -293,26 +231,6 @@ def multiply(a, b, sizes, groups, out, row, bias=None, relu=False, mask=None, sp
                                 *numbers, *(rest if splits == 1 else nothing), parts.reshape(parts.size), M * row, row, out.size)
     if splits > 1:
         add_parts[out.size](parts, *rest[:2], row, *rest[2:], out)
-
-
-@lru_cache(maxsize=None)
-def choice(M, J, K, groups, a_across, b_across, a_width, b_width, split):
-    """(tile, splits) that take the least time, as a simple model sees it: the multiprocessor with the most tiles takes that of all of them."""
-    best = None
-    for tile in TILES:
-        A, B = Panel(tile.BM, tile.BK, tile.threads, a_across, a_width), Panel(tile.BN, tile.BK, tile.threads, b_across, b_width)
-        if min(A.together, B.together) == 0:                # too few threads for one line
-            continue
-        tiles, steps = -(-M // tile.BM) * -(-J // tile.BN) * groups, -(-K // tile.BK)
-        for splits in range(1, min(MOST_SPLITS, steps, 65535 // groups) + 1 if split and steps else 2):
-            in_turn = -(-tiles * splits // MULTIPROCESSORS)
-            speed = tile.speed * min(1, (1 + in_turn) / (1 + tile.blocks))                   # few blocks wait for memory in turn
-            clocks = in_turn * (-(-steps // splits) + LATENCY) * tile.BM * tile.BN * tile.BK / 128 / speed
-            if splits > 1:
-                clocks += 3000 + 8 * splits * M * J * groups / BYTES_A_CLOCK
-            if best is None or clocks < best[0]:
-                best = clocks, tile, splits
-    return best[1:]
 
 
 @kernel
