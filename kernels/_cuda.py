@@ -259,18 +259,13 @@ def pinned(shape, dtype):
     return cuda.pinned_array(shape, dtype)
 
 
-def event():
+def event(timing=False):
     """A mark in a stream: event.record(stream), then event.synchronize() for the processor, or event.wait(other) for another stream."""
-    return cuda.event() if SIMULATOR else cuda.event(timing=False)
-
-
-def timer():
-    """An event that notes the time: see elapsed."""
-    return cuda.event()
+    return cuda.event() if SIMULATOR else cuda.event(timing=timing)
 
 
 def elapsed(start, end):
-    """Seconds between two timers that were recorded in a stream; waits for the second."""
+    """Seconds between two events with timing that were recorded in a stream; waits for the second."""
     end.synchronize()
     return start.elapsed_time(end) / 1e3
 
