@@ -117,7 +117,7 @@ def _phase(r, size, window, stride, padding):
 @kernel
 def _pack(weight, r, q, SH, SW, U, V, groups, columns, packed):
     """packed[g, (o, u, v), c] = weight[g O/groups + o, c, r + u SH, q + v SW]; 0 for c that there are not."""
-    O, C = weight.shape[0] // groups, weight.shape[1]
+    O, C = len(weight) // groups, weight.shape[1]
     for e in range(cuda.grid(1), packed.size, cuda.gridsize(1)):
         k, c = divided(e, columns)
         k, v = divided(k, V)
