@@ -76,6 +76,8 @@ def launches():
             work()
         for kernel, grid, block, arguments in calls:
             launch = found.setdefault(name(kernel, arguments), Launch(kernel, arguments))
+            if launch.kernel is not kernel:
+                raise ValueError(f"two kernels are called {name(kernel, arguments)}: give each another made_with")
             launch.threads = max(launch.threads, int(np.prod(block)))
     return found
 
@@ -122,11 +124,9 @@ def _training_step(model, images, precision):
 
 
 def name(kernel, arguments):
-    """conv2d._forward(float32[:,:], int64), and in brackets what it was made with, where a function made it: its own `made_with`, or its variables."""
+    """conv2d._forward(float32[:,:], int64), and in brackets what tells it from others that the same function has made."""
     module = re.sub(r"^tinyconv\.kernels\.|\.cuda$", "", kernel.__module__)
-    cells = zip(kernel.function.__code__.co_freevars, kernel.function.__closure__ or ())
-    made_with = getattr(kernel, "made_with", None) or ", ".join(f"{name}={cell.cell_contents!r}" for name, cell in cells if not callable(cell.cell_contents))
-    return f"{module}.{kernel.__name__}{f'[{made_with}]' if made_with else ''}({', '.join(map(_type, arguments))})"
+    return f"{module}.{kernel.__name__}{f'[{kernel.made_with}]' if kernel.made_with else ''}({', '.join(map(_type, arguments))})"
 
 
 def _type(argument):

@@ -9,6 +9,7 @@ this, listens, and where it ends too early starts it again behind the task that 
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -71,6 +72,7 @@ class Worker:
 
     def __init__(self, sizes, answer, ceilings=None):
         self.sizes, self.answer, self.ceilings, self.torch_device = sizes, answer, dict(ceilings or {}), sizes.torch_device
+        self.end = np.inf                                   # of the section that is at work, seconds since 1970
 
     def torch(self):
         """The module torch. Raises NotMeasured where it does not work, or sees no GPU."""
@@ -96,6 +98,7 @@ class Worker:
 
     def do(self, section, first, end):
         """The tasks of a section from the place `first` on; those that would begin after `end` are skipped."""
+        self.end = end
         try:
             tasks = self.tasks(section)
         except Exception as error:                          # of the tasks themselves it would be a row; this is ours
@@ -149,6 +152,7 @@ def main(job):
     def answer(**what):
         print(json.dumps(what, default=_plain), file=answers, flush=True)
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)            # Ctrl-C is for gpu.py, which ends this
     if missing := _cuda.missing():
         return answer(missing=missing)
     worker, (section, first) = Worker(SIZES[job["sizes"]], answer, job["ceilings"]), job["from"]

@@ -93,10 +93,11 @@ class Kernel:
 
     function   what each thread computes
     compiled   numba.cuda's dispatcher for it
+    made_with  where a function makes several like it: what tells it from the others
     """
 
-    def __init__(self, function, **options):
-        self.function, self.options = function, options
+    def __init__(self, function, made_with="", **options):
+        self.function, self.made_with, self.options = function, made_with, options
         options = {} if SIMULATOR else options | {"cache": True}                 # the simulator knows hardly any
         self.compiled = kept_until_a_change(cuda.jit(**options)(function)) if cuda else None
         self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
@@ -116,7 +117,7 @@ class Kernel:
 
 
 def kernel(function=None, **options):
-    """Decorator: @kernel, or with options of numba.cuda.jit."""
+    """Decorator: @kernel, or with made_with (see Kernel) and options of numba.cuda.jit."""
     return Kernel(function, **options) if function else lambda function: Kernel(function, **options)
 
 

@@ -73,7 +73,9 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
     step = (multiply_add_tf32 if tile.tensor else multiply_add)(a_thread, b_thread, BK)
     put_first, put_last = (putter(a_thread, b_thread, PART_STRIDE, part, PARTS) for part in (0, PARTS - 1))
 
-    @kernel(launch_bounds=(THREADS, tile.blocks))
+    lies = [f"{'along k' if across else 'across k'} by {width}" for across, width in ((a_across, a_width), (b_across, b_width))]
+
+    @kernel(made_with=f"{BM}x{BN}x{BK}{' tf32' * tile.tensor}, A {lies[0]}, B {lies[1]}", launch_bounds=(THREADS, tile.blocks))
     def product(a, a_group, a_row, a_columns, x, x_group, taps, pixels, places, M, J, K, N, splits, bias, biased, relu, z, masked,
                 out, out_group, out_row, out_split):
         """out[group, m, j], or with splits > 1 the part of it that one range of k gives, to out[split]. x: where B is gathered."""

@@ -24,6 +24,7 @@ import pytest  # noqa: E402
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 NEEDS = {"reference": [], "cpu": [], "cuda": [pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None,          # marks of tests on a device
                                                                  reason="numba-cuda is not installed: tinyconv[cuda]")]}
+EVERYWHERE = pytest.mark.parametrize("device", [pytest.param(device, marks=marks) for device, marks in NEEDS.items()])
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ simulated = pytest.mark.skipif(not _cuda.SIMULATOR, reason="a rehearsal: on a GP
 def tiny():
     rng = np.random.default_rng(0)
     return Sequential(C1=layers.Conv2d(1, 2, 3, stride=2, rng=rng), R1=layers.ReLU(), C2=layers.Conv2d(2, 2, 2, groups=2, rng=rng), A2=layers.ScaledTanh(),
-                      flat=layers.Flatten(), D=layers.Dropout(rng=rng), F=layers.Dense(2, 2, rng=rng), input_shape=(1, 5, 5)), losses.SoftmaxCrossEntropy()
+                      flat=layers.Flatten(), D=layers.Dropout(rng=rng), F=layers.Dense(2, 3, rng=rng), input_shape=(1, 5, 5)), losses.SoftmaxCrossEntropy()
 
 
 @pytest.fixture(scope="module")
