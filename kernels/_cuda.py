@@ -13,6 +13,7 @@ computes those at 1/2 to 1/64 of the speed. Options come in as `x.dtype.type(alp
 import ctypes
 import importlib.util
 import math
+import sys
 import threading
 from contextlib import contextmanager
 from functools import lru_cache, wraps
@@ -31,17 +32,35 @@ WARP = 32                                                   # threads that go in
 BLOCKS = 2 ** 16                                            # of them at most
 PRECISIONS = ("float32", "tf32")
 
-cuda = driver = None
+cuda = driver = types = intrinsic = None
 if INSTALLED:
     from numba import cuda
     from numba.cuda.core import config
     config.CUDA_LOW_OCCUPANCY_WARNINGS = 0                  # LeNet-5's layers are small
     if SIMULATOR:
+        from numba.cuda.simulator import kernelapi
         from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
     else:
         from cuda.bindings import driver
+        from numba.cuda import types
         from numba.cuda.cudadrv.devicearray import DeviceNDArray
         from numba.cuda.cudadrv.driver import MemoryPointer
+        from numba.cuda.extending import intrinsic      # types and intrinsic: for kernels/_cuda_ptx.py
+
+
+def _shared_array(self, shape, dtype, alignment=None):
+    """cuda.shared.array in the simulator: one array for all threads of a block that come by the same line.
+
+    Instead of the simulator's own, which a thread can interrupt between its search for the array and its entry, and then has one for itself.
+    """
+    caller = sys._getframe(1)
+    with _one_at_a_time:
+        return self._allocations.setdefault((caller.f_code.co_filename, caller.f_lineno), np.empty(shape, dtype))
+
+
+_one_at_a_time = threading.Lock()
+if INSTALLED and SIMULATOR:
+    kernelapi.FakeCUDAShared.array = _shared_array
 
 _local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made; .graph, likewise; .precision
 
@@ -302,7 +321,7 @@ def machine_code(kernel, arguments, capabilities):
     from unittest import mock
 
     from cuda.core import Linker, LinkerOptions, ObjectCode
-    from numba.cuda import compiler, dispatcher, types
+    from numba.cuda import compiler, dispatcher
 
     options = {name: value for name, value in kernel.options.items() if name in ("fastmath", "opt", "lineinfo", "launch_bounds")}
     signature, first = types.void(*map(numba.typeof, arguments)), capabilities[0]
