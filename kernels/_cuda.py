@@ -2,7 +2,6 @@
 
     kernel      decorator of every kernel of the cuda backend
     empty       memory on the GPU         to_gpu, to_host   copies
-    missing     why this process cannot compute on a GPU
 
 A kernel is launched on as many elements as it has to compute, `kernel[n](...)`, and goes through them in steps of the whole grid, so that any number
 of threads computes the same; or, where its threads work together, on a grid of blocks, `kernel[grid, block](...)`. All launches go to one stream, in order.
@@ -44,6 +43,7 @@ if INSTALLED:
         from cuda.bindings import driver
         from numba.cuda import types
         from numba.cuda.cudadrv.devicearray import DeviceNDArray
+        from numba.cuda.cudadrv import nvvm
         from numba.cuda.cudadrv.driver import MemoryPointer
         from numba.cuda.extending import intrinsic      # types and intrinsic: for kernels/_cuda_ptx.py
 
@@ -65,20 +65,8 @@ if INSTALLED and SIMULATOR:
 _local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made; .graph, likewise; .precision
 
 
-def missing():
-    """Why this process cannot compute on a GPU, as a sentence that says what to do; None where it can."""
-    if not INSTALLED:
-        return 'the device "cuda" needs the package numba-cuda: pip install "tinyconv[cuda]" (CUDA 13) or "tinyconv[cuda12]" (CUDA 12)'
-    if SIMULATOR or noting() is not None:
-        return None
-    if not cuda.is_available():
-        return ('the device "cuda" needs an NVIDIA GPU and its driver, and none answers: see what nvidia-smi says, install the driver '
-                '(580 or newer for tinyconv[cuda], 525 or newer for tinyconv[cuda12]), or use --device cpu')
-    gpu = cuda.get_current_device()
-    if gpu.compute_capability < OLDEST:
-        return (f'the device "cuda" needs compute capability {OLDEST[0]}.{OLDEST[1]} or newer (Ampere, 2020); {gpu_name()} has '
-                f"{gpu.compute_capability[0]}.{gpu.compute_capability[1]}: use --device cpu")
-    return None
+def compiler_is_there():
+    return nvvm.is_available()
 
 
 def gpu_name():
@@ -293,22 +281,6 @@ def elapsed(start, end):
 def copy_stream():
     """The stream of copies to the GPU that run beside the kernels."""
     return cuda.stream()
-
-
-def memory():
-    """(free, total) bytes of the GPU; None in the simulator."""
-    return None if SIMULATOR else tuple(cuda.current_context().get_memory_info())
-
-
-def facts():
-    """What this GPU is, by name: {"name", "compute_capability", "multiprocessors", ...}; clocks in kHz."""
-    if SIMULATOR:
-        return {"name": gpu_name(), "compute_capability": list(OLDEST), "multiprocessors": 1}
-    gpu = cuda.get_current_device()
-    asked = {"multiprocessors": "MULTIPROCESSOR_COUNT", "clock": "CLOCK_RATE", "memory_clock": "MEMORY_CLOCK_RATE", "L2": "L2_CACHE_SIZE",
-             "memory_bus": "GLOBAL_MEMORY_BUS_WIDTH"}
-    found = {name: getattr(gpu, attribute, None) for name, attribute in asked.items()}
-    return {"name": gpu_name(), "compute_capability": list(gpu.compute_capability), "memory": memory()[1]} | found
 
 
 def is_on_gpu(array):
