@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from ..files import write_atomically
 from ..gradient_cases import CASES
-from ..kernels import _cuda, load
+from ..kernels import _cuda, _cuda_gpu, load
 from ..kernels._cuda_native import CudaNative
 from ..parallel import available_threads
 from . import machine, workloads
@@ -225,7 +225,7 @@ def main(arguments=None):
     if args.update and len(architectures) < len(ARCHITECTURES):
         parser.error("--update: the table is for all architectures; leave --arch out")
     if not _cuda.INSTALLED or _cuda.SIMULATOR:
-        sys.exit("cubins: the simulator compiles nothing; unset NUMBA_ENABLE_CUDASIM" if _cuda.SIMULATOR else f"cubins: {_cuda.missing()}")
+        sys.exit("cubins: the simulator compiles nothing; unset NUMBA_ENABLE_CUDASIM" if _cuda.SIMULATOR else f"cubins: {_cuda_gpu.missing()}")
     if not TABLE.parent.is_dir():
         sys.exit(f"{TABLE.parent}: no such folder; run this in a checkout of the repository")
 

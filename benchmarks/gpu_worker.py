@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..kernels import _cuda
+from ..kernels import _cuda, _cuda_gpu
 from . import gpu_ceilings, gpu_checks, gpu_networks, gpu_operations, machine, pytorch
 from .backends import NotMeasured
 
@@ -54,7 +54,7 @@ class Sizes:
 
     @staticmethod
     def multiprocessors():
-        return _cuda.facts()["multiprocessors"]
+        return _cuda_gpu.facts()["multiprocessors"]
 
 
 FULL = Sizes()
@@ -93,7 +93,7 @@ class Worker:
 
     def environment(self):
         versions = machine.versions() | {name: machine.installed(name) for name in ("numba-cuda", "cuda-bindings", "cuda-core", "nvidia-nvvm", "triton")}
-        return {"status": "ok", "gpu": _cuda.facts(), "driver": _nvidia_smi("driver_version"), "machine": machine.describe(), "versions": versions,
+        return {"status": "ok", "gpu": _cuda_gpu.facts(), "driver": _nvidia_smi("driver_version"), "machine": machine.describe(), "versions": versions,
                 "clocks": {name: _nvidia_smi(f"clocks.{name}") for name in ("sm", "mem", "max.sm", "max.mem")}, "power_limit": _nvidia_smi("power.limit")}
 
     def do(self, section, first, end):
@@ -153,7 +153,7 @@ def main(job):
         print(json.dumps(what, default=_plain), file=answers, flush=True)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)            # Ctrl-C is for gpu.py, which ends this
-    if missing := _cuda.missing():
+    if missing := _cuda_gpu.missing():
         return answer(missing=missing)
     worker, (section, first) = Worker(SIZES[job["sizes"]], answer, job["ceilings"]), job["from"]
     sections = list(job["ends"])

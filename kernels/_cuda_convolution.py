@@ -100,7 +100,7 @@ def backward_input(dy, weight, stride, padding, groups, dx, mask=None):
             columns = -(-C // 4) * 4
             packed = _cuda.empty((max(groups * K * columns, 1),), weight.dtype)
             if K:
-                _pack[packed.size](weight, r, q, *stride, U, V, groups, columns, packed)
+                _pack[packed.size](weight, r, q, *stride, U, V, columns, packed)
             a = Matrix(packed, K * columns, columns, False, columns)
         places = tables((O, OH, OW), window, (i, 1, OHs), (j, 1, OWs), -1, N, (h, stride[0], w, stride[1], W))
         # reverses: y[o, i, j] += weight[o, c, u, v] x[c, i SH + u - PH, j SW + v - PW]
@@ -115,9 +115,9 @@ def _phase(r, size, window, stride, padding):
 
 
 @kernel
-def _pack(weight, r, q, SH, SW, U, V, groups, columns, packed):
-    """packed[g, (o, u, v), c] = weight[g O/groups + o, c, r + u SH, q + v SW]; 0 for c that there are not."""
-    O, C = weight.shape[0] // groups, weight.shape[1]
+def _pack(weight, r, q, SH, SW, U, V, columns, packed):
+    """packed[(o, u, v), c] = weight[o, c, r + u SH, q + v SW]; 0 for c that there are not. The maps o of a group are neighbours, so a group's rows are too."""
+    C = weight.shape[1]
     for e in range(cuda.grid(1), packed.size, cuda.gridsize(1)):
         k, c = divided(e, columns)
         k, v = divided(k, V)

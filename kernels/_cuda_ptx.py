@@ -58,8 +58,8 @@ class Fragment:
 
 if _cuda.INSTALLED and not _cuda.SIMULATOR:
     from llvmlite import ir
-    from numba.cuda import types
-    from numba.cuda.extending import intrinsic
+
+    from ._cuda import intrinsic, types
 
     def _named(instruction, *parameters):
         """The intrinsic under a name that says what it is. Numba's own name for it would be new in every process, and kernels made of it not found on disk again."""

@@ -189,9 +189,9 @@ def test_an_object_of_a_users_own_computes_in_numpy(batch):
 
 
 def test_what_is_missing_is_said_in_one_sentence(monkeypatch):
-    from tinyconv.kernels import _cuda
+    from tinyconv.kernels import _cuda_gpu
     for sentence in ("no driver", "too old"):
-        monkeypatch.setattr(_cuda, "missing", lambda: sentence)
+        monkeypatch.setattr(_cuda_gpu, "missing", lambda: sentence)
         with pytest.raises(DeviceError, match=sentence):
             network().to("cuda")
         with pytest.raises(DeviceError, match=sentence):
