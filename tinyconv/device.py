@@ -127,6 +127,11 @@ def arithmetic(owner):
     return _cuda().computing_in(owner.precision) if owner.device == "cuda" else nullcontext()
 
 
+def gpu_name():
+    """What the GPU is called; the simulator of one says that it is one."""
+    return _cuda().gpu_name()
+
+
 def _cuda():
     """Imported where a GPU is asked for, and not before: it takes most of a second."""
     from .kernels import _cuda
