@@ -1,0 +1,2 @@
+def diagnose(oracle, dy, found, comparisons):
+    return ()

@@ -1,0 +1,69 @@
+"""What makes a comparison worthless though it agrees, and comparisons that need no slope."""
+import numpy as np
+
+from .report import Refusal, Report, Row
+
+OF_THE_POINT = ("zero", "too many kinks", "no digits")      # refusals that another x may lift
+UNITS = 8                                                   # of sqrt(K) eps: terms may be larger than their sum, and dy is rounded too
+
+
+def refusals(subject, dy, found):
+    """Bad habits of the passes: a list of Refusal.
+
+    An argument or parameter that changes hands a wrong value to the next layer, or the oracle; a result that differs between two calls has no slope.
+    """
+    again, x, dy_after, owner = subject.run(dy)
+    first = next(iter(subject.values))
+    result = []
+    if not np.array_equal(x, subject.values[first].astype(x.dtype)):
+        result.append(Refusal(f"d{first}", "input changed", f"forward or backward changes its input {first}; write into an array of its own: {first}.copy()"))
+    if not np.array_equal(dy_after, dy.astype(dy_after.dtype)):
+        result.append(Refusal("dy", "dy changed", "backward changes the dy that it is given; write into an array of its own: dy.copy()"))
+    for name, value in subject.params_of(owner).items():
+        if name != first and not np.array_equal(value, subject.values[name].astype(value.dtype)):
+            result.append(Refusal(f"d{name}", "parameter changed", f"forward or backward changes {name}; only the optimizer may do that"))
+    if not _same(subject.forward(), subject.y):
+        result.append(Refusal("y", "not deterministic", "forward gives another y for the same x; draw random numbers from a numpy Generator that the "
+                                                        "object keeps, so that they can be repeated"))
+    for name, gradient in found.items():
+        if gradient is not None and not _same(gradient, again[name]):
+            result.append(Refusal(f"d{name}", "not deterministic", "two backward passes for the same x and dy differ"))
+    return result + _unmoved(subject, dy, found, result)
+
+
+def _unmoved(subject, dy, found, result):
+    """A backward that gives the same for two different dy: then the one that fits may fit by luck."""
+    other = subject.backward(np.random.default_rng(7).permutation(dy.reshape(-1)).reshape(dy.shape) * 1.5 + 0.25)
+    same = [name for name, gradient in found.items() if gradient is not None and np.any(gradient) and np.array_equal(gradient, other[name])]
+    if not getattr(subject, "takes_dy", True) or result:
+        return []
+    return [Refusal(f"d{name}", "dy ignored", f"the gradient of {name} is the same for every dy: backward does not use dy") for name in same]
+
+
+def _same(a, b):
+    return np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True)
+
+
+def against_reference(subject, dy):
+    """y and all gradients of float32, or of another device, against the reference in float64: its terms summed in another order, no more.
+
+    The rounding errors of a sum of K terms grow like sqrt(K) eps; K is not known here, and no sum has more terms than the largest array has elements.
+    """
+    eps = np.finfo(subject.dtype).eps
+    x, rounded = subject.values["x"], dy.astype(subject.dtype).astype(np.float64)
+    tested, exact = subject.tested, subject.complex
+    subject.tested, dtype, subject.dtype = exact, subject.dtype, np.dtype(np.float64)
+    expected = {"y": subject.forward({"x": x.astype(dtype).astype(np.float64)}), **subject.backward(rounded)}
+    subject.tested, subject.dtype = tested, dtype
+    import copy
+    found = {"y": subject._call(copy.deepcopy(tested), x.astype(dtype)), **subject.backward(rounded)}
+    K = max(value.size for value in [*expected.values()])
+    rows = []
+    for name, value in expected.items():
+        scale = np.maximum(np.abs(value), np.sqrt(np.mean(value ** 2)))
+        errors = np.abs(found[name] - value) / np.where(scale == 0, 1, scale)
+        worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
+        index = tuple(int(i) for i in np.unravel_index(worst, value.shape))
+        rows.append(Row(name if name == "y" else f"d{name}", "reference", value.size, value.size, float(errors.reshape(-1)[worst]), index,
+                        float(np.asarray(found[name]).reshape(-1)[worst]), float(value.reshape(-1)[worst]), UNITS * np.sqrt(K) * eps, x_shape=x.shape))
+    return Report(subject.title, tuple(rows))
