@@ -18,12 +18,12 @@ class Graph:
         self._calls, self._executable = [], None
 
     def append(self, kernel, grid, block, arguments):
-        self._calls.append((kernel, grid, block, [_Address(a) if is_on_gpu(a) else a for a in arguments]))
+        self._calls.append((kernel, grid, block, _forgotten(arguments)))
 
     def launch(self):
         if SIMULATOR:
             for kernel, grid, block, arguments in self._calls:
-                kernel[grid, block](*(a.array() if isinstance(a, _Address) else a for a in arguments))
+                kernel[grid, block](*_remembered(arguments))
         else:
             _driver(driver.cuGraphLaunch(self._executable, int(stream().handle)))
 
@@ -55,6 +55,14 @@ def capturing():
             graph._end()
     finally:
         capture(None)
+
+
+def _forgotten(arguments):
+    return tuple(_Address(a) if is_on_gpu(a) else _forgotten(a) if isinstance(a, tuple) else a for a in arguments)
+
+
+def _remembered(arguments):
+    return tuple(a.array() if isinstance(a, _Address) else _remembered(a) if isinstance(a, tuple) else a for a in arguments)
 
 
 class _Address:

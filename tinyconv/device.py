@@ -27,8 +27,10 @@ def check_device(device, precision="float32"):
         raise ValueError(f"unknown precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
     if device != "cuda" and precision != "float32":
         raise ValueError(f"precision {precision!r}: the device {device!r} has no tensor cores; use \"cuda\", or leave the precision out")
-    if device == "cuda" and (missing := _cuda().missing()):
-        raise DeviceError(missing)
+    if device == "cuda":
+        from .kernels import _cuda_gpu
+        if missing := _cuda_gpu.missing():
+            raise DeviceError(missing)
 
 
 def enter(x, device, owner, dtype=None):

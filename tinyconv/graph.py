@@ -74,8 +74,7 @@ class CapturedStep:
                    for prefix, (layer, grads) in zip(_prefixes(self.net()), self.grads) for name, dweight in grads.items()]
         self.velocity = [velocity for _, _, velocity in triples]
         guarded = sgd.guarded_options(self.options, self.losses, [dweight for _, dweight, _ in triples], optimizer.clip)
-        for triple in triples:
-            sgd.change(*triple, guarded, optimizer.nesterov)
+        sgd.change(triples, guarded, optimizer.nesterov)
         self.captured = optimizer.nesterov, optimizer.clip
 
     def fits(self):
