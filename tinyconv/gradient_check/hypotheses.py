@@ -30,6 +30,8 @@ HYPOTHESES = (
                gradient.batch_factor),
     Hypothesis("known factor", "{array} is the true gradient times {detail}.", gradient.known_factor),
     Hypothesis("factor", "{array} is the true gradient times {detail}: a constant is missing, or is there twice.", gradient.factor),
+    Hypothesis("clipped", "{array} is the true gradient, clipped to {detail}.", gradient.clipped),
+    Hypothesis("parameter added", "{array} is the true gradient plus {detail}: weight decay belongs to the optimizer.", gradient.parameter_added),
     # of its shape
     Hypothesis("reshaped", "{array} has the right numbers in the wrong shape or order: {detail}.", gradient.reshaped),
     Hypothesis("not summed", "{array} is not summed over {detail}: one gradient too many for each.", gradient.not_summed),
@@ -73,5 +75,6 @@ HYPOTHESES = (
     Hypothesis("border lost", "{array} is right but for {detail}, which stays zero: a loop or slice is too short.", gradient.border_lost),
     Hypothesis("shifted", "{array} is shifted by {detail}: a padding or index is off.", gradient.shifted),
     Hypothesis("option", "{array} is what it would be with {detail}.", call.option),
+    Hypothesis("rounded", "{array} is right to the digits of float32 only: it was computed, or kept, in float32.", gradient.rounded),
     Hypothesis("left out", "{array} is right, except for elements that stay zero and should not.", gradient.left_out),
 )

@@ -166,6 +166,7 @@ DENSE = lambda rng: Dense(5, 4, rng=rng), (3, 5)
 SQUARE_DENSE = lambda rng: Dense(4, 4, rng=rng), (3, 4)
 TANH, SIGMOID, SCALED, RELU = ((lambda rng, cls=cls: cls(), (3, 4, 2)) for cls in (Tanh, Sigmoid, ScaledTanh, ReLU))
 NORM = lambda rng: LocalResponseNorm(size=3, alpha=0.5), (2, 5, 2, 3)
+PAPER_NORM = lambda rng: LocalResponseNorm(), (2, 6, 2, 3)
 DROPPED = lambda rng: Dropout(0.4, rng=rng), (3, 4, 3)
 FLAT = lambda rng: Flatten(), (2, 3, 4, 4)
 CODES = lambda rng: RBF(rng.normal(size=(4, 6))), (3, 6)
@@ -287,6 +288,17 @@ def _mutants():
     add("dropout: another mask drawn", "another mask", DROPPED,
         _dx(lambda self, dy: dy * (np.random.default_rng(5).random(dy.shape) > self.rate) / (1 - self.rate)), DRAWN)
     add("flatten: axes in reverse order", "reshaped|transposed", FLAT, _dx(lambda self, dy: dy.reshape(self.cache[0], *self.cache[:0:-1]).transpose(0, 3, 2, 1)))
+    # small in number, and wrong all the same
+    add("local_response_norm: denominator taken as constant, alpha of 2012", "constant denominator", PAPER_NORM, _dx(lambda self, dy: _lrn_parts(self, dy)[0]))
+    add("local_response_norm: factor 2 missing, alpha of 2012", "constant denominator", PAPER_NORM,
+        _dx(lambda self, dy: _lrn_parts(self, dy)[0] + _lrn_parts(self, dy)[1] / 2))
+    add("scaled_tanh: slope typed as 0.6667", "factor|known factor", SCALED, _dx(lambda self, dy: _right(self, dy) * 0.6667 / self.slope))
+    add("dense: dweight rounded to float32", "rounded", DENSE, _grad("weight", lambda self, dy: (dy.T @ self.cache).astype(np.float32).astype(float)))
+    add("dense: weight decay inside dweight", "parameter added", DENSE, _grad("weight", lambda self, dy: dy.T @ self.cache + 5e-4 * weight(self, dy)))
+    add("conv2d: dweight clipped", "clipped", CONV, _grad("weight", lambda self, dy: np.clip(_conv_dweight(self, dy), -3, 3)))
+    add("conv2d: dx clipped to 1", "clipped|not linear in dy", CONV, _dx(lambda self, dy: np.clip(_right(self, dy), -1, 1)))
+    add("softmax_cross_entropy: probabilities kept above 0.1", "unnamed", SOFTMAX, _dscores(lambda self, scores, labels, right: (
+        np.maximum(_softmax(scores), 0.1) - np.eye(5)[labels]) / len(scores)), LABELLED)
     # RBF units and losses
     add("rbf: factor 2 missing", "known factor", CODES, _dx(lambda self, dy: _right(self, dy) / 2))
     add("rbf: sign of the difference", "sign", CODES, _dx(lambda self, dy: 2 * ((self._parameter("centers", dy) - self.cache[:, None]) * dy[..., None]).sum(axis=1)))

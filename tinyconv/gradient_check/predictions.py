@@ -73,6 +73,25 @@ def channel_factor(e):
 
 
 
+def clipped(e):
+    if is_known(e) and e.fits:
+        low, high = float(e.found.min()), float(e.found.max())
+        if np.any((e.found > low) & (e.found < high)):
+            yield Claim(f"[{low:.6g}, {high:.6g}]", np.clip(e.true, low, high))
+
+
+def parameter_added(e):
+    if is_known(e) and e.fits and e.name != next(iter(e.values)):
+        value = e.values[e.name]
+        c = float(np.vdot(e.found - e.true, value) / (np.vdot(value, value) or 1))
+        yield Claim(f"{c:.6g} times {e.name} itself", e.true + c * value)
+
+
+def rounded(e):
+    if is_known(e) and e.fits and np.array_equal(e.found, e.found.astype(np.float32)) and np.allclose(e.found, e.true, rtol=1e-4, atol=1e-6):
+        yield Claim(array=e.found)
+
+
 # its shape
 
 def reshaped(e):
