@@ -8,7 +8,7 @@ from tqdm import tqdm
 from ..device import check_device
 from ..errors import DataError
 from ..gradient_cases import CASES
-from ..gradient_check import check_gradients, from_file
+from ..gradient_check import check_gradients, from_file, self_test
 from ..kernels import BACKENDS
 from . import options
 
@@ -23,6 +23,10 @@ def add_parser(commands):
                               "FILE.py:FORWARD,BACKWARD")
     command.add_argument("--x", type=_shapes, metavar="SHAPE[,SHAPE...]", help="of a FILE.py: the shape of x, as 2x3x8x8, and of what else forward takes; "
                                                                                 "without it shapes are looked for")
+    command.add_argument("--self-test", action="store_true", help="check the checker: how many wrong backward passes it finds and names, how often it "
+                                                                  "calls a right one wrong, and the same for the criteria of other checkers")
+    command.add_argument("--seeds", type=options.positive_int, default=20, metavar="N", help="of --self-test: random points for each right layer "
+                                                                                               "(default: 20)")
     command.add_argument("--device", choices=BACKENDS, default="cpu", help="whose backward pass is checked (default: cpu)")
     command.add_argument("--sample", type=options.positive_int, metavar="K", help="check only K elements of each array, drawn by the seed")
     command.add_argument("--seed", type=options.natural_int, default=0, help="of x, dy and the weights (default: 0)")
@@ -31,6 +35,10 @@ def add_parser(commands):
 
 def run(args):
     check_device(args.device)
+    if args.self_test:
+        scores = self_test.run(args.seeds, progress=True)
+        print(scores)
+        return 0 if scores.ok else 1
     if ":" in args.what:
         return _check_file(args)
     return _check_cases(args, CASES if args.what == "all" else {args.what: CASES[args.what]})

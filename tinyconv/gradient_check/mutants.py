@@ -78,7 +78,7 @@ def _conv_dweight(layer, dy, x=None):
     return layer.kernel.backward_weight(dy, layer.cache if x is None else x, layer.kernel_size, layer.stride, layer.padding, layer.groups)
 
 
-def _window_loop(layer, dy, last_row=0):
+def _window_loop(layer, dy):
     """dx of a convolution without padding, window by window: assigned, as if no two overlapped."""
     dx, weight, (SH, SW), (KH, KW) = np.zeros(layer.cache.shape), layer._parameter("weight", dy), layer.stride, layer.kernel_size
     for i, j in np.ndindex(*dy.shape[2:]):
@@ -156,7 +156,7 @@ STRIDED = lambda rng: Conv2d(2, 3, 3, stride=2, rng=rng), (2, 2, 8, 7)
 GROUPED = lambda rng: Conv2d(4, 4, 3, groups=2, rng=rng), (2, 4, 5, 6)
 SQUARE = lambda rng: Conv2d(3, 3, (2, 3), rng=rng), (2, 3, 5, 6)
 MANY = lambda rng: Conv2d(2, 3, 3, rng=rng), (3, 2, 5, 6)
-TABLED = lambda rng: TableConv2d(TABLE, 3, rng=rng), (2, 3, 5, 6)
+TABLED = lambda rng: TableConv2d(TABLE, 3, rng=rng), (3, 3, 5, 6)
 SUBSAMPLED = lambda rng: Subsample2d(3, (2, 3), rng=rng), (2, 3, 6, 7)
 POOLED = lambda rng: MaxPool2d(2), (2, 3, 6, 6)
 OVERLAPPED = lambda rng: MaxPool2d(3, stride=2), (2, 2, 7, 9)
@@ -166,6 +166,7 @@ DENSE = lambda rng: Dense(5, 4, rng=rng), (3, 5)
 SQUARE_DENSE = lambda rng: Dense(4, 4, rng=rng), (3, 4)
 TANH, SIGMOID, SCALED, RELU = ((lambda rng, cls=cls: cls(), (3, 4, 2)) for cls in (Tanh, Sigmoid, ScaledTanh, ReLU))
 NORM = lambda rng: LocalResponseNorm(size=3, alpha=0.5), (2, 5, 2, 3)
+PAPER_NORM = lambda rng: LocalResponseNorm(), (2, 6, 2, 3)
 DROPPED = lambda rng: Dropout(0.4, rng=rng), (3, 4, 3)
 FLAT = lambda rng: Flatten(), (2, 3, 4, 4)
 CODES = lambda rng: RBF(rng.normal(size=(4, 6))), (3, 6)
@@ -186,8 +187,7 @@ def _mutants():
     add("conv2d: sign of dx", "sign", CONV, _dx(lambda self, dy: -_right(self, dy)))
     add("conv2d: windows overwrite each other in dx", "overwritten", CONV, _dx(_window_loop))
     add("conv2d: dx of the last filter only", "dy overwritten|overwritten", CONV,
-        _dx(lambda self, dy: np.einsum("nij,cuv->nc", dy[:, -1], weight(self, dy)[-1])[..., None, None] * 0 + _conv_dx(
-            self, np.concatenate([0 * dy[:, :-1], dy[:, -1:]], axis=1))))
+        _dx(lambda self, dy: self.kernel.backward_input(dy[:, -1:], weight(self, dy)[-1:], self.cache.shape, self.stride, self.padding, 1)))
     add("conv2d: dx cut out one row too high", "shifted|option|dy shifted", PADDED, _dx(_shifted_crop))
     add("conv2d: stride ignored in dx", "option", STRIDED, _dx(lambda self, dy: _conv_dx(self, dy, stride=(1, 1))))
     add("conv2d: groups exchanged in dx", "parameter permuted", GROUPED,
@@ -235,9 +235,8 @@ def _mutants():
     add("max_pool2d: windows overwrite each other", "overwritten", OVERLAPPED, _dx(lambda self, dy: _pool_loop(self, dy, _of_the_largest)))
     add("max_pool2d: dy to the whole window", "whole window", POOLED, _dx(lambda self, dy: dy.repeat(2, axis=2).repeat(2, axis=3)))
     add("max_pool2d: dy to the smallest", "wrong argument", POOLED, _dx(lambda self, dy: self.kernel.backward_input(dy, -self.cache, (2, 2), (2, 2), (0, 0))))
-    add("max_pool2d: stride taken for the size", "option", OVERLAPPED,
-        _dx(lambda self, dy: self.kernel.backward_input(dy, self.cache, self.size, (3, 3), self.padding) if False else
-            self.kernel.backward_input(dy, self.cache, (2, 2), self.stride, self.padding)))
+    add("max_pool2d: size taken to be the stride", "option", OVERLAPPED,
+        _dx(lambda self, dy: self.kernel.backward_input(dy, self.cache, self.stride, self.stride, self.padding)))
     add("max_pool2d: dy transposed", "dy transposed", POOLED, _dx(lambda self, dy: _right(self, np.ascontiguousarray(dy.swapaxes(2, 3)))))
     add("max_pool2d: winners of the earlier x", "earlier call", POOLED, ("dx", {"_forward": _first_cache}))
     add("avg_pool2d: not divided by the area", "known factor", AVERAGED, _dx(lambda self, dy: _right(self, dy) * 6))
@@ -282,13 +281,24 @@ def _mutants():
     add("local_response_norm: alpha divided by the size", "option", NORM,
         _dx(lambda self, dy: self.kernel.backward_input(dy, self.cache, self.size, self.k, self.alpha / self.size, self.beta)))
     add("local_response_norm: exponent off by one behind the denominator", "option|constant denominator", NORM,
-        _dx(lambda self, dy: (lambda direct, rest, x, d: direct + rest * 0 - 2 * self.alpha * self.beta * x * np.stack([
+        _dx(lambda self, dy: (lambda direct, _, x, d: direct - 2 * self.alpha * self.beta * x * np.stack([
             (dy * x * d ** -self.beta)[:, max(0, c - 1):c + 2].sum(axis=1) for c in range(5)], axis=1))(*_lrn_parts(self, dy))))
     add("dropout: mask not applied", "passed through", DROPPED, _dx(lambda self, dy: dy / (1 - self.rate)), DRAWN)
     add("dropout: not divided by 1 - rate", "known factor", DROPPED, _dx(lambda self, dy: _right(self, dy) * (1 - self.rate)), DRAWN)
     add("dropout: another mask drawn", "another mask", DROPPED,
         _dx(lambda self, dy: dy * (np.random.default_rng(5).random(dy.shape) > self.rate) / (1 - self.rate)), DRAWN)
     add("flatten: axes in reverse order", "reshaped|transposed", FLAT, _dx(lambda self, dy: dy.reshape(self.cache[0], *self.cache[:0:-1]).transpose(0, 3, 2, 1)))
+    # small in number, and wrong all the same
+    add("local_response_norm: denominator taken as constant, alpha of 2012", "constant denominator", PAPER_NORM, _dx(lambda self, dy: _lrn_parts(self, dy)[0]))
+    add("local_response_norm: factor 2 missing, alpha of 2012", "constant denominator", PAPER_NORM,
+        _dx(lambda self, dy: _lrn_parts(self, dy)[0] + _lrn_parts(self, dy)[1] / 2))
+    add("scaled_tanh: slope typed as 0.6667", "factor|known factor", SCALED, _dx(lambda self, dy: _right(self, dy) * 0.6667 / self.slope))
+    add("dense: dweight rounded to float32", "rounded", DENSE, _grad("weight", lambda self, dy: (dy.T @ self.cache).astype(np.float32).astype(float)))
+    add("dense: weight decay inside dweight", "parameter added", DENSE, _grad("weight", lambda self, dy: dy.T @ self.cache + 5e-4 * weight(self, dy)))
+    add("conv2d: dweight clipped", "clipped", CONV, _grad("weight", lambda self, dy: np.clip(_conv_dweight(self, dy), -3, 3)))
+    add("conv2d: dx clipped to 1", "clipped|not linear in dy", CONV, _dx(lambda self, dy: np.clip(_right(self, dy), -1, 1)))
+    add("softmax_cross_entropy: probabilities kept above 0.1", "unnamed", SOFTMAX, _dscores(lambda self, scores, labels, right: (
+        np.maximum(_softmax(scores), 0.1) - np.eye(5)[labels]) / len(scores)), LABELLED)
     # RBF units and losses
     add("rbf: factor 2 missing", "known factor", CODES, _dx(lambda self, dy: _right(self, dy) / 2))
     add("rbf: sign of the difference", "sign", CODES, _dx(lambda self, dy: 2 * ((self._parameter("centers", dy) - self.cache[:, None]) * dy[..., None]).sum(axis=1)))
