@@ -53,6 +53,6 @@ def write(folder):
         paths.append(folder / f"{exercise.name}.py")
         paths[-1].write_text(blank(source(exercise.name)), encoding="utf-8")
     first = str(paths[0])
-    order = "\n".join(f"1. `{exercise.name}.py`: {exercise.about}" for exercise in EXERCISES)
+    order = "\n".join(f"{place}. `{exercise.name}.py`: {exercise.about}" for place, exercise in enumerate(EXERCISES, start=1))
     (folder / "README.md").write_text(README.format(folder=str(folder), first=first, width=len(first), order=order), encoding="utf-8")
     return paths

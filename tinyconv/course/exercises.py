@@ -96,7 +96,7 @@ def _subsample2d(rng):
 def _table_conv2d(rng):
     table = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1]], bool)     # four output maps, three input maps
     return [(_spread(rng, N, 3, H, W), {"weight": _normal(rng, table.sum(), *window), "bias": _normal(rng, 4)}, {"connections": np.argwhere(table)})
-            for N, H, W, window in ((2, 5, 4, (3, 3)), (1, 4, 5, (2, 3)))]
+            for N, H, W, window in ((3, 5, 4, (3, 3)), (1, 4, 5, (2, 3)))]
 
 
 def _rbf(rng):

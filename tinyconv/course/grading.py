@@ -17,6 +17,7 @@ from .exercises import EXERCISES
 from .hints import hint, hint_of_one
 
 BLANK = "not written yet"
+PROBLEM = "problem"                                         # the name of what is wrong besides the numbers: an exception, None ...
 SECONDS = 10                                                # that a file may take; each of ours takes under one
 OF_THE_POINT = ("zero", "too many kinks", "no digits")      # refusals that say something of our points, not of what the student wrote
 
@@ -89,7 +90,7 @@ def _grade(exercise, path, sentences):
         _check(exercise, obj, x, options, problems, found)
     for array in exercise.functions:
         name, sentence = found.get(array, ("", ""))
-        special = hint_of_one(exercise, gradients, array) if sentence and array not in problems else None
+        special = hint_of_one(exercise, gradients, array) if sentence and name != PROBLEM else None
         sentences[array] = special or sentence
     return _forward_changed(exercise, module, gradients)
 
@@ -99,7 +100,7 @@ def _check(exercise, obj, x, options, problems, found):
     arrays = {f"d{array}": array for array in exercise.functions}            # the one function of sequential makes all gradients of the layers
     report = check_gradients(obj, x, quiet=True, diagnose=False, **options)
     wrong = {arrays.get(row.array, "x") for row in report.rows if not row.ok}
-    found.update({array: ("problem", problems[array]) for array in wrong if array in problems and array not in found})
+    found.update({array: (PROBLEM, problems[array]) for array in wrong if array in problems and array not in found})
     unnamed = {array for array in wrong if not (array in found and found[array][0])}
     for refusal in report.refusals:
         if refusal.name not in OF_THE_POINT:

@@ -5,6 +5,8 @@ To add one: a line in HINTS, under the name of the hypothesis.
 """
 import numpy as np
 
+from .solutions import local_response_norm
+
 HINTS = {
     # of the gradient as a whole
     "zero": "it is zero everywhere. What you computed never reached the array that is returned.",
@@ -95,6 +97,18 @@ def _last_not_called(dy, layers):
     return dy
 
 
+def _whole_window(dy, x, size, stride):
+    dx = np.zeros(x.shape)
+    for n, c, i, j in np.ndindex(*dy.shape):
+        dx[n, c, i * stride[0]:i * stride[0] + size[0], j * stride[1]:j * stride[1] + size[1]] += dy[n, c, i, j]
+    return dx
+
+
+def _power_kept(dy, x, size, k, alpha, beta):
+    d = local_response_norm.denominator(x, size, k, alpha)
+    return dy * d ** -beta - 2 * alpha * beta * x * local_response_norm.neighbour_sums(dy * x * d ** -beta, size)
+
+
 NOT_SQUARED = "a first derivative stands where its square belongs. How many factors does dy/dx have here, and which of them are squared?"
 SQUARED_DDY = "ddy is squared too. In d2E/dx2 = d2E/dy2 (dy/dx)^2, what is squared?"
 
@@ -106,6 +120,8 @@ OF_ONE = {
         ("x", _one_too_few, "the first layer is never called. Where does your loop end?"),
         ("x", _last_not_called, "the last layer is never called. Where does your loop begin?"),
     ],
+    "max_pool2d": [("x", _whole_window, HINTS["whole window"])],
+    "local_response_norm": [("x", _power_kept, "the part through the denominator is not right. What is the derivative of a power, and which power is left?")],
     "diagonal_second_derivative": [
         ("x", lambda ddy, weight, y: (ddy * (1 - y * y)) @ weight, NOT_SQUARED),
         ("x", lambda ddy, weight, y: (ddy * (1 - y * y) ** 2) @ weight, NOT_SQUARED),
