@@ -8,8 +8,9 @@ from tqdm import tqdm
 from ..device import check_device
 from ..errors import DataError
 from ..gradient_cases import CASES
-from ..gradient_check import check_gradients, from_file, self_test
+from ..gradient_check import check_full_size, check_gradients, from_file, self_test
 from ..kernels import BACKENDS
+from ..models import MODELS
 from . import options
 
 ORACLES = {"complex": "complex step", "linear": "steps along a line", "central": "central differences", "reference": "the reference"}
@@ -23,6 +24,7 @@ def add_parser(commands):
                               "FILE.py:FORWARD,BACKWARD")
     command.add_argument("--x", type=_shapes, metavar="SHAPE[,SHAPE...]", help="of a FILE.py: the shape of x, as 2x3x8x8, and of what else forward takes; "
                                                                                 "without it shapes are looked for")
+    command.add_argument("--full", action="store_true", help="of a MODEL: the network as it is used, by identities over all elements at once")
     command.add_argument("--self-test", action="store_true", help="check the checker: how many wrong backward passes it finds and names, how often it "
                                                                   "calls a right one wrong, and the same for the criteria of other checkers")
     command.add_argument("--seeds", type=options.positive_int, default=20, metavar="N", help="of --self-test: random points for each right layer "
@@ -39,6 +41,8 @@ def run(args):
         scores = self_test.run(args.seeds, progress=True)
         print(scores)
         return 0 if scores.ok else 1
+    if args.full:
+        return _check_full_size(args)
     if ":" in args.what:
         return _check_file(args)
     return _check_cases(args, CASES if args.what == "all" else {args.what: CASES[args.what]})
@@ -61,6 +65,15 @@ def _check_cases(args, chosen):
     arrays = sum(len(report.rows) for report in reports)
     print(f"{arrays} comparisons, all ok" if not failed else f"WRONG: {', '.join(failed)}")
     return 1 if failed else 0
+
+
+def _check_full_size(args):
+    if args.what not in MODELS:
+        raise DataError(f"--full: expected one of {', '.join(MODELS)}, got {args.what}")
+    report = check_full_size(MODELS[args.what](rng=args.seed).to(args.device), seed=args.seed, quiet=True, progress=True)
+    print(report)
+    print("all ok" if report.ok else "WRONG")
+    return 0 if report.ok else 1
 
 
 def _check_file(args):

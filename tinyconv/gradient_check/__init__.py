@@ -10,7 +10,8 @@
     mutants.py      wrong backward passes;  self_test.py  how many of them are found, and named
 """
 from .check import assert_gradients, check_gradients
+from .full_size import check_full_size
 from .report import Diagnosis, Refusal, Report, Row
 from .subjects import from_file
 
-__all__ = ["Diagnosis", "Refusal", "Report", "Row", "assert_gradients", "check_gradients", "from_file"]
+__all__ = ["Diagnosis", "Refusal", "Report", "Row", "assert_gradients", "check_full_size", "check_gradients", "from_file"]

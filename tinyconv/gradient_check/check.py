@@ -9,7 +9,7 @@ from .oracles import DIGITS, EPS, Oracle
 from .report import Refusal, Report, Row
 from .subjects import subject as as_subject
 
-ELEMENTS = 4000                                             # up to so many in all arrays, each is compared; of more, a sample
+ELEMENTS = 2000                                             # up to so many in all arrays, each is compared; of more, a sample
 SAMPLE = 200                                                # of so many, spread over the arrays
 MOST_KINKS = 0.2                                            # of the elements of an array
 
@@ -24,11 +24,11 @@ def check_gradients(obj, x=None, *, labels=None, training=False, sample=None, se
     x          array (N, ...): the point at which to check; for functions, the tuple of all arguments of forward. None: awkward ones are looked for
                (odd sizes, a batch of 1, one channel), as many as obj takes: its output_shape, or its forward, tells.
     labels     (N,) int, for a loss              training   whether forward is called with training=True
-    sample     how many elements of each array to check, drawn at random from `seed` as dy is. None: every one where there are no more than 4,000 in
+    sample     how many elements of each array to check, drawn at random from `seed` as dy is. None: every one where there are no more than 2,000 in
                all, else 200 spread over the arrays. Where not all are checked, the slope along a random direction through all of them is as well.
     tolerance  relative error that is allowed beyond what the oracle is unsure of, which is all that is allowed where this is None
     quiet      whether nothing is printed        progress   whether a bar shows how many arrays are done
-    dtype      "float32": the passes in float32 against those of the reference in float64, in units of sqrt(K) eps (a layer, network or loss of tinyconv)
+    dtype      "float32": in addition the passes in float32 against those of the reference in float64, which the oracle has judged, in units of sqrt(K) eps
     diagnose   whether the mistake behind a wrong gradient is looked for
 
     dy is random: one of ones would let a flipped, transposed or ignored dy pass. What is compared is sum dy * slope; the relative error is
@@ -39,8 +39,12 @@ def check_gradients(obj, x=None, *, labels=None, training=False, sample=None, se
     points = [(x, labels)] if x is not None else shapes.find(obj, labels, training, seed)
     reports = []
     for x_point, labels_point in points:
-        subject = as_subject(obj, x_point, labels_point, training, dtype)
-        reports.append(_check(subject, sample, seed, tolerance, progress, diagnose))
+        subject = as_subject(obj, x_point, labels_point, training)
+        report = _check(subject, sample, seed, tolerance, progress, diagnose)
+        if np.dtype(dtype) != np.float64:
+            rows = habits.against_reference(as_subject(obj, x_point, labels_point, training, dtype), seed)
+            report = replace(report, rows=report.rows + rows)
+        reports.append(report)
         if reports[-1].verdict == "wrong":
             break
     report = reports[-1] if len(reports) == 1 or reports[-1].verdict == "wrong" else _merged(reports)
@@ -73,8 +77,6 @@ def _merged(reports):
 def _check(subject, sample, seed, tolerance, progress, diagnose):
     rng = np.random.default_rng(seed)
     dy = rng.standard_normal(subject.y.shape)
-    if subject.dtype == np.float32:
-        return habits.against_reference(subject, dy)
     found = subject.backward(dy)
     refusals = habits.refusals(subject, dy, found)
     oracle, comparisons = Oracle(subject, rng), {}
@@ -86,7 +88,7 @@ def _check(subject, sample, seed, tolerance, progress, diagnose):
         refusals += comparisons[name].refusals
     rows = tuple(each.row for each in comparisons.values())
     if getattr(subject.obj, "device", None) == "cuda":
-        rows += habits.against_reference(subject, dy).rows[:1]
+        rows += habits.against_reference(subject, seed)[:1]
     report = Report(subject.title, rows, tuple(refusals))
     return replace(report, diagnoses=diagnosis.diagnose(oracle, dy, found, comparisons)) if diagnose and report.verdict == "wrong" else report
 

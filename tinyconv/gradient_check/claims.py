@@ -60,17 +60,19 @@ def moved(array, shift):
 
 
 def factors(e):
-    scalars = [(2.0, "a factor of 2"), (0.5, "a factor of 2")]
-    if e.y.ndim > 2:
-        scalars.append((float(np.prod(e.y.shape[2:])), "the number of pixels of y"))
-    for name, value in vars(e.obj).items() if hasattr(e.obj, "__dict__") and not isinstance(e.obj, type) else ():
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            scalars += [(float(value), name), (1 - value, f"1 - {name}"), (value * value, f"{name}^2")]
+    """(number, words): the numbers of the object, and others that are often forgotten or put in twice; each, its inverse, and minus it."""
+    numbers, attributes = [], vars(e.obj) if hasattr(e.obj, "__dict__") and not isinstance(e.obj, type) else {}
+    for name, value in attributes.items():
         if isinstance(value, tuple) and value and all(isinstance(v, int) for v in value):
-            scalars.append((float(np.prod(value)), f"the product of {name}"))
-    if {"amplitude", "slope"} <= set(vars(e.obj) if hasattr(e.obj, "__dict__") else ()):
-        scalars.append((e.obj.amplitude * e.obj.slope, "amplitude times slope"))
-    for factor, words in scalars:
-        yield factor, words
-        yield (1 / factor if factor else 0), f"1 / {words}"
-        yield -factor, f"minus {words}"
+            numbers.append((float(np.prod(value)), f"the product of {name}"))
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            numbers += [(float(value), name), (1 - value, f"1 - {name}"), (value * value, f"{name}^2")]
+    if {"amplitude", "slope"} <= set(attributes):
+        numbers.append((e.obj.amplitude * e.obj.slope, "amplitude times slope"))
+    numbers.append((2.0, "a factor of 2"))
+    if e.y.ndim > 2:
+        numbers.append((float(np.prod(e.y.shape[2:])), "the number of pixels of y"))
+    for number, words in numbers:
+        yield number, words
+        yield (1 / number if number else 0), f"1 / {words}"
+        yield -number, f"minus {words}"

@@ -67,6 +67,9 @@ HYPOTHESES = (
     Hypothesis("neighbours left out", "{array} has only the influence of each input on the output at its own place: that on its neighbours is left out.",
                call.neighbours_left_out),
     Hypothesis("label term", "{array} differs from the true gradient at the label of each image only, by {detail} each.", call.label_term),
+    # of a network whose layers are right, each alone
+    Hypothesis("chain", "{array} is what comes of {detail}: dy goes through the layers in the order opposite to forward, through each one once.",
+               call.chain),
     # of windows
     Hypothesis("overwritten", "{array} has only the {detail} contribution of each element: where windows overlap they must be added (+=), not overwritten.",
                gradient.overwritten),

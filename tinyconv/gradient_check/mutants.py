@@ -11,6 +11,7 @@ import numpy as np
 from .. import losses
 from ..layers import (RBF, AvgPool2d, Conv2d, Dense, Dropout, Flatten, LocalResponseNorm, MaxPool2d, ReLU, ScaledTanh, Sigmoid, Subsample2d,
                       TableConv2d, Tanh)
+from ..sequential import Sequential
 from .shapes import distinct
 
 
@@ -28,7 +29,7 @@ class Mutant:
 
     @property
     def operation(self):
-        return self.make(np.random.default_rng(0)).operation or "flatten"
+        return self.title.partition(":")[0]
 
     def build(self, seed):
         rng = np.random.default_rng(seed)
@@ -144,6 +145,18 @@ def _forgotten_generator(self, x, training):
     return self.kernel.forward(x) * (1 + 1e-3 * np.random.default_rng().random())
 
 
+def _skipping(self, dy, need_dx):
+    for layer in self.layers[:1:-1] + self.layers[:1]:
+        dy = layer.backward(dy)
+    return dy
+
+
+def _forwards(self, dy, need_dx):
+    for layer in self.layers:
+        dy = layer.backward(dy)
+    return dy
+
+
 def _softmax(scores):
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
@@ -172,6 +185,7 @@ FLAT = lambda rng: Flatten(), (2, 3, 4, 4)
 CODES = lambda rng: RBF(rng.normal(size=(4, 6))), (3, 6)
 SOFTMAX = lambda rng: losses.SoftmaxCrossEntropy(), (3, 5)
 MAP = lambda rng: losses.RBFLoss("map", j=1.0), (3, 5)
+NETWORK = lambda rng: Sequential(Dense(4, 4, rng=rng), Tanh(), Dense(4, 4, rng=rng)), (3, 4)
 DRAWN, LABELLED = {"training": True}, {"labels": 5}
 
 
@@ -299,6 +313,9 @@ def _mutants():
     add("conv2d: dx clipped to 1", "clipped|not linear in dy", CONV, _dx(lambda self, dy: np.clip(_right(self, dy), -1, 1)))
     add("softmax_cross_entropy: probabilities kept above 0.1", "unnamed", SOFTMAX, _dscores(lambda self, scores, labels, right: (
         np.maximum(_softmax(scores), 0.1) - np.eye(5)[labels]) / len(scores)), LABELLED)
+    # networks
+    add("sequential: a layer left out on the way back", "chain", NETWORK, ("dx", {"_backward": _skipping}))
+    add("sequential: layers in the order of forward", "chain", NETWORK, ("dx", {"_backward": _forwards}))
     # RBF units and losses
     add("rbf: factor 2 missing", "known factor", CODES, _dx(lambda self, dy: _right(self, dy) / 2))
     add("rbf: sign of the difference", "sign", CODES, _dx(lambda self, dy: 2 * ((self._parameter("centers", dy) - self.cache[:, None]) * dy[..., None]).sum(axis=1)))

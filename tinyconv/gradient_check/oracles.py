@@ -53,7 +53,7 @@ class Oracle:
             found = _linear(along, y)
             if found is not None:
                 return found
-        return _central(along, y)
+        return central(along, y)
 
     def element(self, name, index):
         """The slope along one element of the array."""
@@ -110,7 +110,7 @@ def _linear(along, y):
     return Slope((plus - minus) / (2 * along.scale), 4 * EPS * size / along.scale, np.zeros(y.shape, bool))
 
 
-def _central(along, y):
+def central(along, y):
     """Slope by differences at all STEPS, or as many as it takes: the extrapolation whose neighbours in the tableau agree best."""
     best, error, kinked = np.full(y.shape, np.nan), np.full(y.shape, np.inf), np.zeros(y.shape, bool)
     above, clean, gap_before = [], np.zeros(y.shape, int), np.full(y.shape, np.inf)

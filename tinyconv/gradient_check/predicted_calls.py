@@ -1,4 +1,5 @@
 """What the mistakes predict that take something wrong into account: another dy, another x or weight, another stride. They give claims."""
+import copy
 from itertools import combinations, product
 
 import numpy as np
@@ -239,6 +240,28 @@ def label_term(e):
         one_hot[np.arange(len(one_hot)), e.labels] = 1
         c = float(np.vdot(e.found - e.true, one_hot) / len(one_hot))
         yield Claim(f"{c:.6g}", e.true + c * one_hot)
+
+
+def chain(e):
+    """The layers of a network in the wrong order, or not all of them."""
+    layers = dict(getattr(e.obj, "named_layers", None) or enumerate(getattr(e.obj, "layers", ())))
+    if len(layers) < 2:
+        return
+    layers = {name: copy.deepcopy(layer).astype(float) if hasattr(layer, "astype") else copy.deepcopy(layer) for name, layer in layers.items()}
+    x = e.x
+    for layer in layers.values():
+        x = layer.forward(x)
+    orders = {"the layers in the order of forward": list(layers)}
+    orders |= {f"leaving layer {left} out": [name for name in reversed(layers) if name != left] for left in layers}
+    for words, order in orders.items():
+        dy, grads = e.dy, {}
+        try:
+            for name in order:
+                dy = layers[name].backward(dy)
+                grads |= {f"{name}.{key}": gradient for key, gradient in getattr(layers[name], "grads", {}).items()}
+        except Exception:                                   # shapes that do not fit into this order: then it was another one
+            continue
+        yield Claim(words, dy if e.name == next(iter(e.values)) else grads.get(e.name))
 
 
 def option(e):

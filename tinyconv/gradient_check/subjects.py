@@ -116,7 +116,9 @@ class ObjectSubject(Subject):
         x = self.values["x"].astype(self.dtype)
         y = self._call(obj, x)
         dy = np.array(dy, y.dtype)
-        dx = obj.backward(dy) if self.takes_dy else dy * obj.backward()     # a loss has no dy: its y is one number
+        dx = obj.backward(*([dy] if self.takes_dy else []))
+        if not self.takes_dy and dx is not None:
+            dx = dy * dx                                     # a loss has no dy: its y is one number
         grads = getattr(obj, "grads", {})
         return {name: door.as_numpy(dx if name == "x" else grads.get(name)) for name in self.values}, x, dy, obj
 
