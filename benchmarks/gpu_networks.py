@@ -254,7 +254,8 @@ def _alexnet(run):
     steps = trainer.optimizer.steps
     return {"status": "ok", "precision": run.sizes.alexnet_precision, "seconds": seconds, "steps": steps,
             "images_per_second": steps * settings["batch_size"] / seconds,
-            "epochs": steps / trainer.steps_per_epoch, "test_error": result.error, "tested": len(test), "waited": p.waited, "compiled_in": compiled_in, "history": p.history}
+            "epochs": steps / trainer.steps_per_epoch, "test_error": result.error, "tested": len(test), "waited": p.waited,
+            "compiled_in": compiled_in, "history": p.history}
 
 
 def _some(images, count):

@@ -1,5 +1,4 @@
 """CudaArena: the memory on the GPU of a captured step, planned like that of a tape (kernels/_arena.py)."""
-import ctypes
 import math
 
 import numpy as np

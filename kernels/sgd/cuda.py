@@ -46,24 +46,25 @@ def sum_of_squares(dweight):
 
 def _partial_sums(dweights):
     """Sums of squares of parts of all these arrays: the squares and each of these sums are of the dtype of dweight, also where that is float32."""
-    counts = [parts(1, dweight.size) for dweight in dweights]
-    sums, first = _cuda.empty((sum(counts),), dweights[0].dtype), 0
-    for dweight, count in zip(dweights, counts):
-        _sum_of_squares[count, BLOCK](dweight.reshape(dweight.size), sums, first)
-        first += count
+    blocks = parts(1, max(dweight.size for dweight in dweights))
+    sums = _cuda.empty((len(dweights) * blocks,), dweights[0].dtype)
+    for first in range(0, len(dweights), TOGETHER):
+        some = tuple(dweight.reshape(dweight.size) for dweight in dweights[first:first + TOGETHER])
+        _sum_of_squares[(blocks, len(some)), BLOCK](some, sums, first * blocks)
     return sums
 
 
 @kernel
-def _sum_of_squares(dweight, sums, first):
-    """sums[first + p]: that of the p-th part, by block p."""
-    p, length = cuda.blockIdx.x, (dweight.size + cuda.gridDim.x - 1) // cuda.gridDim.x
+def _sum_of_squares(dweights, sums, first):
+    """sums[first + a P + p]: that of the p-th of P parts of array a, by block (p, a)."""
+    dweight, p, P = dweights[cuda.blockIdx.y], cuda.blockIdx.x, cuda.gridDim.x
+    length = (dweight.size + P - 1) // P
     total = dweight.dtype.type(0)
     for e in range(p * length + cuda.threadIdx.x, min(dweight.size, (p + 1) * length), BLOCK):
         total += dweight[e] * dweight[e]
     total = tree_sum(total, 1, dweight)
     if cuda.threadIdx.x == 0:
-        sums[first + p] = total
+        sums[first + cuda.blockIdx.y * P + p] = total
 
 
 def guarded_options(options, losses, dweights, clip):
