@@ -4,7 +4,7 @@ import time
 import pytest
 
 from tinyconv.cli import main
-from tinyconv.course import EXERCISES, blank, grade_file, grading, hints, write
+from tinyconv.course import EXERCISES, blank, grade_file, hints, write
 from tinyconv.course.exercises import BY_NAME
 from tinyconv.gradient_check import check_gradients
 from tinyconv.gradient_check.hypotheses import HYPOTHESES

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .. import course
 from ..course.exercises import BY_NAME
+from ..course.running import BLANK
 from ..errors import DataError
 from . import options
 
@@ -50,7 +51,7 @@ def _check(path):
 
 def _lines(grade):
     """dense   2 of 3, and what is wrong."""
-    blank = [credit.name for credit in grade.credits if credit.sentence == course.grading.BLANK]
+    blank = [credit.name for credit in grade.credits if credit.sentence == BLANK]
     yield f"{grade.exercise.name:<27} {grade.score} of {len(grade.credits)}" + (f"   {grade.problem}" if grade.problem else "") + (
         f"   not written yet: {', '.join(blank)}" if blank and not grade.problem else "")
     for credit in grade.credits:

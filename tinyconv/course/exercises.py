@@ -39,18 +39,21 @@ class Exercise:
         layer, dot, key = array.rpartition(".")
         return f"{layer}{dot}{'dd' if self.kind is SquaredSlopes else 'd'}{key}"
 
-    def build(self, gradients):
-        """[(object, x, further arguments of check_gradients), ...], one a point. gradients: {array: function of a dict of arguments}."""
-        return [self._object(gradients, *point) for point in self.points(np.random.default_rng(0))]
+    def build(self, gradients, forward=None):
+        """[(object, x, further arguments of check_gradients), ...], one a point.
 
-    def _object(self, gradients, x, params, options):
-        forward = self.solution.forward
+        gradients {array: function of a dict of arguments}; forward: another one than the solution's
+        """
+        forward = forward or self.solution.forward
+        return [self._object(forward, gradients, *point) for point in self.points(np.random.default_rng(0))]
+
+    def _object(self, forward, gradients, x, params, options):
         if self.kind is Loss:
             return Loss(forward, gradients, params, {}), x, options
         if self.kind is Chain:
             return Chain(forward, gradients, options), x, {}
         if self.kind is SquaredSlopes:
-            return SquaredSlopes(forward, gradients, params, options, x), x, {}
+            return SquaredSlopes(forward, gradients, params, x), x, {}
         return Operation(forward, gradients, params, options), x, {}
 
 

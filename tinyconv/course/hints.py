@@ -58,6 +58,7 @@ HINTS = {
     "constant denominator": "the part of x in the denominator is not right, or missing. In how many ways does x act on y?",
     "neighbours left out": "the share of its own place alone is there. On which other outputs does this x act?",
     "label term": "it is right except at the right class of each image. What does the second term of the loss add there?",
+    "chain": "the layers are not called in the right order, or not all of them are. Which factor of the product comes first, and which one last?",
     # of windows
     "overwritten": "where windows overlap, one contribution replaces another. What does the chain rule do with several ways from one x to E?",
     "averaged over windows": "where windows overlap, their contributions are averaged. Is that what the chain rule does with them?",
@@ -143,8 +144,10 @@ def hint_of_one(exercise, gradients, array):
     for wrong_array, wrong, sentence in OF_ONE.get(exercise.name, ()):
         names = exercise.arguments(exercise.functions[wrong_array])
         made = {**gradients, wrong_array: lambda arguments: wrong(*(arguments[name] for name in names))}
-        if wrong_array == array and _same(_first_gradients(exercise, gradients), _first_gradients(exercise, made), array):
-            return sentence
+        if wrong_array == array:
+            found, expected = _first_gradients(exercise, gradients), _first_gradients(exercise, made)
+            if all(alike(found[key], expected[key]) for key in (expected if len(exercise.functions) == 1 else [array])):
+                return sentence
     return None
 
 
@@ -154,7 +157,5 @@ def _first_gradients(exercise, gradients):
     return {"x": obj.backward(dy), **obj.grads}
 
 
-def _same(found, wrong, array):
-    """Whether the gradient is the same in both; all arrays, where one function makes them all."""
-    names = [array] if array != "x" or "bias" in found else list(wrong)
-    return all(np.shape(found.get(name)) == np.shape(wrong[name]) and np.allclose(found[name], wrong[name], rtol=1e-9, atol=1e-12) for name in names)
+def alike(a, b):
+    return np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=1e-9, atol=1e-12)

@@ -66,8 +66,8 @@ class SquaredSlopes(Operation):
     functions to check are called with the values at the point itself. J is computed column by column, by complex steps.
     """
 
-    def __init__(self, forward, gradients, params, options, x):
-        super().__init__(forward, gradients, params, options)
+    def __init__(self, forward, gradients, params, x):
+        super().__init__(forward, gradients, params, {})
         self._point = copy.deepcopy({"x": x, **params})
         self._y = forward(**self._point)
         self._squares = {name: self._squared_slope(name) for name in self._point}
