@@ -1,5 +1,6 @@
 """The course: what is blank fails, what is right passes, and what is wrong in a known way gets the hint that belongs to it."""
 import time
+from pathlib import Path
 
 import pytest
 
@@ -121,7 +122,8 @@ def test_stubs_hold_the_forward_and_not_the_answer(stubs):
     assert sorted(path.name for path in stubs.iterdir()) == sorted(["README.md", *(f"{exercise.name}.py" for exercise in EXERCISES)])
     for exercise in EXERCISES:
         text, solution = (stubs / f"{exercise.name}.py").read_text(), blank.source(exercise.name)
-        assert "reverses" not in text and "squared\n" not in text.partition("def forward")[2] and "def forward" in text and "Derivation" in text and "Go on" in text
+        assert "reverses" not in text and "squared\n" not in text.partition("def forward")[2]
+        assert "def forward" in text and "Derivation" in text and "Go on" in text
         assert text.count("raise NotImplementedError") == len(exercise.functions) == solution.count("def backward_")
         assert text.partition("def backward_")[0] == solution.partition("def backward_")[0]
         assert text.count('"""') == solution.count('"""')
@@ -189,7 +191,8 @@ def test_a_function_that_is_gone_is_named(tmp_path):
 
 
 def test_a_loop_without_an_end_is_stopped(tmp_path):
-    text = blank.source("tanh").replace("    return dy", "    while True:\n        try:\n            dy\n        except Exception:\n            pass\n    return dy")
+    text = blank.source("tanh")
+    text = text.replace("    return dy", "    while True:\n        try:\n            dy\n        except Exception:\n            pass\n    return dy")
     begin = time.perf_counter()
     grade = grade_text(tmp_path, "tanh", text, seconds=0.5)
     assert grade.score == 0 and "takes more than 0.5 s" in grade.problem and time.perf_counter() - begin < 5
@@ -229,6 +232,14 @@ def test_one_file_alone_shows_what_it_prints(solved, capsys):
     out = capsys.readouterr().out
     assert "mine" in out and out.endswith("1 of 1 gradients are right\n")
     assert not (solved / "__pycache__").exists()
+
+
+def test_readme_shows_what_it_prints(solved, capsys):
+    path = solved / "rbf.py"
+    path.write_text(path.read_text().replace("-2 * (dy", "2 * (dy"))
+    assert main(["course", "check", str(path)]) == 1
+    lines = capsys.readouterr().out.splitlines()[:2]
+    assert "".join(f"    {line}\n" for line in lines) in (Path(__file__).parent.parent / "README.md").read_text()
 
 
 def test_each_hypothesis_has_its_hint():

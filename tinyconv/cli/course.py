@@ -11,13 +11,17 @@ from . import options
 
 
 def add_parser(commands):
-    command = options.parser(commands, "course", "write exercises in backward passes, and grade them", "tinyconv course new exercises && tinyconv course check exercises")
+    command = options.parser(commands, "course", "write exercises in backward passes, and grade them",
+                             "tinyconv course new exercises && tinyconv course check exercises")
     actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
-    new = options.parser(actions, "new", "write the exercises: NumPy files with the forward given and the backward blank", "tinyconv course new exercises")
+    new = options.parser(actions, "new",
+                         "write the exercises: NumPy files with the forward given and the backward blank", "tinyconv course new exercises")
     new.add_argument("folder", metavar="DIR", type=Path, help="a folder that does not exist yet, or is empty")
-    check = options.parser(actions, "check", "grade the exercises: credit for each gradient, and a hint where one is wrong", "tinyconv course check exercises",
+    check = options.parser(actions, "check",
+                           "grade the exercises: credit for each gradient, and a hint where one is wrong", "tinyconv course check exercises",
                            more="Exit status 0 where all is right (extras do not count), else 1. Checking runs the files.")
-    check.add_argument("folder", metavar="DIR|FILE.py", type=Path, help="the folder that was made with new, or one file of it, whose own output is then shown")
+    check.add_argument("folder", metavar="DIR|FILE.py", type=Path,
+                       help="the folder that was made with new, or one file of it, whose own output is then shown")
     return command
 
 

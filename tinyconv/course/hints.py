@@ -1,6 +1,7 @@
 """What a student is told of a wrong gradient: where to look, not what to write.
 
-The checker (tinyconv.gradient_check.hypotheses) names a mistake by comparing numbers; here each name has a sentence that leads back to the derivation.
+The checker (tinyconv.gradient_check.hypotheses) names a mistake by comparing numbers; here each name has a sentence that leads back to the
+derivation.
 To add one: a line in HINTS, under the name of the hypothesis.
 """
 import numpy as np
@@ -14,10 +15,12 @@ HINTS = {
     "another array": "it is one of the arrays that went in, unchanged. Which derivative should it be multiplied by?",
     "exchanged": "it is a right gradient, but of another array. With respect to which one is this function to differentiate?",
     "passed through": "dy goes through as it is. What does forward do to x in between, and what is the derivative of that?",
-    "batch factor": "it is right but for a factor that depends on the number of images. Does forward add up over the batch, or average? And backward?",
+    "batch factor": "it is right but for a factor that depends on the number of images. Does forward add up over the batch, or average? And "
+                    "backward?",
     "known factor": "it is right but for a constant factor, the same everywhere. Which constant in forward, or which power, has a derivative that you left out, "
                     "or took twice?",
-    "factor": "it is right but for a constant factor, the same everywhere. Go through the chain rule factor by factor: which one is missing, or there twice?",
+    "factor": "it is right but for a constant factor, the same everywhere. Go through the chain rule factor by factor: which one is missing, "
+              "or there twice?",
     "factor per channel": "it is right but for a factor that differs from channel to channel. Which parameter has one number a channel, and where does it "
                           "belong?",
     "clipped": "it is right where it is small, and cut off where it is large. A gradient has no bounds.",
@@ -44,17 +47,20 @@ HINTS = {
     # of what forward has kept
     "earlier call": "it belongs to an earlier call. Everything that is needed comes in as an argument: what have you kept outside of the function?",
     "accumulated": "what an earlier call left is added to it. Where do the numbers begin, and are they zero there?",
-    "not deterministic": "it differs from call to call. What have you drawn at random, or kept outside of the function, or left uninitialised (np.empty)?",
+    "not deterministic": "it differs from call to call. What have you drawn at random, or kept outside of the function, or left "
+                         "uninitialised (np.empty)?",
     "another mask": "it is right for another random mask. Which elements did forward let through?",
     # of the parameters and inputs that it is computed from
-    "not rotated": "the window is turned round where it should not be, or the other way. Which x met weight[u, v], and where does its share go back to?",
+    "not rotated": "the window is turned round where it should not be, or the other way. Which x met weight[u, v], and where does its share "
+                   "go back to?",
     "flipped": "something is in reverse order. Which index runs backwards, and does it in forward?",
     "parameter missing": "a parameter takes no part in it, or another array does not. What is x multiplied by, or compared with, in forward?",
     "parameter transposed": "a parameter is used with its axes exchanged. Write the sum with its indices: over which one does it go?",
     "permuted": "the numbers are right, but stand in the wrong places along one axis. Which index of dy, and which of x, belong to each place?",
     "parameter permuted": "each map gets the parameter of another one. Which number belongs to which map?",
     "wrong argument": "the formula may be right, but what is put into it is not. At what value is the derivative taken: x, y, or something else?",
-    "derivative misused": "dy is multiplied by something like the derivative, but not by it. Differentiate forward once more, step by step, and try a number.",
+    "derivative misused": "dy is multiplied by something like the derivative, but not by it. Differentiate forward once more, step by step, "
+                          "and try a number.",
     "constant denominator": "the part of x in the denominator is not right, or missing. In how many ways does x act on y?",
     "neighbours left out": "the share of its own place alone is there. On which other outputs does this x act?",
     "label term": "it is right except at the right class of each image. What does the second term of the loss add there?",
@@ -116,13 +122,16 @@ SQUARED_DDY = "ddy is squared too. In d2E/dx2 = d2E/dy2 (dy/dx)^2, what is squar
 # Mistakes that only one exercise has: {exercise: [(array, a function that makes the mistake, hint), ...]}
 OF_ONE = {
     "sequential": [
-        ("x", _wrong_order, "the layers are called in the order of forward. What does the first factor of the product, read from the left, belong to?"),
+        ("x", _wrong_order,
+         "the layers are called in the order of forward. What does the first factor of the product, read from the left, belong to?"),
         ("x", _dy_for_all, "every layer is given the same dy. What does a layer hand back, and to whom?"),
         ("x", _one_too_few, "the first layer is never called. Where does your loop end?"),
         ("x", _last_not_called, "the last layer is never called. Where does your loop begin?"),
     ],
     "max_pool2d": [("x", _whole_window, HINTS["whole window"])],
-    "local_response_norm": [("x", _power_kept, "the part through the denominator is not right. What is the derivative of a power, and which power is left?")],
+    "local_response_norm": [
+        ("x", _power_kept, "the part through the denominator is not right. What is the derivative of a power, and which power is left?"),
+    ],
     "diagonal_second_derivative": [
         ("x", lambda ddy, weight, y: (ddy * (1 - y * y)) @ weight, NOT_SQUARED),
         ("x", lambda ddy, weight, y: (ddy * (1 - y * y) ** 2) @ weight, NOT_SQUARED),

@@ -48,7 +48,8 @@ class Chain(Operation):
 
     def __init__(self, forward, gradients, named_layers):
         self._named = named_layers
-        super().__init__(forward, gradients, {f"{name}.{key}": value for name, layer in named_layers.items() for key, value in layer.params.items()}, {})
+        params = {f"{name}.{key}": value for name, layer in named_layers.items() for key, value in layer.params.items()}
+        super().__init__(forward, gradients, params, {})
 
     def forward(self, x):
         return self._forward(x, list(self._named.values()))
