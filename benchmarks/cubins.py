@@ -14,7 +14,9 @@ Another version of the compiler may take other registers: then they are held to 
 --update writes the table anew.
 """
 import argparse
+import contextlib
 import json
+import multiprocessing
 import re
 import sys
 from dataclasses import dataclass, field
@@ -26,8 +28,9 @@ from tqdm import tqdm
 
 from ..files import write_atomically
 from ..gradient_cases import CASES
-from ..kernels import _cuda, load
+from ..kernels import _cuda, _cuda_gpu, load
 from ..kernels._cuda_native import CudaNative
+from ..parallel import available_threads
 from . import machine, workloads
 from .backends import ACTIVATIONS
 
@@ -73,6 +76,8 @@ def launches():
             work()
         for kernel, grid, block, arguments in calls:
             launch = found.setdefault(name(kernel, arguments), Launch(kernel, arguments))
+            if launch.kernel is not kernel:
+                raise ValueError(f"two kernels are called {name(kernel, arguments)}: give each another made_with")
             launch.threads = max(launch.threads, int(np.prod(block)))
     return found
 
@@ -119,11 +124,9 @@ def _training_step(model, images, precision):
 
 
 def name(kernel, arguments):
-    """conv2d._forward(float32[:,:], int64), and in brackets what a kernel that a function made was made with."""
+    """conv2d._forward(float32[:,:], int64), and in brackets what tells it from others that the same function has made."""
     module = re.sub(r"^tinyconv\.kernels\.|\.cuda$", "", kernel.__module__)
-    cells = zip(kernel.function.__code__.co_freevars, kernel.function.__closure__ or ())
-    made_with = [f"{variable}={cell.cell_contents!r}" for variable, cell in cells if not callable(cell.cell_contents)]
-    return f"{module}.{kernel.__name__}{made_with if made_with else ''}({', '.join(_type(argument) for argument in arguments)})".replace("'", "")
+    return f"{module}.{kernel.__name__}{f'[{kernel.made_with}]' if kernel.made_with else ''}({', '.join(map(_type, arguments))})"
 
 
 def _type(argument):
@@ -133,12 +136,31 @@ def _type(argument):
     return f"{argument.dtype}[{','.join(':' * argument.ndim)}]" + (f" {layout}" if layout != "C" else "")
 
 
-def resources(launch, architecture):
-    """The Resources that the compiler reports."""
-    ptx, report = _cuda.machine_code(launch.kernel, launch.arguments, ARCHITECTURES[architecture])
-    spilled = sum(map(int, re.findall(r"(\d+) bytes spill", report)))
-    registers, stack, shared = re.findall(r"used (\d+) registers.*?, (\d+) stack, (\d+) bytes smem", report)[-1]
-    return Resources(int(registers), int(stack), max(0, int(shared) - RESERVED[architecture]), spilled, len(re.findall(r"\.f64\b", ptx)))
+def resources(launch, architectures):
+    """{architecture: the Resources that the compiler reports}"""
+    made, found = _cuda.machine_code(launch.kernel, launch.arguments, [ARCHITECTURES[name] for name in architectures]), {}
+    for architecture, (ptx, report) in zip(architectures, made):
+        spilled = sum(map(int, re.findall(r"(\d+) bytes spill", report)))
+        registers, stack, shared = map(int, re.findall(r"used (\d+) registers.*?, (\d+) stack, (\d+) bytes smem", report)[-1])
+        found[architecture] = Resources(registers, stack, max(0, shared - RESERVED[architecture]), spilled, len(re.findall(r"\.f64\b", ptx)))
+    return found
+
+
+def compile_all(found, architectures):
+    """Fill in `found` of each launch: in as many processes as there are processors, where they can be forked."""
+    global _found
+    _found, jobs = found, [(title, architectures) for title in found]    # kernels cannot be sent to another process, but a fork has them
+    with contextlib.ExitStack() as stack:
+        workers = min(available_threads(), 8)
+        several = workers > 1 and "fork" in multiprocessing.get_all_start_methods()
+        done = stack.enter_context(multiprocessing.get_context("fork").Pool(workers)).imap(_compile, jobs) if several else map(_compile, jobs)
+        for (title, _), resources_of in zip(jobs, tqdm(done, desc="compiling", unit="kernel", total=len(jobs), leave=False)):
+            found[title].found = resources_of
+
+
+def _compile(job):
+    title, architectures = job
+    return resources(_found[title], architectures)
 
 
 def faults(found, table, architectures):
@@ -203,13 +225,12 @@ def main(arguments=None):
     if args.update and len(architectures) < len(ARCHITECTURES):
         parser.error("--update: the table is for all architectures; leave --arch out")
     if not _cuda.INSTALLED or _cuda.SIMULATOR:
-        sys.exit("cubins: the simulator compiles nothing; unset NUMBA_ENABLE_CUDASIM" if _cuda.SIMULATOR else f"cubins: {_cuda.missing()}")
+        sys.exit("cubins: the simulator compiles nothing; unset NUMBA_ENABLE_CUDASIM" if _cuda.SIMULATOR else f"cubins: {_cuda_gpu.missing()}")
     if not TABLE.parent.is_dir():
         sys.exit(f"{TABLE.parent}: no such folder; run this in a checkout of the repository")
 
     found = launches()
-    for launch in tqdm(found.values(), desc="compiling", unit="kernel", leave=False):
-        launch.found = {architecture: resources(launch, architecture) for architecture in architectures}
+    compile_all(found, architectures)
     print("\n".join(as_text(found, architectures)))
     if args.update:
         write(found)

@@ -14,7 +14,7 @@ from .backends import BACKENDS, NotMeasured
 from .timing import Contender
 from .workloads import IN_PLACE
 
-TOGETHER = 20                                               # calls in one graph, at most
+TOGETHER = 2 if _cuda.SIMULATOR else 20                     # calls in one graph, at most
 LONG = 1e-3                                                 # seconds of a graph, from which on its own launch does not count
 
 
@@ -31,7 +31,7 @@ class OurStream:
     """Events in the stream of all our launches."""
 
     def now(self):
-        timer = _cuda.timer()
+        timer = _cuda.event(timing=True)
         timer.record(_cuda.stream())
         return timer
 

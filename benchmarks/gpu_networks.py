@@ -36,13 +36,13 @@ def measure(run):
     for model, batches in sizes.predictions.items():
         for images in batches:
             yield f"{model} prediction of {images}", lambda m=model, n=images: _prediction(run, m, n)
+    if sizes.crossing:
+        yield f"{sizes.crossing[0]}: the batch from which the GPU is faster than the CPU", lambda: _crossing(run, *sizes.crossing)
     for model in sizes.compiled:
         for precision in ("float32", "tf32") if model in sizes.tf32_steps else ("float32",):
             for batch in sizes.steps[model]:
                 yield (f"{model} training step, batch {batch}, {precision}, torch.compile",
                        lambda m=model, b=batch, p=precision: _compiled(run, m, b, p))
-    if sizes.crossing:
-        yield f"{sizes.crossing[0]}: the batch from which the GPU is faster than the CPU", lambda: _crossing(run, *sizes.crossing)
 
 
 class OurSteps:
@@ -222,10 +222,10 @@ class Enlarged(Images):
 def _mnist(run):
     if mnist.find() is None:
         raise NotMeasured(f"MNIST is not on this machine: {mnist.where()}; name its folder with TINYCONV_DATA")
-    train, test = (part.subset(slice(run.sizes.images), part.name) for part in mnist.load(progress=False))
+    train, test = (_some(part, run.sizes.images) for part in mnist.load(progress=False))
     settings = recipe("lenet5", "map").settings() | {"model": "lenet5", "loss": "map", "class_names": train.class_names}
     settings |= run.sizes.training
-    trainer = _trainer(settings, train, test, recipe("lenet5", "map").inputs, "float32", augment=False)
+    trainer, compiled_in = _trainer(settings, train, test, recipe("lenet5", "map").inputs, "float32", augment=False)
     start = time.perf_counter()
     trainer.run(show=False, stop=_after(run.sizes.mnist_seconds))
     history = trainer.progress.history
@@ -233,39 +233,51 @@ def _mnist(run):
         raise NotMeasured("no epoch was finished in time")
     return {"status": "ok", "epochs": len(history), "test_error": history[-1]["test_error"], "best_test_error": min(r["test_error"] for r in history),
             "seconds": sum(epoch["seconds"] for epoch in history), "waited": sum(epoch["waited"] for epoch in history),
-            "with_tests": time.perf_counter() - start, "history": history, "of": settings["epochs"]}
+            "with_tests": time.perf_counter() - start, "compiled_in": compiled_in, "history": history, "of": settings["epochs"]}
 
 
 def _alexnet(run):
     if cifar10.find() is None:
         raise NotMeasured(f"CIFAR-10 is not on this machine: {cifar10.where()}; name its folder with TINYCONV_DATA")
     small, test = cifar10.load(progress=False)
-    small = small.subset(slice(run.sizes.images), small.name)
-    factor = 7
-    train, test = Enlarged(small, factor), Enlarged(test.subset(slice(run.sizes.tested), test.name), factor)
-    mean = small.read(slice(5000)).mean(axis=0).repeat(factor, 1).repeat(factor, 2)
+    small, factor = _some(small, run.sizes.images), 7
+    train, test = Enlarged(small, factor), Enlarged(_some(test, run.sizes.tested), factor)
+    mean = _some(small, 5000).read().mean(axis=0).repeat(factor, 1).repeat(factor, 2)
     settings = recipe("alexnet", "softmax").settings() | {"model": "alexnet", "loss": "softmax", "class_names": train.class_names}
     inputs = lambda *_: Inputs(train.shape, crop=train.shape[1], mean=mean, mirror=True)
-    trainer = _trainer(settings, train, test, inputs, run.sizes.alexnet_precision, augment=True)
-    start, until = time.perf_counter(), _after(run.sizes.alexnet_seconds)
+    trainer, compiled_in = _trainer(settings, train, test, inputs, run.sizes.alexnet_precision, augment=True)
+    left = run.end - time.time() - 10                       # the test comes behind it
+    start, until = time.perf_counter(), _after(min(run.sizes.alexnet_seconds, max(5, left)))
     trainer.run(show=False, stop=until)
     seconds, p = time.perf_counter() - start, trainer.progress
     result = evaluate(trainer.net, trainer.loss, test, central(trainer.inputs), None, lambda: False, False)
     steps = trainer.optimizer.steps
-    return {"status": "ok", "precision": run.sizes.alexnet_precision, "seconds": seconds, "steps": steps, "images_per_second": steps * settings["batch_size"] / seconds,
-            "epochs": steps / trainer.steps_per_epoch, "test_error": result.error, "tested": len(test), "waited": p.waited, "history": p.history}
+    return {"status": "ok", "precision": run.sizes.alexnet_precision, "seconds": seconds, "steps": steps,
+            "images_per_second": steps * settings["batch_size"] / seconds,
+            "epochs": steps / trainer.steps_per_epoch, "test_error": result.error, "tested": len(test), "waited": p.waited,
+            "compiled_in": compiled_in, "history": p.history}
+
+
+def _some(images, count):
+    """About `count` of them, evenly spread, since they may be sorted by class; None: all."""
+    return images.subset(slice(None, None, max(1, len(images) // count) if count else 1), images.name)
 
 
 def _trainer(settings, train, test, inputs, precision, augment):
-    net, loss = build(settings, rng=0)
-    net, loss = net.to("cuda", precision), loss.to("cuda")
-    steps = -(-len(train) // settings["batch_size"])
-    holder = []
-    optimizer = sgd(settings, net, steps, lambda: [row["test_error"] for row in holder[0].progress.history])
-    trainer = Trainer(net, loss, optimizer, train, test, inputs(train, net, settings), epochs=settings["epochs"], batch_size=settings["batch_size"],
-                      seed=0, augment=augment)
-    holder.append(trainer)
-    return trainer
+    """(a Trainer on the GPU, seconds that compiling took: a first step of another network, whose kernels are the same)"""
+    holder, size = [], settings["batch_size"]
+    for _ in range(2):
+        net, loss = build(settings, rng=0)
+        made_of = inputs(train, net, settings)
+        net, loss = net.to("cuda", precision), loss.to("cuda")
+        optimizer = sgd(settings, net, -(-len(train) // size), lambda: [row["test_error"] for row in holder[-1].progress.history])
+        holder.append(Trainer(net, loss, optimizer, train, test, made_of, epochs=settings["epochs"], batch_size=size, seed=0, augment=augment))
+    rehearsal, trainer = holder
+    start = time.perf_counter()
+    for images in {min(size, len(train)), len(train) % size or size}:       # the last batch of an epoch is smaller
+        x = central(rehearsal.inputs).testing(train.read(slice(images)))
+        rehearsal.net.train_step(x, train.labels[:images], rehearsal.loss, rehearsal.optimizer)
+    return trainer, time.perf_counter() - start
 
 
 def _after(seconds):

@@ -9,6 +9,7 @@ this, listens, and where it ends too early starts it again behind the task that 
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..kernels import _cuda
+from ..kernels import _cuda, _cuda_gpu
 from . import gpu_ceilings, gpu_checks, gpu_networks, gpu_operations, machine, pytorch
 from .backends import NotMeasured
 
@@ -53,15 +54,15 @@ class Sizes:
 
     @staticmethod
     def multiprocessors():
-        return _cuda.facts()["multiprocessors"]
+        return _cuda_gpu.facts()["multiprocessors"]
 
 
 FULL = Sizes()
 QUICK = replace(FULL, batches={"lenet5": (256,), "alexnet": (128,)}, steps={"lenet5": (64,), "alexnet": (128,)}, compiled=(), crossing=(),
                 seconds=0.02, training={"epochs": 4}, alexnet_seconds=20)
 # In the simulator, where a launch takes a tenth of a second. "tiny" is a network of the tests; PyTorch has no GPU there either.
-REHEARSAL = Sizes(cases=("relu", "softmax_cross_entropy"), batches={"tiny": (2, 3)}, steps={"tiny": (3,)}, tf32_steps=("tiny",), predictions={"tiny": (2,)},
-                  compiled=("tiny",), crossing=("tiny", (1, 2)), seconds=1e-4, fma_steps=1, copied=256, crossed=256, launches=3, matrix=16, images=4,
+REHEARSAL = Sizes(cases=("relu", "softmax_cross_entropy"), batches={"tiny": (1, 3)}, steps={"tiny": (3,)}, tf32_steps=(), predictions={"tiny": (2,)},
+                  compiled=("tiny",), crossing=("tiny", (1,)), seconds=1e-4, fma_steps=1, copied=256, crossed=256, launches=3, matrix=16, images=4,
                   training={"epochs": 1, "batch_size": 2}, mnist_seconds=1e9, alexnet_seconds=0, tested=2, torch_device="cpu")
 SIZES = {"full": FULL, "quick": QUICK, "rehearsal": REHEARSAL}
 
@@ -71,6 +72,7 @@ class Worker:
 
     def __init__(self, sizes, answer, ceilings=None):
         self.sizes, self.answer, self.ceilings, self.torch_device = sizes, answer, dict(ceilings or {}), sizes.torch_device
+        self.end = np.inf                                   # of the section that is at work, seconds since 1970
 
     def torch(self):
         """The module torch. Raises NotMeasured where it does not work, or sees no GPU."""
@@ -91,11 +93,12 @@ class Worker:
 
     def environment(self):
         versions = machine.versions() | {name: machine.installed(name) for name in ("numba-cuda", "cuda-bindings", "cuda-core", "nvidia-nvvm", "triton")}
-        return {"status": "ok", "gpu": _cuda.facts(), "driver": _nvidia_smi("driver_version"), "machine": machine.describe(), "versions": versions,
+        return {"status": "ok", "gpu": _cuda_gpu.facts(), "driver": _nvidia_smi("driver_version"), "machine": machine.describe(), "versions": versions,
                 "clocks": {name: _nvidia_smi(f"clocks.{name}") for name in ("sm", "mem", "max.sm", "max.mem")}, "power_limit": _nvidia_smi("power.limit")}
 
     def do(self, section, first, end):
         """The tasks of a section from the place `first` on; those that would begin after `end` are skipped."""
+        self.end = end
         try:
             tasks = self.tasks(section)
         except Exception as error:                          # of the tasks themselves it would be a row; this is ours
@@ -149,7 +152,8 @@ def main(job):
     def answer(**what):
         print(json.dumps(what, default=_plain), file=answers, flush=True)
 
-    if missing := _cuda.missing():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)            # Ctrl-C is for gpu.py, which ends this
+    if missing := _cuda_gpu.missing():
         return answer(missing=missing)
     worker, (section, first) = Worker(SIZES[job["sizes"]], answer, job["ceilings"]), job["from"]
     sections = list(job["ends"])

@@ -4,6 +4,7 @@ Results come from these commands, NAME saying the machine:
 
     tinyconv bench lenet5 conv2d --against torch --batch 1,64,256 --json benchmarks/results/NAME.json
     tinyconv bench alexnet --whole --against torch --batch 64,128 --threads 2 --json benchmarks/results/NAME-alexnet.json
+    python -m tinyconv.benchmarks.gpu
 """
 import json
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 README, RESULTS = HERE.parent / "README.md", HERE / "results"
 TITLES = {"lenet5": "LeNet-5", "alexnet": "AlexNet"}
+DIRECTIONS = ("forward", "backward_input", "backward_weight")
 MOVING = ("local_response_norm", "max_pool2d")              # operations that are shown though they move bytes more than they compute
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 
@@ -31,6 +33,8 @@ def with_section(readme):
 
 
 def _part(result, name):
+    if str(result["format"]).startswith("tinyconv gpu"):
+        return _gpu_part(result["rows"], result["date"], name)
     machine, versions, what = result["machine"], result["versions"], result["arguments"]
     ours = [row for row in result["rows"] if row["contender"] == "cpu" and "median" in row]
     peak = "; ".join(f"{threads} thread{'s' if threads != '1' else ''} {found['arithmetic']['flops'] / 1e9:.0f} GFLOP/s"
@@ -46,9 +50,49 @@ def _part(result, name):
         lines += ["", f"| batch {batch}, {threads} threads | forward | dx | dweight |", "|---|---|---|---|"]
         for layer in dict.fromkeys((row["layer"], row["operation"]) for row in layers):
             cells = [next((_speed(row) for row in layers if (row["layer"], row["direction"]) == (layer[0], direction)), "")
-                     for direction in ("forward", "backward_input", "backward_weight")]
+                     for direction in DIRECTIONS]
             lines.append(f"| {layer[0]} {layer[1]} | {' | '.join(cells)} |")
     return "\n".join(lines + _ladder([row for row in result["rows"] if row["kind"] == "ladder" and row["contender"].count(":") == 0]))
+
+
+def _gpu_part(rows, date, name):
+    """What benchmarks/gpu.py has measured: the GPU beside its processor, operations as a whole, training."""
+    one = next(row for row in rows if "gpu" in row)
+    ceiling = {row["title"].partition(",")[0]: row for row in rows if row["section"] == "ceilings" and row["status"] == "ok"}
+    roofs = [f"multiply-adds in registers reach {ceiling['multiply-adds in registers']['flops'] / 1e12:.1f} TFLOP/s"
+             ] if "multiply-adds in registers" in ceiling else []
+    roofs += [f"a copy {ceiling['copy on the GPU']['bytes_per_second'] / 1e12:.2f} TB/s"] if "copy on the GPU" in ceiling else []
+    lines = [f"{one['gpu']['name']} ({one['machine']['processor']}, {one['machine']['cores_for_this_process']} threads), {date}; PyTorch "
+             f"{one['versions']['torch'] or 'not installed'}{'. On the GPU ' + ', '.join(roofs) if roofs else ''}. "
+             f"All samples: [`{name}`](benchmarks/results/{name})."]
+    cpu = {(row["model"], time["batch"]): time["cpu"] for row in rows for time in row.get("times", ())}
+    steps = [row for row in rows if row["section"] == "networks" and "median" in row and "against" not in row]
+    compiled = {_step_of(row): row for row in rows if row["section"] == "networks" and "median" in row and "against" in row}
+    if steps:
+        lines += ["", "| | images | precision | tinyconv, GPU | tinyconv, CPU | PyTorch, GPU | torch.compile | times as fast as PyTorch |", "|---" * 8 + "|"]
+    for row in steps:
+        of_cpu = cpu.get((row["model"], row["batch"])) if row["work"] == "training step" else None
+        peer = compiled.get(_step_of(row), {}).get("torch_median")
+        cells = [f"{TITLES.get(row['model'], row['model'])} {row['work']}", f"{row['batch']:,}", row["precision"], _time(row["median"]),
+                 _time(of_cpu) if of_cpu else "", _time(row["torch_median"]) if "torch_median" in row else "", _time(peer) if peer else "", _times(row)]
+        lines.append(f"| {' | '.join(cells)} |")
+    products = [row for row in rows if row["section"] == "operations" and "share" in row and row["direction"] in DIRECTIONS and row["roof"] == "arithmetic"
+                and row["model"] == "alexnet"]
+    if products:
+        lines += ["", "| AlexNet, batch 128, GPU | forward | dx | dweight |", "|---|---|---|---|"]
+    for layer, operation, precision in dict.fromkeys((row["layer"], row["operation"], row["precision"]) for row in products):
+        found = {row["direction"]: row for row in products if (row["layer"], row["precision"]) == (layer, precision)}
+        cells = [f"{found[d]['rate'] / 1e3:.1f} TFLOP/s, {100 * found[d]['share']:.0f} %" + (f", {_times(found[d])}x PyTorch" if "times_torch" in found[d] else "")
+                 if d in found else "" for d in DIRECTIONS]
+        lines.append(f"| {layer} {operation}, {precision} | {' | '.join(cells)} |")
+    for row in rows:
+        if row["section"] == "training" and row["status"] == "ok":
+            lines += ["", f"{row['title']}: {100 * row['test_error']:.2f} % after {row['seconds']:.1f} s."]
+    return "\n".join(lines)
+
+
+def _step_of(row):
+    return row["model"], row["work"], row["batch"], row["precision"]
 
 
 def _networks(ours, rows):

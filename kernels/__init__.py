@@ -3,6 +3,7 @@
     kernels/<op>/__init__.py    the contract: equations, shapes, ties, output_shape()
     kernels/<op>/reference.py   NumPy, textbook: says what is computed
     kernels/<op>/cpu.py         Numba: says in which order
+    kernels/<op>/cuda.py        numba.cuda: says who computes what
 
 A kernel is pure: arrays in, new arrays out, inputs untouched, dtype kept. Every backend of an operation has the same public
 functions with the same parameters: `forward`, then one `backward_<array>` for each array that has a gradient.
@@ -22,11 +23,9 @@ OPERATIONS = tuple(sorted(folder.parent.name for folder in Path(__file__).parent
 def load(operation, backend):
     """The module that computes `operation` (one of OPERATIONS) on `backend` (one of BACKENDS).
 
-    Raises ValueError for a name that does not exist, NotImplementedError for a backend that the operation does not have yet.
+    Raises ValueError for a name that does not exist.
     """
     for kind, name, known in (("operation", operation, OPERATIONS), ("backend", backend, BACKENDS)):
         if name not in known:
             raise ValueError(f"unknown {kind} {name!r}: expected one of {', '.join(known)}")
-    if not (Path(__file__).parent / operation / f"{backend}.py").exists():
-        raise NotImplementedError(f"{operation} has no {backend} kernel yet: use the backend 'cpu' (fast) or 'reference' (textbook)")
     return import_module(f"{__name__}.{operation}.{backend}")

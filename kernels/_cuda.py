@@ -2,7 +2,6 @@
 
     kernel      decorator of every kernel of the cuda backend
     empty       memory on the GPU         to_gpu, to_host   copies
-    missing     why this process cannot compute on a GPU
 
 A kernel is launched on as many elements as it has to compute, `kernel[n](...)`, and goes through them in steps of the whole grid, so that any number
 of threads computes the same; or, where its threads work together, on a grid of blocks, `kernel[grid, block](...)`. All launches go to one stream, in order.
@@ -13,6 +12,7 @@ computes those at 1/2 to 1/64 of the speed. Options come in as `x.dtype.type(alp
 import ctypes
 import importlib.util
 import math
+import sys
 import threading
 from contextlib import contextmanager
 from functools import lru_cache, wraps
@@ -31,35 +31,48 @@ WARP = 32                                                   # threads that go in
 BLOCKS = 2 ** 16                                            # of them at most
 PRECISIONS = ("float32", "tf32")
 
-cuda = driver = None
+cuda = driver = types = intrinsic = None
 if INSTALLED:
     from numba import cuda
     from numba.cuda.core import config
     config.CUDA_LOW_OCCUPANCY_WARNINGS = 0                  # LeNet-5's layers are small
     if SIMULATOR:
+        from numba.cuda.simulator import kernelapi
         from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
     else:
+        from cuda.bindings import __version__ as bindings_version
         from cuda.bindings import driver
+        from numba.cuda import types
         from numba.cuda.cudadrv.devicearray import DeviceNDArray
+        from numba.cuda.cudadrv import nvvm
         from numba.cuda.cudadrv.driver import MemoryPointer
+        from numba.cuda.extending import intrinsic      # types and intrinsic: for kernels/_cuda_ptx.py
 
-_local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made; .graph, likewise; .precision
+
+def _shared_array(self, shape, dtype, alignment=None):
+    """cuda.shared.array in the simulator: one array for all threads of a block that come by the same line.
+
+    Instead of the simulator's own, which a thread can interrupt between its search for the array and its entry, and then has one for itself.
+    """
+    caller = sys._getframe(1)
+    with _one_at_a_time:
+        return self._allocations.setdefault((caller.f_code.co_filename, caller.f_lineno), np.empty(shape, dtype))
 
 
-def missing():
-    """Why this process cannot compute on a GPU, as a sentence that says what to do; None where it can."""
-    if not INSTALLED:
-        return 'the device "cuda" needs the package numba-cuda: pip install "tinyconv[cuda]" (CUDA 13) or "tinyconv[cuda12]" (CUDA 12)'
-    if SIMULATOR or noting() is not None:
-        return None
-    if not cuda.is_available():
-        return ('the device "cuda" needs an NVIDIA GPU and its driver, and none answers: see what nvidia-smi says, install the driver '
-                '(580 or newer for tinyconv[cuda], 525 or newer for tinyconv[cuda12]), or use --device cpu')
-    gpu = cuda.get_current_device()
-    if gpu.compute_capability < OLDEST:
-        return (f'the device "cuda" needs compute capability {OLDEST[0]}.{OLDEST[1]} or newer (Ampere, 2020); {gpu_name()} has '
-                f"{gpu.compute_capability[0]}.{gpu.compute_capability[1]}: use --device cpu")
-    return None
+_one_at_a_time = threading.Lock()
+if INSTALLED and SIMULATOR:
+    kernelapi.FakeCUDAShared.array = _shared_array
+
+_local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made; .graph, .stream, likewise; .precision
+
+
+def compiler_is_there():
+    return nvvm.is_available()
+
+
+def package_and_driver():
+    """The major versions of CUDA that the package and the driver are made for."""
+    return int(bindings_version.split(".")[0]), driver.cuDriverGetVersion()[1] // 1000
 
 
 def gpu_name():
@@ -74,11 +87,13 @@ class Kernel:
 
     function   what each thread computes
     compiled   numba.cuda's dispatcher for it
+    made_with  where a function makes several like it: what tells it from the others
     """
 
-    def __init__(self, function, **options):
-        self.function, self.options = function, options
-        self.compiled = kept_until_a_change(cuda.jit(cache=not SIMULATOR, **options)(function)) if cuda else None
+    def __init__(self, function, made_with="", **options):
+        self.function, self.made_with, self.options = function, made_with, options
+        options = {} if SIMULATOR else options | {"cache": True}                 # the simulator knows hardly any
+        self.compiled = kept_until_a_change(cuda.jit(**options)(function)) if cuda else None
         self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
 
     def __getitem__(self, shape):
@@ -96,7 +111,7 @@ class Kernel:
 
 
 def kernel(function=None, **options):
-    """Decorator: @kernel, or with options of numba.cuda.jit."""
+    """Decorator: @kernel, or with made_with (see Kernel) and options of numba.cuda.jit."""
     return Kernel(function, **options) if function else lambda function: Kernel(function, **options)
 
 
@@ -130,9 +145,13 @@ def divided(a, b):
     return quotient, a - quotient * b
 
 
-@lru_cache(maxsize=None)
 def stream():
-    """The stream of all launches of this process."""
+    """The stream of all launches of this process; in a capture, one that only this thread has."""
+    return getattr(_local, "stream", None) or _stream()
+
+
+@lru_cache(maxsize=None)
+def _stream():
     return cuda.stream()
 
 
@@ -159,8 +178,8 @@ def capture_in_progress():
     return getattr(_local, "graph", None)
 
 
-def capture(graph):
-    _local.graph = graph
+def capture(graph, stream):
+    _local.graph, _local.stream = graph, stream
 
 
 def noting():
@@ -192,15 +211,23 @@ def empty(shape, dtype, lasting=False):
     return allocate(shape, dtype)
 
 
-def allocate(shape, dtype):
-    """Memory of its own for an array on the GPU. Raises MemoryError where there is not enough."""
+@contextmanager
+def memory_errors(shape=(), dtype=np.uint8):
+    """Turns what the driver says where memory does not suffice, whichever way it comes, into a MemoryError."""
     try:
-        return cuda.device_array(shape, dtype)
+        yield
     except Exception as error:
         if "OUT_OF_MEMORY" not in str(error):
             raise
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        raise MemoryError(f"{gpu_name()} has less than {size / 2 ** 20:.0f} MiB left: use a smaller batch, or end other programs on it") from None
+        raise MemoryError(f"{gpu_name()} has no {f'{size / 2 ** 20:.0f} MiB' if size > 1 else 'memory'} left: use a smaller batch, "
+                          "or end other programs on it") from None
+
+
+def allocate(shape, dtype):
+    """Memory of its own for an array on the GPU. Raises MemoryError where there is not enough."""
+    with memory_errors(shape, dtype):
+        return cuda.device_array(shape, dtype)
 
 
 def array_at(address, shape, dtype):
@@ -254,23 +281,25 @@ def to_host(array):
 
 def pinned(shape, dtype):
     """A NumPy array in memory that the GPU copies from and to by itself, while the processor does something else."""
-    return cuda.pinned_array(shape, dtype)
+    with memory_errors(shape, dtype):
+        return cuda.pinned_array(shape, dtype)
 
 
-def event():
+def event(timing=False):
     """A mark in a stream: event.record(stream), then event.synchronize() for the processor, or event.wait(other) for another stream."""
-    return cuda.event() if SIMULATOR else cuda.event(timing=False)
-
-
-def timer():
-    """An event that notes the time: see elapsed."""
-    return cuda.event()
+    return cuda.event() if SIMULATOR else cuda.event(timing=timing)
 
 
 def elapsed(start, end):
-    """Seconds between two timers that were recorded in a stream; waits for the second."""
+    """Seconds between two events with timing that were recorded in a stream; waits for the second."""
     end.synchronize()
     return start.elapsed_time(end) / 1e3
+
+
+def enter_context():
+    """Make the GPU's context that of this thread: most calls do so themselves, waiting for an event does not."""
+    if not SIMULATOR:
+        cuda.current_context()
 
 
 @lru_cache(maxsize=None)
@@ -279,40 +308,28 @@ def copy_stream():
     return cuda.stream()
 
 
-def memory():
-    """(free, total) bytes of the GPU; None in the simulator."""
-    return None if SIMULATOR else tuple(cuda.current_context().get_memory_info())
-
-
-def facts():
-    """What this GPU is, by name: {"name", "compute_capability", "multiprocessors", ...}; clocks in kHz."""
-    if SIMULATOR:
-        return {"name": gpu_name(), "compute_capability": list(OLDEST), "multiprocessors": 1}
-    gpu = cuda.get_current_device()
-    asked = {"multiprocessors": "MULTIPROCESSOR_COUNT", "clock": "CLOCK_RATE", "memory_clock": "MEMORY_CLOCK_RATE", "L2": "L2_CACHE_SIZE",
-             "memory_bus": "GLOBAL_MEMORY_BUS_WIDTH"}
-    found = {name: getattr(gpu, attribute, None) for name, attribute in asked.items()}
-    return {"name": gpu_name(), "compute_capability": list(gpu.compute_capability), "memory": memory()[1]} | found
-
-
 def is_on_gpu(array):
     return getattr(array, "__cuda_ndarray__", False)
 
 
-def machine_code(kernel, arguments, capability):
-    """(PTX, the assembler's report) of a kernel called with such arguments, for GPUs of a compute capability (major, minor); needs no GPU."""
+def machine_code(kernel, arguments, capabilities):
+    """[(PTX, the assembler's report)] of a kernel called with such arguments, for GPUs of each of the capabilities (major, minor); needs no GPU."""
     from types import SimpleNamespace
     from unittest import mock
 
     from cuda.core import Linker, LinkerOptions, ObjectCode
-    from numba.cuda import dispatcher, types
+    from numba.cuda import compiler, dispatcher
 
     options = {name: value for name, value in kernel.options.items() if name in ("fastmath", "opt", "lineinfo", "launch_bounds")}
-    signature = types.void(*map(numba.typeof, arguments))
-    with mock.patch.object(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=capability)):     # device functions ask for it
-        ptx, _ = cuda.compile(kernel.function, signature, device=False, abi="numba", cc=capability, **options)
-    ptx = ptx if isinstance(ptx, str) else ptx.decode()
-    linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=LinkerOptions(
-        arch="sm_{}{}".format(*capability), max_register_count=kernel.options.get("max_registers"), ptxas_options=["-v"], verbose=True))
-    linker.link("cubin")
-    return ptx, linker.get_info_log()
+    signature, first = types.void(*map(numba.typeof, arguments)), capabilities[0]
+    # device functions ask for the GPU. numba.cuda.compile would do too, but begin with Python for each capability, which is most of the time
+    with mock.patch.object(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=first)):
+        library, _ = compiler._compile_pyfunc_with_fixup(kernel.function, signature, device=False, abi="numba", cc=first, **options)
+    made = []
+    for capability in capabilities:
+        ptx = library.get_asm_str(cc=capability)
+        linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=LinkerOptions(
+            arch="sm_{}{}".format(*capability), max_register_count=kernel.options.get("max_registers"), ptxas_options=["-v"], verbose=True))
+        linker.link("cubin")
+        made.append((ptx, linker.get_info_log()))
+    return made

@@ -7,6 +7,7 @@ stride and padding. Features (N, F) are (F, N).
 from . import _cuda
 from ._cuda import SIMULATOR, cuda, kernel, row_blocks
 
+
 class CudaNative:
     """Activations in native form: `data` (..., N) on the GPU, which stands for an array of the logical `shape` (N, ...)."""
 

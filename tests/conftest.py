@@ -2,6 +2,7 @@
 import ctypes
 import importlib.util
 import os
+import sys
 
 
 def gpu_driver():
@@ -15,12 +16,15 @@ def gpu_driver():
 
 if not gpu_driver():
     os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")       # before anything imports numba, which reads it once
+    sys.setswitchinterval(5e-5)                              # seconds: the simulator's threads wait for each other all the time
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-DEVICES = ["reference", "cpu", pytest.param("cuda", marks=pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None,
-                                                                              reason="numba-cuda is not installed: tinyconv[cuda]"))]
+SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+NEEDS = {"reference": [], "cpu": [], "cuda": [pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None,          # marks of tests on a device
+                                                                 reason="numba-cuda is not installed: tinyconv[cuda]")]}
+EVERYWHERE = pytest.mark.parametrize("device", [pytest.param(device, marks=marks) for device, marks in NEEDS.items()])
 
 
 @pytest.fixture

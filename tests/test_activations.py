@@ -2,14 +2,13 @@
 import numpy as np
 import pytest
 
+from conftest import EVERYWHERE
 from tinyconv.device import pack, unpack
 from tinyconv.kernels import load
 from tinyconv.layers import Dropout, Flatten, LocalResponseNorm, ReLU, ScaledTanh, Sigmoid, Tanh
 
-DEVICES = pytest.mark.parametrize("device", ["reference", "cpu"])
 
-
-@DEVICES
+@EVERYWHERE
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_squashes(device, dtype):
     x = np.array([[-1e3, -1.0, 0.0, 1.0, 1e3]], dtype)
@@ -20,7 +19,7 @@ def test_squashes(device, dtype):
     np.testing.assert_array_equal(ReLU().to(device).forward(x), [[0, 0, 0, 1, 1e3]])
 
 
-@DEVICES
+@EVERYWHERE
 def test_relu_at_zero_and_nan(device):
     relu = ReLU().to(device)
     y = relu.forward(np.array([[0.0, np.nan]]))
@@ -28,7 +27,7 @@ def test_relu_at_zero_and_nan(device):
     assert relu.backward(np.array([[7.0, 0.0]]))[0, 0] == 0
 
 
-@DEVICES
+@EVERYWHERE
 def test_local_response_norm_is_the_equation_of_2012(device, rng):
     x, n, k, alpha, beta = rng.standard_normal((2, 7, 2, 3)), 5, 2.0, 0.4, 0.75
     y = LocalResponseNorm(n, k, alpha, beta).to(device).forward(x)
@@ -37,7 +36,7 @@ def test_local_response_norm_is_the_equation_of_2012(device, rng):
         np.testing.assert_allclose(y[:, c], x[:, c] / (k + alpha * sum(x[:, m] ** 2 for m in near)) ** beta, rtol=1e-12)
 
 
-@DEVICES
+@EVERYWHERE
 def test_local_response_norm_with_alpha_over_size(device, rng):
     x, dy = rng.standard_normal((2, 2, 7, 2, 3))
     layer, other = LocalResponseNorm(5, 2.0, 0.4, 0.75, alpha_over_size=True).to(device), LocalResponseNorm(5, 2.0, 0.08, 0.75).to(device)
@@ -46,9 +45,9 @@ def test_local_response_norm_with_alpha_over_size(device, rng):
     assert "alpha_over_size=True" in repr(layer) and "alpha_over_size" not in repr(other)
 
 
-@DEVICES
+@EVERYWHERE
 def test_dropout(device):
-    layer, x = Dropout(0.3, rng=5).to(device), np.ones((50, 20, 10))
+    layer, x = Dropout(0.3, rng=5).to(device), np.ones((50, 20, 10) if device != "cuda" else (17, 5, 2))
     assert (layer.forward(x) == x).all()                     # not training: nothing happens
     first, second = layer.forward(x, training=True), layer.forward(x, training=True)
     assert set(np.unique(first.round(12))) == {0, round(1 / 0.7, 12)}
@@ -71,7 +70,7 @@ def test_dropout_draws_the_same_mask_on_every_backend_and_for_any_split(rng):
         np.testing.assert_array_equal(reference.forward(x[first:], 0.5, keys[0], first, 2.0), whole[first:])
 
 
-@DEVICES
+@EVERYWHERE
 def test_dropout_scaled_at_test_time(device, rng):
     """As in 2012: training leaves what it keeps as it is, testing multiplies all by the probability of being kept."""
     layer, x = Dropout(0.3, scale="test", rng=5).to(device), rng.standard_normal((17, 4)) + 5
@@ -84,7 +83,7 @@ def test_dropout_scaled_at_test_time(device, rng):
         Dropout(scale="none")
 
 
-@DEVICES
+@EVERYWHERE
 def test_flatten(device, rng):
     x = rng.standard_normal((17, 2, 3, 4))
     layer = Flatten().to(device)

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from tinyconv.benchmarks import ceiling, ladder, parity, plot, pytorch, readme_table, report, timing, workloads
+from tinyconv.benchmarks.backends import kernel_contender
 from tinyconv.benchmarks.ladder.users_kernel import AWKWARD, UsersKernel
 from tinyconv.benchmarks.session import Session
 from tinyconv.cli import main
+from tinyconv.kernels import _cuda
 
 LENET5 = workloads.of_model("lenet5")
 MULTIPLY_ADDS = {"C1": 117_600, "C3": 150_000, "C5": 48_000, "F6": 10_080}
@@ -58,7 +60,7 @@ def dense(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "torch", None)
         patch.setattr(pytorch.machine, "installed", lambda package: None)
-        status, out = bench("dense", "--backend", "reference,cpu,cuda", "--against", "torch", "--batch", "1,17", "--json", path)
+        status, out = bench("dense", "--backend", "reference,cpu", "--against", "torch", "--batch", "1,17", "--json", path)
     assert status == 0
     return json.loads(path.read_text()), out
 
@@ -177,11 +179,19 @@ def test_a_users_kernel_is_checked_on_awkward_shapes(kernels, name, why):
 
 def test_what_is_missing_is_not_measured(dense):
     found, out = dense
-    for contender, why in (("torch", "PyTorch is not installed: pip install 'tinyconv[bench]'"), ("cuda", "dense has no cuda kernel yet")):
-        rows = [row for row in found["rows"] if row["contender"] == contender]
-        assert len(rows) == 8 and all(row["status"] == "not measured" and why in row["why"] and "median" not in row for row in rows)
-        assert f"not measured: {contender} (8 rows): {why}" in out
+    rows, why = [row for row in found["rows"] if row["contender"] == "torch"], "PyTorch is not installed: pip install 'tinyconv[bench]'"
+    assert len(rows) == 8 and all(row["status"] == "not measured" and why in row["why"] and "median" not in row for row in rows)
+    assert f"not measured: torch (8 rows): {why}" in out
     assert not any("times_torch" in row for row in found["rows"])
+
+
+@pytest.mark.skipif(not (_cuda.INSTALLED and _cuda.SIMULATOR), reason="in the simulator: on a GPU run python -m tinyconv.benchmarks.gpu")
+def test_the_gpus_backend():
+    """Held against the reference like the others; a Contender of its own computes the same again."""
+    workload = next(w for w in LENET5 if w.operation == "dense" and w.direction == "backward_bias")
+    one = kernel_contender("cuda", workload, 2, np.float32, 1)
+    one.call(2)
+    assert parity.check(one.result(), workload.expected(2), np.float32, workload.terms(2, workload.expected(2))).ok
 
 
 def test_a_busy_machine_is_said(dense):
@@ -193,7 +203,7 @@ def test_the_json_is_complete(dense):
     found, _ = dense
     assert {"processor", "cores", "vector_bits", "caches", "system"} <= found["machine"].keys()
     assert {"python", "numpy", "numba", "llvmlite", "torch"} <= found["versions"].keys()
-    assert found["arguments"]["batches"] == [1, 17] and found["arguments"]["backends"] == ["reference", "cpu", "cuda"]
+    assert found["arguments"]["batches"] == [1, 17] and found["arguments"]["backends"] == ["reference", "cpu"]
     assert found["ceilings"]["1"]["arithmetic"]["samples"] and found["ceilings"]["1"]["memory"]["bytes_per_second"] > 0
     for row in found["rows"]:
         if row["contender"] in ("reference", "cpu"):

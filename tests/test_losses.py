@@ -2,13 +2,12 @@
 import numpy as np
 import pytest
 
+from conftest import EVERYWHERE
 from tinyconv.errors import DataError, ShapeError
 from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy, top_k
 
-DEVICES = pytest.mark.parametrize("device", ["reference", "cpu"])
 
-
-@DEVICES
+@EVERYWHERE
 def test_softmax_by_hand(device):
     loss = SoftmaxCrossEntropy().to(device)
     assert loss.forward(np.zeros((3, 5)), [0, 1, 4]) == pytest.approx(np.log(5))
@@ -18,7 +17,7 @@ def test_softmax_by_hand(device):
     assert loss.predict(scores) == [2]
 
 
-@DEVICES
+@EVERYWHERE
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_extremes_neither_overflow_nor_vanish(device, dtype):
     with np.errstate(over="raise", invalid="raise", divide="raise"):
@@ -35,7 +34,7 @@ def test_extremes_neither_overflow_nor_vanish(device, dtype):
         np.testing.assert_allclose(loss.backward(), [[0, 0]], atol=1e-6)
 
 
-@DEVICES
+@EVERYWHERE
 def test_rbf_loss_is_equations_8_and_9(device, rng):
     penalties, labels = rng.uniform(0, 12, (17, 10)), rng.integers(10, size=17)
     right = penalties[np.arange(17), labels]

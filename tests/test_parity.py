@@ -6,12 +6,21 @@ import sys
 import numpy as np
 import pytest
 
-from conftest import DEVICES
+from conftest import NEEDS, SIMULATED
 from tinyconv import device as door
 from tinyconv.gradient_cases import CASES
 from tinyconv.kernels._native import aligned_empty
 
+WHOLE = {"lenet5", "alexnet", "cifar_net", "mlp"}            # networks: the simulator would take minutes for each; benchmarks/gpu.py checks them on a GPU
 ALL = [pytest.param(case, id=f"{name}-{place}") for name, cases in CASES.items() for place, case in enumerate(cases)]
+
+
+def on(*devices):
+    """Every case on every one of these devices."""
+    slow = pytest.mark.skipif(SIMULATED, reason="a whole network takes minutes in the simulator")
+    return pytest.mark.parametrize("case, device", [
+        pytest.param(case, device, id=f"{name}-{place}-{device}", marks=[*NEEDS[device], *([slow] if name in WHOLE and device == "cuda" else [])])
+        for name, cases in CASES.items() for place, case in enumerate(cases) for device in devices])
 
 
 def run(obj, x, dy, labels, training):
@@ -23,9 +32,8 @@ def run(obj, x, dy, labels, training):
     return {"y": y, "dx": dx, **{name: door.as_numpy(grad) for name, grad in obj.grads.items()}}
 
 
-@pytest.mark.parametrize("device", DEVICES[1:])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("case", ALL)
+@on("cpu", "cuda")
 def test_backend_is_reference(case, dtype, device):
     obj, x, options = case.build(seed=2)
     labels, training = options.get("labels"), options.get("training", False)
@@ -58,8 +66,7 @@ def test_nothing_is_read_before_it_is_written(case, monkeypatch):
         assert np.isfinite(value).all(), name
 
 
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("case", ALL)
+@on("reference", "cpu", "cuda")
 def test_inputs_stay_untouched(case, device):
     """The very arrays that the kernels see, native and in the dtype of the parameters: nothing is copied on the way."""
     obj, x, options = case.build(seed=2)

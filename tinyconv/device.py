@@ -27,8 +27,10 @@ def check_device(device, precision="float32"):
         raise ValueError(f"unknown precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
     if device != "cuda" and precision != "float32":
         raise ValueError(f"precision {precision!r}: the device {device!r} has no tensor cores; use \"cuda\", or leave the precision out")
-    if device == "cuda" and (missing := _cuda().missing()):
-        raise DeviceError(missing)
+    if device == "cuda":
+        from .kernels import _cuda_gpu
+        if missing := _cuda_gpu.missing():
+            raise DeviceError(missing)
 
 
 def enter(x, device, owner, dtype=None):
@@ -96,10 +98,17 @@ def as_numpy(array):
     return _cuda().to_host(array) if on_gpu(array) else array
 
 
+def copies_on_gpu(arrays):
+    """{id of an array: a copy} of those that are on the GPU, for a memo of copy.deepcopy, which cannot copy them."""
+    return {id(array): _cuda().to_gpu(as_numpy(array)) for array in arrays if on_gpu(array)}
+
+
 def put(value, array):
     """array[...] = value, wherever `array` is."""
     if on_gpu(array):
-        _cuda().put(np.asarray(value, array.dtype), array)
+        whole = np.empty(array.shape, array.dtype)
+        whole[...] = value
+        _cuda().put(whole, array)
     else:
         array[...] = value
 

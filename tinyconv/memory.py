@@ -26,8 +26,8 @@ def needed(net, x_shape, training=True):
 def available(device="cpu"):
     """Bytes that this process can still take without swapping or being killed, or on the GPU; None where the system does not say."""
     if device == "cuda":
-        from .kernels import _cuda                          # where a GPU is asked for, and not before: it takes most of a second
-        free = _cuda.memory()
+        from .kernels import _cuda_gpu                          # where a GPU is asked for, and not before: it takes most of a second
+        free = _cuda_gpu.memory()
         return free and free[0]
     found = [amount for amount in (_free_of_the_machine(), *_free_of_the_groups()) if amount is not None]
     return min(found) if found else None

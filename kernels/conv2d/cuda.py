@@ -1,16 +1,29 @@
 """conv2d in numba.cuda: plain kernels, in which one thread computes one number of the result and reads all that it is made of.
 
 Images lie innermost: the 32 threads of a warp compute the same pixel of 32 images, read neighbours in memory, and at the edge of a map all do the same.
+
+In float32 the same sums are computed in tiles instead, many times faster (kernels/_cuda_tiles.py, kernels/_cuda_convolution.py), and take the relu before or
+behind them along: with_relu = relu after forward, masked_backward_input = backward_input, then the backward of the relu that gave x.
 """
+import math
+
 from .. import _cuda
+from .. import _cuda_convolution as convolution
 from .._cuda import cuda, kernel
 from .._cuda_native import CudaNative
-from ..dense.cuda import row_sums
+from .._cuda_reduce import row_sums
+from ..dense import cuda as dense
+from ..relu import cuda as relu
 from . import output_shape
 
 
 def forward(x, weight, bias, stride, padding, groups, ceil=False):
+    if _one_window(x.shape, weight.shape[2:], padding, groups):
+        return dense.forward(_features(x), _matrix(weight), bias).reshape(output_shape(x.shape, weight.shape, stride, padding, groups, ceil))
     y = CudaNative.empty(output_shape(x.shape, weight.shape, stride, padding, groups, ceil), x.dtype)
+    if convolution.fits(weight.shape[2:], x.data, weight, y.data):
+        convolution.forward(x.data, weight, stride, padding, groups, y.data, bias)
+        return y
     _forward[y.data.size](x.data, weight, weight.reshape(weight.size) if bias is None else bias, bias is not None, *stride, *padding, y.data)
     return y
 
@@ -32,8 +45,24 @@ def _forward(x, weight, bias, biased, SH, SW, PH, PW, y):
         y[o, i, j, n] = total
 
 
+def with_relu(x, weight, bias, stride, padding, groups, ceil=False):
+    """max(forward(...), 0)"""
+    if _one_window(x.shape, weight.shape[2:], padding, groups):
+        return dense.with_relu(_features(x), _matrix(weight), bias).reshape(output_shape(x.shape, weight.shape, stride, padding, groups, ceil))
+    y = CudaNative.empty(output_shape(x.shape, weight.shape, stride, padding, groups, ceil), x.dtype)
+    if convolution.fits(weight.shape[2:], x.data, weight, y.data):
+        convolution.forward(x.data, weight, stride, padding, groups, y.data, bias, relu=True)
+        return y
+    return relu.forward(forward(x, weight, bias, stride, padding, groups, ceil))
+
+
 def backward_input(dy, weight, x_shape, stride, padding, groups):
+    if _one_window(x_shape, weight.shape[2:], padding, groups):
+        return dense.backward_input(_features(dy), _matrix(weight)).reshape(x_shape)
     dx = CudaNative.empty(x_shape, dy.dtype)
+    if convolution.fits(weight.shape[2:], dy.data, weight, dx.data):
+        convolution.backward_input(dy.data, weight, stride, padding, groups, dx.data)
+        return dx
     _backward_input[dx.data.size](dy.data, weight, *stride, *padding, dx.data)
     return dx
 
@@ -55,8 +84,25 @@ def _backward_input(dy, weight, SH, SW, PH, PW, dx):
         dx[c, h, w, n] = total
 
 
+def masked_backward_input(dy, weight, x_shape, stride, padding, groups, z):
+    """backward_input(...) where z > 0, else 0: for x = max(z, 0), of which z may be either side."""
+    if _one_window(x_shape, weight.shape[2:], padding, groups):
+        return dense.masked_backward_input(_features(dy), _matrix(weight), _features(z)).reshape(x_shape)
+    dx = CudaNative.empty(x_shape, dy.dtype)
+    if convolution.fits(weight.shape[2:], dy.data, weight, dx.data):
+        convolution.backward_input(dy.data, weight, stride, padding, groups, dx.data, mask=z.flat)
+        return dx
+    return relu.backward_input(backward_input(dy, weight, x_shape, stride, padding, groups), z)
+
+
 def backward_weight(dy, x, kernel_size, stride, padding, groups):
-    dweight = _cuda.empty((dy.shape[1], x.shape[1] // groups, *kernel_size), dy.dtype)
+    shape = (dy.shape[1], x.shape[1] // groups, *kernel_size)
+    if _one_window(x.shape, kernel_size, padding, groups):
+        return dense.backward_weight(_features(dy), _features(x)).reshape(*shape)
+    dweight = _cuda.empty(shape, dy.dtype)
+    if convolution.fits(kernel_size, dy.data, x.data, dweight):
+        convolution.backward_weight(dy.data, x.data, stride, padding, groups, dweight)
+        return dweight
     _backward_weight[dweight.size](dy.data, x.data, *stride, *padding, dweight)
     return dweight
 
@@ -80,3 +126,17 @@ def _backward_weight(dy, x, SH, SW, PH, PW, dweight):
 
 def backward_bias(dy):
     return row_sums(dy.data.reshape(dy.shape[1], dy.data.size // dy.shape[1]))          # reverses: y[o] = bias[o] + ...
+
+
+def _one_window(x_shape, kernel_size, padding, groups):
+    """Whether one window covers the whole map (C5 of LeNet-5): then every pixel of every map is a feature, and this is a dense layer."""
+    return tuple(x_shape[2:]) == tuple(kernel_size) and tuple(padding) == (0, 0) and groups == 1
+
+
+def _features(x):
+    """Maps (N, C, H, W) as features (N, C * H * W)."""
+    return x.reshape((x.shape[0], math.prod(x.shape[1:])))
+
+
+def _matrix(weight):
+    return weight.reshape(len(weight), weight.size // len(weight))

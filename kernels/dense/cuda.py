@@ -1,14 +1,27 @@
-"""dense in numba.cuda: plain kernels, in which one thread computes one number of the result and reads all that it is made of."""
+"""dense in numba.cuda: plain kernels, in which one thread computes one number of the result and reads all that it is made of.
+
+In float32 the same sums are computed in tiles instead, many times faster, as a convolution of maps of one row with a window of one pixel
+(kernels/_cuda_tiles.py, kernels/_cuda_convolution.py), and take the relu before or behind them along, as in conv2d/cuda.py.
+"""
 import math
 
 from .. import _cuda
+from .. import _cuda_convolution as convolution
 from .._cuda import cuda, kernel
 from .._cuda_native import CudaNative
+from .._cuda_reduce import row_sums
+from ..relu import cuda as relu
 from . import output_shape
+
+PIXEL = 1, 1                                                # the window
+PLAIN = (1, 1), (0, 0), 1                                   # its stride, padding and groups
 
 
 def forward(x, weight, bias):
     y = CudaNative.empty(output_shape(x.shape, weight.shape), x.dtype)
+    if convolution.fits(PIXEL, x.data, weight, y.data):
+        convolution.forward(_map(x), _window(weight), *PLAIN, _map(y), bias)
+        return y
     _forward[y.data.size](positions(x), weight, weight.reshape(weight.size) if bias is None else bias, bias is not None, positions(y))
     return y
 
@@ -24,8 +37,20 @@ def _forward(x, weight, bias, biased, y):
         y[o, p, n] = total
 
 
+def with_relu(x, weight, bias):
+    """max(forward(...), 0)"""
+    y = CudaNative.empty(output_shape(x.shape, weight.shape), x.dtype)
+    if convolution.fits(PIXEL, x.data, weight, y.data):
+        convolution.forward(_map(x), _window(weight), *PLAIN, _map(y), bias, relu=True)
+        return y
+    return relu.forward(forward(x, weight, bias))
+
+
 def backward_input(dy, weight):
     dx = CudaNative.empty((dy.shape[0], weight.shape[1], *dy.shape[2:]), dy.dtype)
+    if convolution.fits(PIXEL, dy.data, weight, dx.data):
+        convolution.backward_input(_map(dy), _window(weight), *PLAIN, _map(dx))
+        return dx
     _backward_input[dx.data.size](positions(dy), weight, positions(dx))
     return dx
 
@@ -41,8 +66,20 @@ def _backward_input(dy, weight, dx):
         dx[c, p, n] = total
 
 
+def masked_backward_input(dy, weight, z):
+    """backward_input(...) where z > 0, else 0: for x = max(z, 0), of which z may be either side."""
+    dx = CudaNative.empty((dy.shape[0], weight.shape[1], *dy.shape[2:]), dy.dtype)
+    if convolution.fits(PIXEL, dy.data, weight, dx.data):
+        convolution.backward_input(_map(dy), _window(weight), *PLAIN, _map(dx), mask=z.flat)
+        return dx
+    return relu.backward_input(backward_input(dy, weight), z)
+
+
 def backward_weight(dy, x):
     dweight = _cuda.empty((dy.shape[1], x.shape[1]), dy.dtype)
+    if convolution.fits(PIXEL, dy.data, x.data, dweight):
+        convolution.backward_weight(_map(dy), _map(x), *PLAIN, _window(dweight))
+        return dweight
     _backward_weight[dweight.size](positions(dy), positions(x), dweight)
     return dweight
 
@@ -63,21 +100,15 @@ def backward_bias(dy):
     return row_sums(dy.data.reshape(dy.shape[1], dy.data.size // dy.shape[1]))          # reverses: y[o] = bias[o] + ...
 
 
-def row_sums(matrix):
-    sums = _cuda.empty((matrix.shape[0],), matrix.dtype)
-    _row_sums[sums.size](matrix, sums)
-    return sums
-
-
-@kernel
-def _row_sums(matrix, sums):
-    for m in range(cuda.grid(1), matrix.shape[0], cuda.gridsize(1)):
-        total = matrix.dtype.type(0)
-        for k in range(matrix.shape[1]):
-            total += matrix[m, k]
-        sums[m] = total
-
-
 def positions(x):
     """The data of (N, C, ...) as (C, positions, N): all axes behind the second as one; one position where there are features only."""
     return x.data.reshape(x.shape[1], math.prod(x.shape[2:]), x.shape[0])
+
+
+def _map(x):
+    """The data of (N, C, ...) as maps of one row, (C, 1, positions, N)."""
+    return x.data.reshape(x.shape[1], 1, math.prod(x.shape[2:]), x.shape[0])
+
+
+def _window(weight):
+    return weight.reshape(*weight.shape, *PIXEL)

@@ -11,7 +11,7 @@ The window is symmetric, so "c' is a neighbour of c" and "c is a neighbour of c'
 alpha is not divided by the size, as in the paper's equation. The authors' own code (cuda-convnet, 2012), Caffe, PyTorch and ONNX compute
 k + (alpha/size) sum: to get theirs, give alpha/size here, as the layer's alpha_over_size=True does. With n = 5 the two differ by a factor of five.
 
-On the CPU d^-beta is 1 / (sqrt(d) sqrt(sqrt(d))) for beta = 0.75, and e^(-beta log d) for any other.
+On the CPU and the GPU d^-beta is 1 / (sqrt(d) sqrt(sqrt(d))) for beta = 0.75, and e^(-beta log d) for any other.
 
 Source: Krizhevsky et al. 2012, section 3.3 (k = 2, n = 5, alpha = 1e-4, beta = 0.75). dtype: float32 or float64 (reference:
 complex128 too).

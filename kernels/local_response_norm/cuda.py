@@ -33,7 +33,7 @@ def _forward(x, window, k, alpha, beta, y):
             inputs = inputs[1:] + (x[newest, p] if 0 <= newest < C else zero,)
             c = newest - half
             if c >= start:
-                y[c, p] = inputs[half] * _power(_denominator(inputs, k, alpha), beta)
+                y[c, p] = _times_power(inputs[half], _denominator(inputs, k, alpha), beta)
 
 
 @device
@@ -46,12 +46,12 @@ def _denominator(inputs, k, alpha):
 
 
 @device
-def _power(d, beta):
-    """d^-beta"""
+def _times_power(v, d, beta):
+    """v d^-beta"""
     if beta == 0.75:                                         # the usual one, and roots are faster
         root = math.sqrt(d)
-        return root / (d * math.sqrt(root))                  # 1 is no float32: see _cuda.py
-    return math.exp(-beta * math.log(d))
+        return v / (root * math.sqrt(root))
+    return v * math.exp(-beta * math.log(d))
 
 
 def backward_input(dy, x, size, k, alpha, beta):
@@ -73,7 +73,7 @@ def _backward_input(dy, x, window, k, alpha, beta, dx):
             g = share = zero
             if 0 <= near < C:
                 d = _denominator(inputs, k, alpha)
-                g = dy[near, p] * _power(d, beta)            # reverses: y = x d^-beta, as to x
+                g = _times_power(dy[near, p], d, beta)       # reverses: y = x d^-beta, as to x
                 share = g * inputs[half] / d                 # ... as to d
             direct, shares = direct[1:] + (g,), shares[1:] + (share,)
             if c >= start:

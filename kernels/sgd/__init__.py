@@ -6,7 +6,8 @@ update          g        = scale dweight + weight_decay weight
                 velocity = momentum velocity + g
                 weight   = weight - lr velocity                   classical
                 weight   = weight - lr (g + momentum velocity)    Nesterov: looks ahead along the new velocity
-sum_of_squares  sum of dweight^2, in float64: what the norm that clips a gradient is made of (scale = min(1, clip / norm))
+sum_of_squares  sum of dweight^2, in float64: what the norm that clips a gradient is made of (scale = min(1, clip / norm)); the GPU adds
+                squares in the dtype of dweight, up to a thousand sums of parts, and these in float64
 
 The rate multiplies the velocity when it is used. The 2012 paper instead folds it in when the velocity is formed
 (v = momentum v - lr (g + decay w), w = w + v): the same thing while the rate is constant, and for one step different when it changes.

@@ -8,7 +8,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from .. import __version__, data, kernels, memory
-from ..kernels import _cuda
+from ..kernels import _cuda_gpu
 from ..kernels._native import lanes, vector_bytes
 from ..models import MODELS
 from ..parallel import available_threads
@@ -55,10 +55,10 @@ def _way(build):
 
 
 def _gpu():
-    if missing := _cuda.missing():
+    if missing := _cuda_gpu.missing():
         return missing
-    free = _cuda.memory()
-    return _cuda.gpu_name() + ("" if free is None else f", {memory.say(free[0])} of {memory.say(free[1])} free")
+    free = _cuda_gpu.memory()
+    return _cuda_gpu.gpu_name() + ("" if free is None else f", {memory.say(free[0])} of {memory.say(free[1])} free")
 
 
 def _kernel_cache():

@@ -18,8 +18,8 @@ from .recipes import RECIPES, build, recipe
 
 SETTINGS = {"model": str, "loss": str, "options": dict, "augment": bool, "lr": float, "schedule": str, "patience": int, "lr_steps": list | None,
             "clip": float | None, "momentum": float, "nesterov": bool, "weight_decay": float, "epochs": int, "until_error": float | None,
-            "batch_size": int, "seed": int, "threads": int, "device": str, "precision": str, "data": str, "data_dir": str | None, "class_names": list, "preparation": str,
-            "fingerprint": str}
+            "batch_size": int, "seed": int, "threads": int, "device": str, "precision": str, "data": str, "data_dir": str | None, "class_names": list,
+            "preparation": str, "fingerprint": str}
 BEFORE = {"weight_decay": 0.0, "options": {}, "augment": False, "schedule": "cosine", "patience": 5, "lr_steps": None, "nesterov": True,
           "until_error": None, "device": "cpu", "precision": "float32"}                               # what runs of before did without saying so
 
