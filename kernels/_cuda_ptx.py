@@ -3,7 +3,8 @@
     copier(width)              copy(shared, place, array, index, inside): shared[place + i] = array[index + i], or 0, for i < width, without waiting
     end_of_copies()            the copies since the last end are a group
     copies_but(newest)         wait(): until all groups of copies of this thread but the newest have arrived
-    at(array, index)           array[index] of an array in memory
+    at(array, index)           array[index] of an array in memory; at_shared: in shared memory
+    put(array, index, number)  array[index] = number, in memory
     thread(), block()          threadIdx.x and blockIdx.x, read anew: what follows from them need not stay in registers meanwhile
     accumulators(count)        zeros(): as many numbers 0, each in a register
     multiply_add(a, b, depth)  step(sums, shared, a0, b0): sums[i, j] += sum_k A[i, k] B[j, k], read from shared memory
@@ -19,7 +20,7 @@ What a lane holds of the 16 x 8 x 8 (mma.m16n8k8 of the PTX manual), where g = l
 Here the first factor is B, and its rows are columns of the product, so that neighbours can be loaded together: "row g" is column 2 g of B, "row g + 8" is 2 g + 1;
 "k t" is 2 t and "k t + 4" is 2 t + 1, in both factors: a sum over k may be taken in any order.
 
-All indices are int32, count elements, and are not checked. Numba would keep an array of sums in memory; here they are a tuple, of which LLVM makes one
+All indices are int32, or for at and put also int64, count elements, and are not checked. Numba would keep an array of sums in memory; here they are a tuple, of which LLVM makes one
 register each, because every place in it is a constant. The sum over k is one chain of fused multiply-adds in the order of k.
 
 In numba-cuda's simulator they are NumPy functions of the same contract (kernels/_cuda_ptx_in_numpy.py).
@@ -132,11 +133,22 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
 
     thread, block = _special("tid.x"), _special("ctaid.x")
 
+    def _reader(space):
+        @intrinsic
+        def read(typing, array, index):
+            def codegen(context, builder, signature, arguments):
+                return builder.load(_pointer(context, builder, signature.args[0], *arguments, space))
+            return array.dtype(array, index), codegen
+        return _named(read, space)
+
+    at, at_shared = _reader(GLOBAL), _reader(SHARED)
+
     @intrinsic
-    def at(typing, array, index):
+    def put(typing, array, index, number):
         def codegen(context, builder, signature, arguments):
-            return builder.load(_pointer(context, builder, signature.args[0], *arguments, GLOBAL))
-        return array.dtype(array, types.int32), codegen
+            builder.store(arguments[2], _pointer(context, builder, signature.args[0], *arguments[:2], GLOBAL))
+            return context.get_dummy_value()
+        return types.void(array, index, array.dtype), codegen
 
     @lru_cache(maxsize=None)
     def accumulators(count):
@@ -238,4 +250,4 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
         return _named(put, a, b, stride, part, parts)
 else:
     from ._cuda_ptx_in_numpy import (     # noqa: F401
-        accumulators, at, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, putter, thread)
+        accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, thread)

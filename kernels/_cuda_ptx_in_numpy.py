@@ -26,6 +26,14 @@ def at(array, index):
     return array[index]
 
 
+at_shared = at
+
+
+def put(array, index, number):
+    assert 0 <= index < array.size
+    array[index] = number
+
+
 def thread():
     return np.int32(threading.current_thread().threadIdx.x)
 

@@ -40,7 +40,8 @@ import numpy as np
 
 from . import _cuda
 from ._cuda import cuda, divided, kernel
-from ._cuda_ptx import ALIGNMENT, accumulators, at, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, putter, thread
+from ._cuda_ptx import (
+    ALIGNMENT, accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, thread)
 from ._cuda_tile_shapes import Panel, choice
 
 int32 = np.int32                                            # numba widens what two int32 give to int64; this makes it one register again
@@ -155,24 +156,26 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
             else:
                 put_last(sums, shared, place)
             cuda.syncthreads()
+            m = m_tile * BM + part * PART_ROWS + warp        # a warp takes rows m, m + WARPS, ... of this part
+            first_bias, rows = group * M + m, int32(M - m)
             for c in range(lane, BN, LANES):
                 j = j_tile * BN + c
                 if j < J:
-                    target = split * out_split + group * out_group + j
+                    e, word = split * out_split + group * out_group + m * out_row + j, int32(warp * PART_STRIDE + c)
                     if not B_ACROSS:
                         p, n = divided(j, N)
-                        target += at(places, int32(p)) * N + n - j
-                    for r in range(warp, PART_ROWS, WARPS):
-                        m = m_tile * BM + part * PART_ROWS + r
-                        if m < M:
-                            value, e = shared[r * PART_STRIDE + c], target + m * out_row
+                        e += at(places, p) * N + n - j
+                    for r in range(0, PART_ROWS, WARPS):
+                        if r < rows:
+                            value = at_shared(shared, int32(word + r * PART_STRIDE))
                             if biased:
-                                value += bias[group * M + m]
+                                value += at(bias, first_bias + r)
                             if relu and value <= np.float32(0):
                                 value = np.float32(0)
-                            if masked and not z[e] > np.float32(0):
+                            if masked and not at(z, e) > np.float32(0):
                                 value = np.float32(0)
-                            out[e] = value
+                            put(out, e, value)
+                        e += WARPS * out_row
     return product
 
 

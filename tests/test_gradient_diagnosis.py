@@ -83,7 +83,7 @@ def test_of_a_network_the_layer_at_fault_is_named():
     net = tc.Sequential(C1=Conv2d(1, 3, 3, rng=0), S2=Wrong(3, rng=0), A2=Tanh(), flat=tc.layers.Flatten(), F3=Dense(12, 4, rng=0)).to("reference")
     report = check_gradients(net, np.random.default_rng(0).standard_normal((2, 1, 6, 6)), quiet=True)
     assert report.verdict == "wrong" and [(found.array, found.name) for found in report.diagnoses] == [("S2.dx", "known factor")]
-    assert "in layer S2, Subsample2d(channels=3, size=(2, 2)): dx is the true gradient times 0.25, 1 / the product of size." in str(report)
+    assert "in layer S2, Wrong(channels=3, size=(2, 2)): dx is the true gradient times 0.25, 1 / the product of size." in str(report)
 
 
 class Stateful:

@@ -66,9 +66,17 @@ def test_a_kink_is_seen_or_evaded_at_any_distance(distance):
 def test_elements_on_a_kink_are_skipped_and_counted():
     x = np.random.default_rng(0).standard_normal((8, 64))
     x[[0, 3, 5], [1, 2, 60]] = 0
-    for obj in (tc.layers.ReLU(), Function(lambda x: np.maximum(x, 0) + 0 * np.abs(x), lambda x: (x >= 0) * 1.0)):
+    for obj in (tc.layers.ReLU(), Function(lambda x: (np.real(x) + np.abs(x)) / 2, lambda x: (x >= 0) * 1.0)):
         report = check_gradients(obj, x, quiet=True)
         assert report.ok and report.rows[0].skipped == 3 and "kink, 3 of 512 skipped" in str(report), report
+        assert report.rows[0].oracle == ("complex" if isinstance(obj, tc.layers.ReLU) else "central")
+
+
+def test_what_lies_on_a_kink_is_not_counted_among_the_wrong():
+    x = np.random.default_rng(0).standard_normal((8, 8))
+    x[0, 0] = 0
+    wrong = Function(lambda x: (np.real(x) + np.abs(x)) / 2, lambda x: (x >= 0) + 0.5 * (np.arange(64).reshape(8, 8) == 19))
+    assert check_gradients(wrong, x, quiet=True).diagnoses[0].where == "wrong: 1 of 64 elements, all in image 2 and in feature 3"
 
 
 def test_too_many_kinks_are_a_verdict_of_their_own():

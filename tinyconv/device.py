@@ -98,10 +98,17 @@ def as_numpy(array):
     return _cuda().to_host(array) if on_gpu(array) else array
 
 
+def copies_on_gpu(arrays):
+    """{id of an array: a copy} of those that are on the GPU, for a memo of copy.deepcopy, which cannot copy them."""
+    return {id(array): _cuda().to_gpu(as_numpy(array)) for array in arrays if on_gpu(array)}
+
+
 def put(value, array):
     """array[...] = value, wherever `array` is."""
     if on_gpu(array):
-        _cuda().put(np.asarray(value, array.dtype), array)
+        whole = np.empty(array.shape, array.dtype)
+        whole[...] = value
+        _cuda().put(whole, array)
     else:
         array[...] = value
 

@@ -28,7 +28,7 @@ def check_gradients(obj, x=None, *, labels=None, training=False, sample=None, se
                all, else 200 spread over the arrays. Where not all are checked, the slope along a random direction through all of them is as well.
     tolerance  relative error that is allowed beyond what the oracle is unsure of, which is all that is allowed where this is None
     quiet      whether nothing is printed        progress   whether a bar shows how many arrays are done
-    dtype      "float32": in addition the passes in float32 against those of the reference in float64, which the oracle has judged, in units of sqrt(K) eps
+    dtype      "float32": in addition the passes in float32 against the reference in float64, which the oracle has judged, in units of sqrt(K) eps
     diagnose   whether the mistake behind a wrong gradient is looked for
 
     dy is random: one of ones would let a flipped, transposed or ignored dy pass. What is compared is sum dy * slope; the relative error is
@@ -155,16 +155,18 @@ class Comparison:
         excess = np.where(self.kinks, -1, errors / np.maximum(limits, 1e-300))
         worst = int(np.argmax(np.where(np.isnan(excess), np.inf, excess)))
         if skipped > MOST_KINKS * checked:
-            self.refusals.append(Refusal(name, "too many kinks", f"{skipped} of {checked} elements lie on a kink, where no derivative is; check at another x"))
+            self.refusals.append(Refusal(name, "too many kinks", f"{skipped} of {checked} elements lie on a kink, where no derivative is; check at "
+                                                                 "another x"))
         elif np.all(np.abs(self.expected) <= np.maximum(self.allowed, 1e-12)) and not self.wrong.any():
             self._zero(name)
         elif np.median(limits[~self.kinks]) > 1e-3:
-            self.refusals.append(Refusal(name, "no digits", f"differences know the expected gradient to {np.median(limits[~self.kinks]):.0e} only: forward is too "
-                                                            "rough or too noisy here; check at another x"))
+            self.refusals.append(Refusal(name, "no digits", f"differences know the expected gradient to {np.median(limits[~self.kinks]):.0e} only: forward "
+                                                            "is too rough or too noisy here; check at another x"))
         index = tuple(int(i) for i in np.unravel_index(self.picks[worst], self.shape))
         if self.kinks[worst]:
             return self._row(0.0, (), np.nan, np.nan, skipped=skipped)
-        return self._row(float(errors[worst]), index, float(self.found[worst]), float(self.expected[worst]), skipped=skipped, tolerance=float(limits[worst]))
+        return self._row(float(errors[worst]), index, float(self.found[worst]), float(self.expected[worst]), skipped=skipped,
+                         tolerance=float(limits[worst]))
 
     def _zero(self, name):
         """All that was compared is zero. It may be the sample: along a direction through all elements it is seen."""
@@ -182,7 +184,8 @@ class Comparison:
 
 def _terms(dy, slope):
     """(sum dy * slope, its error, the sum of the terms' sizes, whether a kink takes part)."""
-    return float(np.sum(dy * slope.y)), float(np.sum(np.abs(dy) * slope.error)), float(np.sum(np.abs(dy * slope.y))), bool(np.any(slope.kink & (dy != 0)))
+    terms = dy * slope.y
+    return float(np.sum(terms)), float(np.sum(np.abs(dy) * slope.error)), float(np.sum(np.abs(terms))), bool(np.any(slope.kink & (dy != 0)))
 
 
 def noise(dy, y):

@@ -101,8 +101,9 @@ def _diagnosis(oracle, name, dy, found, comparison, others):
             if evidence.explained_by(claim):
                 sentence = hypothesis.sentence.format(array=comparison.row.array, name=name, detail=claim.detail)
                 return Diagnosis(comparison.row.array, hypothesis.name, sentence, where)
-    return Diagnosis(comparison.row.array, "", "no known mistake explains it; compare the two values above by hand, on a smaller x." if evidence.fits else
-                     "the shape is wrong, and no known mistake explains the numbers.", where)
+    unknown = "no known mistake explains it; compare the two values above by hand, on a smaller x." if evidence.fits else \
+        "the shape is wrong, and no known mistake explains the numbers."
+    return Diagnosis(comparison.row.array, "", unknown, where)
 
 
 def _where(comparison, subject):

@@ -13,6 +13,8 @@ from ..layers import (RBF, AvgPool2d, Conv2d, Dense, Dropout, Flatten, LocalResp
                       TableConv2d, Tanh)
 from ..sequential import Sequential
 from .shapes import distinct
+from .wrong_passes import (adding, conv_dweight, conv_dx, first_cache, forgotten_generator, forwards, in_place, lrn_parts, of_the_largest,
+                           pool_loop, right, rights, shifted_crop, skipping, softmax, stop_at, window_loop)
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ def _dx(wrong):
 def _grad(name, wrong):
     """A backward pass whose gradient of the parameter is wrong(layer, dy)."""
     def _backward_parameters(self, dy):
-        right = super(type(self), self)._backward_parameters(dy)
-        return {**right, name: wrong(self, dy)}
+        return {**super(type(self), self)._backward_parameters(dy), name: wrong(self, dy)}
     return "d" + name, {"_backward_parameters": _backward_parameters}
 
 
@@ -59,107 +60,6 @@ def _dscores(wrong):
     def backward(self):
         return wrong(self, *self.cache[:2], super(type(self), self).backward())
     return "dx", {"backward": backward}
-
-
-def _right(layer, dy):
-    """dx as the layer itself has it."""
-    return super(type(layer), layer)._backward_input(dy)
-
-
-def _rights(layer, dy, name):
-    return super(type(layer), layer)._backward_parameters(dy)[name]
-
-
-def _conv_dx(layer, dy, weight=None, **changes):
-    given = {"x_shape": layer.cache.shape, "stride": layer.stride, "padding": layer.padding, "groups": layer.groups} | changes
-    return layer.kernel.backward_input(dy, np.ascontiguousarray(layer._parameter("weight", dy) if weight is None else weight), **given)
-
-
-def _conv_dweight(layer, dy, x=None):
-    return layer.kernel.backward_weight(dy, layer.cache if x is None else x, layer.kernel_size, layer.stride, layer.padding, layer.groups)
-
-
-def _window_loop(layer, dy):
-    """dx of a convolution without padding, window by window: assigned, as if no two overlapped."""
-    dx, weight, (SH, SW), (KH, KW) = np.zeros(layer.cache.shape), layer._parameter("weight", dy), layer.stride, layer.kernel_size
-    for i, j in np.ndindex(*dy.shape[2:]):
-        dx[:, :, i * SH:i * SH + KH, j * SW:j * SW + KW] = np.einsum("no,ocuv->ncuv", dy[:, :, i, j], weight)
-    return dx
-
-
-def _shifted_crop(layer, dy):
-    (N, C, H, W), (PH, PW) = layer.cache.shape, layer.padding
-    padded = _conv_dx(layer, dy, x_shape=(N, C, H + 2 * PH, W + 2 * PW), padding=(0, 0))
-    return padded[:, :, PH - 1:PH - 1 + H, PW:PW + W]
-
-
-def _pool_loop(layer, dy, share):
-    """dx of a pooling without padding, window by window: assigned, not added. share(window) says which part each input gets."""
-    dx, x, (SH, SW), (KH, KW) = np.zeros(layer.cache if isinstance(layer.cache, tuple) else layer.cache.shape), layer.cache, layer.stride, layer.size
-    for n, c, i, j in np.ndindex(*dy.shape):
-        place = n, c, slice(i * SH, i * SH + KH), slice(j * SW, j * SW + KW)
-        part = share(None if isinstance(x, tuple) else x[place])
-        dx[place] = np.where(part == 0, dx[place], part * dy[n, c, i, j])
-    return dx
-
-
-def _of_the_largest(window):
-    return (window == window.max()).astype(float)
-
-
-def _stop_at(array, *index):
-    array = array.copy()
-    array[index] = 0
-    return array
-
-
-def _lrn_parts(layer, dy):
-    """(the part through the numerator, the part through the denominator) of dx."""
-    x, (size, k, alpha, beta) = layer.cache, layer._options()
-    squares = x * x
-    sums = np.stack([squares[:, max(0, c - size // 2):c + size // 2 + 1].sum(axis=1) for c in range(x.shape[1])], axis=1)
-    direct = dy * (k + alpha * sums) ** -beta
-    return direct, _right(layer, dy) - direct, x, k + alpha * sums
-
-
-def _adding(self, dy):
-    before = self.grads.get("weight", 0)
-    return {**super(type(self), self)._backward_parameters(dy), "weight": before + _rights(self, dy, "weight")}
-
-
-def _first_cache(self, x, training):
-    kept = self.cache
-    y = super(type(self), self)._forward(x, training)
-    self.cache = y if kept is None and isinstance(self, Sigmoid) else x if kept is None else kept
-    return y
-
-
-def _in_place(self, x, training):
-    x *= (x > 0)
-    self.cache = x
-    return x.copy()
-
-
-def _forgotten_generator(self, x, training):
-    self.cache = x
-    return self.kernel.forward(x) * (1 + 1e-3 * np.random.default_rng().random())
-
-
-def _skipping(self, dy, need_dx):
-    for layer in self.layers[:1:-1] + self.layers[:1]:
-        dy = layer.backward(dy)
-    return dy
-
-
-def _forwards(self, dy, need_dx):
-    for layer in self.layers:
-        dy = layer.backward(dy)
-    return dy
-
-
-def _softmax(scores):
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 TABLE = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
@@ -197,29 +97,31 @@ def _mutants():
     table = []
     weight = lambda layer, dy: layer._parameter("weight", dy)
     # conv2d
-    add("conv2d: kernel not rotated in dx", "not rotated", CONV, _dx(lambda self, dy: _conv_dx(self, dy, weight(self, dy)[..., ::-1, ::-1])))
-    add("conv2d: sign of dx", "sign", CONV, _dx(lambda self, dy: -_right(self, dy)))
-    add("conv2d: windows overwrite each other in dx", "overwritten", CONV, _dx(_window_loop))
+    add("conv2d: kernel not rotated in dx", "not rotated", CONV, _dx(lambda self, dy: conv_dx(self, dy, weight(self, dy)[..., ::-1, ::-1])))
+    add("conv2d: sign of dx", "sign", CONV, _dx(lambda self, dy: -right(self, dy)))
+    add("conv2d: windows overwrite each other in dx", "overwritten", CONV, _dx(window_loop))
     add("conv2d: dx of the last filter only", "dy overwritten|overwritten", CONV,
         _dx(lambda self, dy: self.kernel.backward_input(dy[:, -1:], weight(self, dy)[-1:], self.cache.shape, self.stride, self.padding, 1)))
-    add("conv2d: dx cut out one row too high", "shifted|option|dy shifted", PADDED, _dx(_shifted_crop))
-    add("conv2d: stride ignored in dx", "option", STRIDED, _dx(lambda self, dy: _conv_dx(self, dy, stride=(1, 1))))
+    add("conv2d: dx cut out one row too high", "shifted|option|dy shifted", PADDED, _dx(shifted_crop))
+    add("conv2d: stride ignored in dx", "option", STRIDED, _dx(lambda self, dy: conv_dx(self, dy, stride=(1, 1))))
     add("conv2d: groups exchanged in dx", "parameter permuted", GROUPED,
-        _dx(lambda self, dy: _conv_dx(self, dy, np.concatenate([weight(self, dy)[2:], weight(self, dy)[:2]]))))
-    add("conv2d: loop over output rows begins at 1 in dx", "dy border lost", CONV, _dx(lambda self, dy: _right(self, _stop_at(dy, slice(None), slice(None), 0))))
-    add("conv2d: last column of dx never written", "border lost", CONV, _dx(lambda self, dy: _stop_at(_right(self, dy), Ellipsis, -1)))
-    add("conv2d: in and out exchanged in dx", "parameter transposed", SQUARE, _dx(lambda self, dy: _conv_dx(self, dy, weight(self, dy).swapaxes(0, 1))))
-    add("conv2d: dy ignored in dx", "dy ignored", CONV, _dx(lambda self, dy: _right(self, np.ones_like(dy))))
-    add("conv2d: dweight rotated", "not rotated|flipped", CONV, _grad("weight", lambda self, dy: _conv_dweight(self, dy)[..., ::-1, ::-1]))
-    add("conv2d: dy rotated in dweight", "dy flipped", CONV, _grad("weight", lambda self, dy: _conv_dweight(self, dy[..., ::-1, ::-1])))
-    add("conv2d: dweight divided by N", "batch factor", MANY, _grad("weight", lambda self, dy: _conv_dweight(self, dy) / len(dy)))
-    add("conv2d: dweight of the last image", "dy overwritten", MANY, _grad("weight", lambda self, dy: _conv_dweight(self, dy[-1:], self.cache[-1:])))
+        _dx(lambda self, dy: conv_dx(self, dy, np.concatenate([weight(self, dy)[2:], weight(self, dy)[:2]]))))
+    add("conv2d: loop over output rows begins at 1 in dx", "dy border lost", CONV,
+        _dx(lambda self, dy: right(self, stop_at(dy, slice(None), slice(None), 0))))
+    add("conv2d: last column of dx never written", "border lost", CONV, _dx(lambda self, dy: stop_at(right(self, dy), Ellipsis, -1)))
+    add("conv2d: in and out exchanged in dx", "parameter transposed", SQUARE,
+        _dx(lambda self, dy: conv_dx(self, dy, weight(self, dy).swapaxes(0, 1))))
+    add("conv2d: dy ignored in dx", "dy ignored", CONV, _dx(lambda self, dy: right(self, np.ones_like(dy))))
+    add("conv2d: dweight rotated", "not rotated|flipped", CONV, _grad("weight", lambda self, dy: conv_dweight(self, dy)[..., ::-1, ::-1]))
+    add("conv2d: dy rotated in dweight", "dy flipped", CONV, _grad("weight", lambda self, dy: conv_dweight(self, dy[..., ::-1, ::-1])))
+    add("conv2d: dweight divided by N", "batch factor", MANY, _grad("weight", lambda self, dy: conv_dweight(self, dy) / len(dy)))
+    add("conv2d: dweight of the last image", "dy overwritten", MANY, _grad("weight", lambda self, dy: conv_dweight(self, dy[-1:], self.cache[-1:])))
     add("conv2d: x one column off in dweight", "x shifted", PADDED,
-        _grad("weight", lambda self, dy: _conv_dweight(self, dy, np.pad(self.cache, ((0, 0), (0, 0), (0, 0), (0, 1)))[..., 1:])))
+        _grad("weight", lambda self, dy: conv_dweight(self, dy, np.pad(self.cache, ((0, 0), (0, 0), (0, 0), (0, 1)))[..., 1:])))
     add("conv2d: groups exchanged in dweight", "permuted", GROUPED,
-        _grad("weight", lambda self, dy: np.concatenate([_conv_dweight(self, dy)[2:], _conv_dweight(self, dy)[:2]])))
-    add("conv2d: in and out exchanged in dweight", "transposed", SQUARE, _grad("weight", lambda self, dy: _conv_dweight(self, dy).swapaxes(0, 1)))
-    add("conv2d: dweight of the earlier x", "earlier call", CONV, ("dweight", {"_forward": _first_cache}))
+        _grad("weight", lambda self, dy: np.concatenate([conv_dweight(self, dy)[2:], conv_dweight(self, dy)[:2]])))
+    add("conv2d: in and out exchanged in dweight", "transposed", SQUARE, _grad("weight", lambda self, dy: conv_dweight(self, dy).swapaxes(0, 1)))
+    add("conv2d: dweight of the earlier x", "earlier call", CONV, ("dweight", {"_forward": first_cache}))
     add("conv2d: dbias of the first image", "dy overwritten", MANY, _grad("bias", lambda self, dy: dy[0].sum(axis=(1, 2))))
     add("conv2d: dbias averaged over pixels", "known factor|wrong axes", CONV, _grad("bias", lambda self, dy: dy.mean(axis=(2, 3)).sum(axis=0)))
     add("conv2d: dbias keeps its axes", "reshaped", CONV, _grad("bias", lambda self, dy: dy.sum(axis=(0, 2, 3), keepdims=True)))
@@ -229,34 +131,38 @@ def _mutants():
     # table_conv2d
     add("table_conv2d: filters taken in reverse order in dx", "flipped|parameter permuted", TABLED,
         _dx(lambda self, dy: self.kernel.backward_input(dy, weight(self, dy)[::-1], self.pairs, self.cache.shape)))
-    add("table_conv2d: dweight one connection off", "permuted", TABLED, _grad("weight", lambda self, dy: np.roll(_rights(self, dy, "weight"), 1, axis=0)))
+    add("table_conv2d: dweight one connection off", "permuted", TABLED,
+        _grad("weight", lambda self, dy: np.roll(rights(self, dy, "weight"), 1, axis=0)))
     add("table_conv2d: kernel not rotated in dx", "not rotated", TABLED,
         _dx(lambda self, dy: self.kernel.backward_input(dy, weight(self, dy)[:, ::-1, ::-1], self.pairs, self.cache.shape)))
-    add("table_conv2d: dbias counted twice", "known factor", TABLED, _grad("bias", lambda self, dy: _rights(self, dy, "bias") * 2))
+    add("table_conv2d: dbias counted twice", "known factor", TABLED, _grad("bias", lambda self, dy: rights(self, dy, "bias") * 2))
     # subsample2d
     add("subsample2d: coefficient missing in dx", "parameter missing", SUBSAMPLED,
         _dx(lambda self, dy: self.kernel.backward_input(dy, np.ones(3), self.cache.shape, self.size)))
-    add("subsample2d: dx averaged over the window", "known factor", SUBSAMPLED, _dx(lambda self, dy: _right(self, dy) / 6))
+    add("subsample2d: dx averaged over the window", "known factor", SUBSAMPLED, _dx(lambda self, dy: right(self, dy) / 6))
     add("subsample2d: dx for the first input of a window only", "left out", SUBSAMPLED,
-        _dx(lambda self, dy: _right(self, dy) * np.kron(np.ones((4, 3)), np.eye(2, 3) * [[1, 0, 0], [0, 0, 0]])[:6, :7]))
+        _dx(lambda self, dy: right(self, dy) * np.kron(np.ones((4, 3)), np.eye(2, 3) * [[1, 0, 0], [0, 0, 0]])[:6, :7]))
     add("subsample2d: coefficient of the next map in dx", "parameter permuted", SUBSAMPLED,
         _dx(lambda self, dy: self.kernel.backward_input(dy, np.roll(self._parameter("coefficient", dy), -1), self.cache.shape, self.size)))
     add("subsample2d: dcoefficient and dbias exchanged", "exchanged", SUBSAMPLED, _grad("coefficient", lambda self, dy: dy.sum(axis=(0, 2, 3))))
-    add("subsample2d: dcoefficient of the mean", "known factor", SUBSAMPLED, _grad("coefficient", lambda self, dy: _rights(self, dy, "coefficient") / 6))
+    add("subsample2d: dcoefficient of the mean", "known factor", SUBSAMPLED,
+        _grad("coefficient", lambda self, dy: rights(self, dy, "coefficient") / 6))
     add("subsample2d: dcoefficient times the coefficient", "factor per channel", SUBSAMPLED,
-        _grad("coefficient", lambda self, dy: _rights(self, dy, "coefficient") * self._parameter("coefficient", dy)))
+        _grad("coefficient", lambda self, dy: rights(self, dy, "coefficient") * self._parameter("coefficient", dy)))
     # pooling
-    add("max_pool2d: windows overwrite each other", "overwritten", OVERLAPPED, _dx(lambda self, dy: _pool_loop(self, dy, _of_the_largest)))
+    add("max_pool2d: windows overwrite each other", "overwritten", OVERLAPPED, _dx(lambda self, dy: pool_loop(self, dy, of_the_largest)))
     add("max_pool2d: dy to the whole window", "whole window", POOLED, _dx(lambda self, dy: dy.repeat(2, axis=2).repeat(2, axis=3)))
-    add("max_pool2d: dy to the smallest", "wrong argument", POOLED, _dx(lambda self, dy: self.kernel.backward_input(dy, -self.cache, (2, 2), (2, 2), (0, 0))))
+    add("max_pool2d: dy to the smallest", "wrong argument", POOLED,
+        _dx(lambda self, dy: self.kernel.backward_input(dy, -self.cache, (2, 2), (2, 2), (0, 0))))
     add("max_pool2d: size taken to be the stride", "option", OVERLAPPED,
         _dx(lambda self, dy: self.kernel.backward_input(dy, self.cache, self.stride, self.stride, self.padding)))
-    add("max_pool2d: dy transposed", "dy transposed", POOLED, _dx(lambda self, dy: _right(self, np.ascontiguousarray(dy.swapaxes(2, 3)))))
-    add("max_pool2d: winners of the earlier x", "earlier call", POOLED, ("dx", {"_forward": _first_cache}))
-    add("avg_pool2d: not divided by the area", "known factor", AVERAGED, _dx(lambda self, dy: _right(self, dy) * 6))
-    add("avg_pool2d: windows overwrite each other", "overwritten", OVERLAPPED_AVERAGE, _dx(lambda self, dy: _pool_loop(self, dy, lambda _: np.full((3, 3), 1 / 9))))
+    add("max_pool2d: dy transposed", "dy transposed", POOLED, _dx(lambda self, dy: right(self, np.ascontiguousarray(dy.swapaxes(2, 3)))))
+    add("max_pool2d: winners of the earlier x", "earlier call", POOLED, ("dx", {"_forward": first_cache}))
+    add("avg_pool2d: not divided by the area", "known factor", AVERAGED, _dx(lambda self, dy: right(self, dy) * 6))
+    add("avg_pool2d: windows overwrite each other", "overwritten", OVERLAPPED_AVERAGE,
+        _dx(lambda self, dy: pool_loop(self, dy, lambda _: np.full((3, 3), 1 / 9))))
     add("avg_pool2d: divided by the windows of each pixel", "averaged over windows", OVERLAPPED_AVERAGE,
-        _dx(lambda self, dy: _right(self, dy) / np.maximum(9 * _right(self, np.ones_like(dy)), 1)))
+        _dx(lambda self, dy: right(self, dy) / np.maximum(9 * right(self, np.ones_like(dy)), 1)))
     # dense
     add("dense: dweight transposed", "transposed", DENSE, _grad("weight", lambda self, dy: self.cache.T @ dy))
     add("dense: dweight transposed, square", "transposed", SQUARE_DENSE, _grad("weight", lambda self, dy: self.cache.T @ dy))
@@ -266,8 +172,8 @@ def _mutants():
     add("dense: dbias not summed", "not summed", DENSE, _grad("bias", lambda self, dy: dy))
     add("dense: dbias summed over everything", "wrong axes", DENSE, _grad("bias", lambda self, dy: np.full(4, dy.sum())))
     add("dense: dy ignored in dx", "dy ignored", DENSE, _dx(lambda self, dy: np.tile(weight(self, dy).sum(axis=0), (len(dy), 1))))
-    add("dense: dweight added to that before", "accumulated", DENSE, ("dweight", {"_backward_parameters": _adding}))
-    add("dense: dweight of the earlier x", "earlier call", DENSE, ("dweight", {"_forward": _first_cache}))
+    add("dense: dweight added to that before", "accumulated", DENSE, ("dweight", {"_backward_parameters": adding}))
+    add("dense: dweight of the earlier x", "earlier call", DENSE, ("dweight", {"_forward": first_cache}))
     add("dense: dx is the weight's gradient of one image too few", "dy overwritten|border lost|dy border lost|left out", DENSE,
         _dx(lambda self, dy: np.concatenate([dy[:-1] @ weight(self, dy), np.zeros((1, 5))])))
     # activations
@@ -275,61 +181,68 @@ def _mutants():
     add("tanh: 1 - y, not squared", "derivative misused", TANH, _dx(lambda self, dy: dy * (1 - self.cache)))
     add("tanh: dy forgotten", "dy ignored", TANH, _dx(lambda self, dy: 1 - self.cache ** 2))
     add("tanh: derivative of tanh(y)", "wrong argument", TANH, _dx(lambda self, dy: dy * (1 - np.tanh(self.cache) ** 2)))
-    add("sigmoid: x (1 - x)", "wrong argument", SIGMOID, ("dx", {"_forward": lambda self, x, training: (setattr(self, "cache", x), self.kernel.forward(x))[1]}))
-    add("sigmoid: y of the earlier call", "earlier call", SIGMOID, ("dx", {"_forward": _first_cache}))
+    add("sigmoid: x (1 - x)", "wrong argument", SIGMOID,
+        ("dx", {"_forward": lambda self, x, training: (setattr(self, "cache", x), self.kernel.forward(x))[1]}))
+    add("sigmoid: y of the earlier call", "earlier call", SIGMOID, ("dx", {"_forward": first_cache}))
     add("sigmoid: y (1 + y)", "derivative misused", SIGMOID, _dx(lambda self, dy: dy * self.cache * (1 + self.cache)))
-    add("scaled_tanh: slope missing", "known factor", SCALED, _dx(lambda self, dy: _right(self, dy) / self.slope))
+    add("scaled_tanh: slope missing", "known factor", SCALED, _dx(lambda self, dy: right(self, dy) / self.slope))
     add("scaled_tanh: amplitude forgotten in the square", "wrong argument|derivative misused", SCALED,
         _dx(lambda self, dy: dy * self.amplitude * self.slope * (1 - self.cache ** 2)))
     add("relu: mask of dy", "dy changed", RELU, _dx(lambda self, dy: np.maximum(dy, 0)))
     add("relu: no mask", "passed through", RELU, _dx(lambda self, dy: dy.copy()))
     add("relu: mask the wrong way round", "wrong argument", RELU, _dx(lambda self, dy: np.where(self.cache < 0, dy, 0)))
-    add("relu: x overwritten", "input changed", RELU, ("dx", {"_forward": _in_place}))
-    add("relu: noise that cannot be repeated", "not deterministic", RELU, ("y", {"_forward": _forgotten_generator}))
+    add("relu: x overwritten", "input changed", RELU, ("dx", {"_forward": in_place}))
+    add("relu: noise that cannot be repeated", "not deterministic", RELU, ("y", {"_forward": forgotten_generator}))
     # normalisation, dropout, shape
-    add("local_response_norm: denominator taken as constant", "constant denominator", NORM, _dx(lambda self, dy: _lrn_parts(self, dy)[0]))
+    add("local_response_norm: denominator taken as constant", "constant denominator", NORM, _dx(lambda self, dy: lrn_parts(self, dy)[0]))
     add("local_response_norm: factor 2 missing behind the denominator", "constant denominator", NORM,
-        _dx(lambda self, dy: _lrn_parts(self, dy)[0] + _lrn_parts(self, dy)[1] / 2))
+        _dx(lambda self, dy: lrn_parts(self, dy)[0] + lrn_parts(self, dy)[1] / 2))
     add("local_response_norm: own map only", "neighbours left out", NORM,
-        _dx(lambda self, dy: (lambda direct, _, x, d: direct - 2 * self.alpha * self.beta * x * x * dy * d ** (-self.beta - 1))(*_lrn_parts(self, dy))))
+        _dx(lambda self, dy: (lambda direct, _, x, d: direct - 2 * self.alpha * self.beta * x * x * dy * d ** (-self.beta - 1))(*lrn_parts(self, dy))))
     add("local_response_norm: alpha divided by the size", "option", NORM,
         _dx(lambda self, dy: self.kernel.backward_input(dy, self.cache, self.size, self.k, self.alpha / self.size, self.beta)))
     add("local_response_norm: exponent off by one behind the denominator", "option|constant denominator", NORM,
         _dx(lambda self, dy: (lambda direct, _, x, d: direct - 2 * self.alpha * self.beta * x * np.stack([
-            (dy * x * d ** -self.beta)[:, max(0, c - 1):c + 2].sum(axis=1) for c in range(5)], axis=1))(*_lrn_parts(self, dy))))
+            (dy * x * d ** -self.beta)[:, max(0, c - 1):c + 2].sum(axis=1) for c in range(5)], axis=1))(*lrn_parts(self, dy))))
     add("dropout: mask not applied", "passed through", DROPPED, _dx(lambda self, dy: dy / (1 - self.rate)), DRAWN)
-    add("dropout: not divided by 1 - rate", "known factor", DROPPED, _dx(lambda self, dy: _right(self, dy) * (1 - self.rate)), DRAWN)
+    add("dropout: not divided by 1 - rate", "known factor", DROPPED, _dx(lambda self, dy: right(self, dy) * (1 - self.rate)), DRAWN)
     add("dropout: another mask drawn", "another mask", DROPPED,
         _dx(lambda self, dy: dy * (np.random.default_rng(5).random(dy.shape) > self.rate) / (1 - self.rate)), DRAWN)
-    add("flatten: axes in reverse order", "reshaped|transposed", FLAT, _dx(lambda self, dy: dy.reshape(self.cache[0], *self.cache[:0:-1]).transpose(0, 3, 2, 1)))
+    add("flatten: axes in reverse order", "reshaped|transposed", FLAT,
+        _dx(lambda self, dy: dy.reshape(self.cache[0], *self.cache[:0:-1]).transpose(0, 3, 2, 1)))
     # small in number, and wrong all the same
-    add("local_response_norm: denominator taken as constant, alpha of 2012", "constant denominator", PAPER_NORM, _dx(lambda self, dy: _lrn_parts(self, dy)[0]))
+    add("local_response_norm: denominator taken as constant, alpha of 2012", "constant denominator", PAPER_NORM,
+        _dx(lambda self, dy: lrn_parts(self, dy)[0]))
     add("local_response_norm: factor 2 missing, alpha of 2012", "constant denominator", PAPER_NORM,
-        _dx(lambda self, dy: _lrn_parts(self, dy)[0] + _lrn_parts(self, dy)[1] / 2))
-    add("scaled_tanh: slope typed as 0.6667", "factor|known factor", SCALED, _dx(lambda self, dy: _right(self, dy) * 0.6667 / self.slope))
+        _dx(lambda self, dy: lrn_parts(self, dy)[0] + lrn_parts(self, dy)[1] / 2))
+    add("scaled_tanh: slope typed as 0.6667", "factor|known factor", SCALED, _dx(lambda self, dy: right(self, dy) * 0.6667 / self.slope))
     add("dense: dweight rounded to float32", "rounded", DENSE, _grad("weight", lambda self, dy: (dy.T @ self.cache).astype(np.float32).astype(float)))
     add("dense: weight decay inside dweight", "parameter added", DENSE, _grad("weight", lambda self, dy: dy.T @ self.cache + 5e-4 * weight(self, dy)))
-    add("conv2d: dweight clipped", "clipped", CONV, _grad("weight", lambda self, dy: np.clip(_conv_dweight(self, dy), -3, 3)))
-    add("conv2d: dx clipped to 1", "clipped|not linear in dy", CONV, _dx(lambda self, dy: np.clip(_right(self, dy), -1, 1)))
+    add("conv2d: dweight clipped", "clipped", CONV, _grad("weight", lambda self, dy: np.clip(conv_dweight(self, dy), -3, 3)))
+    add("conv2d: dx clipped to 1", "clipped|not linear in dy", CONV, _dx(lambda self, dy: np.clip(right(self, dy), -1, 1)))
     add("softmax_cross_entropy: probabilities kept above 0.1", "unnamed", SOFTMAX, _dscores(lambda self, scores, labels, right: (
-        np.maximum(_softmax(scores), 0.1) - np.eye(5)[labels]) / len(scores)), LABELLED)
+        np.maximum(softmax(scores), 0.1) - np.eye(5)[labels]) / len(scores)), LABELLED)
     # networks
-    add("sequential: a layer left out on the way back", "chain", NETWORK, ("dx", {"_backward": _skipping}))
-    add("sequential: layers in the order of forward", "chain", NETWORK, ("dx", {"_backward": _forwards}))
+    add("sequential: a layer left out on the way back", "chain", NETWORK, ("dx", {"_backward": skipping}))
+    add("sequential: layers in the order of forward", "chain", NETWORK, ("dx", {"_backward": forwards}))
     # RBF units and losses
-    add("rbf: factor 2 missing", "known factor", CODES, _dx(lambda self, dy: _right(self, dy) / 2))
-    add("rbf: sign of the difference", "sign", CODES, _dx(lambda self, dy: 2 * ((self._parameter("centers", dy) - self.cache[:, None]) * dy[..., None]).sum(axis=1)))
+    add("rbf: factor 2 missing", "known factor", CODES, _dx(lambda self, dy: right(self, dy) / 2))
+    add("rbf: sign of the difference", "sign", CODES,
+        _dx(lambda self, dy: 2 * ((self._parameter("centers", dy) - self.cache[:, None]) * dy[..., None]).sum(axis=1)))
     add("rbf: centers forgotten", "parameter missing", CODES, _dx(lambda self, dy: 2 * self.cache * dy.sum(axis=1, keepdims=True)))
-    add("softmax_cross_entropy: not divided by N", "batch factor", SOFTMAX, _dscores(lambda self, scores, labels, right: right * len(right)), LABELLED)
-    add("softmax_cross_entropy: divided by N twice", "batch factor", SOFTMAX, _dscores(lambda self, scores, labels, right: right / len(right)), LABELLED)
+    add("softmax_cross_entropy: not divided by N", "batch factor", SOFTMAX,
+        _dscores(lambda self, scores, labels, right: right * len(right)), LABELLED)
+    add("softmax_cross_entropy: divided by N twice", "batch factor", SOFTMAX,
+        _dscores(lambda self, scores, labels, right: right / len(right)), LABELLED)
     add("softmax_cross_entropy: label not subtracted", "label term", SOFTMAX,
-        _dscores(lambda self, scores, labels, right: _softmax(scores) / len(scores)), LABELLED)
+        _dscores(lambda self, scores, labels, right: softmax(scores) / len(scores)), LABELLED)
     add("softmax_cross_entropy: sign", "sign", SOFTMAX, _dscores(lambda self, scores, labels, right: -right), LABELLED)
     add("softmax_cross_entropy: divided by classes", "factor|known factor", SOFTMAX,
         _dscores(lambda self, scores, labels, right: right * len(right) / scores.size), LABELLED)
     add("rbf_loss: e^-j forgotten", "option", MAP, _dscores(lambda self, scores, labels, right: (
-        np.eye(5)[labels] - _softmax(-scores)) / len(scores)), LABELLED)
-    add("rbf_loss: label not added", "label term", MAP, _dscores(lambda self, scores, labels, right: right - np.eye(5)[labels] / len(right)), LABELLED)
+        np.eye(5)[labels] - softmax(-scores)) / len(scores)), LABELLED)
+    add("rbf_loss: label not added", "label term", MAP,
+        _dscores(lambda self, scores, labels, right: right - np.eye(5)[labels] / len(right)), LABELLED)
     return tuple(table)
 
 
