@@ -18,4 +18,4 @@ def test_gradients(name, case, device):
     obj, x, options = case.build(seed=1)
     report = assert_gradients(obj.to(device), x, seed=1, **options)
     assert report.largest_error("central") < 1e-7 and report.largest_error("complex") < 1e-12, str(report)
-    assert {row.oracle for row in report.rows} == {"central", "complex"}
+    assert all(row.oracle == "complex" and not row.skipped for row in report.rows)
