@@ -182,7 +182,7 @@ def wrong_argument(e):
     yield changed("|x|", values={x: np.abs(e.x)})
     for value, words in factors(e):
         if value and value not in (1, -1):
-            yield changed(f"x times {value:.6g}, {words},", values={x: e.x * value})
+            yield changed(f"x times {words} ({value:.6g})", values={x: e.x * value})
     if elementwise(e) and is_known(e):
         yield from _through_y(e)
 
@@ -196,7 +196,7 @@ def _through_y(e):
             yield Claim("x, in a formula that expects y", e.dy * formula(e.x))
             for value, words in factors(e):
                 if value and value != 1:
-                    yield Claim(f"y times {value:.6g}, {words},", e.dy * formula(e.y * value))
+                    yield Claim(f"y times {words} ({value:.6g})", e.dy * formula(e.y * value))
             constant = float(np.mean((e.found - e.true) / e.dy))
             yield Claim(f"the right place, and {constant:.6g} added: the constant of the derivative is wrong", e.true + constant * e.dy)
 

@@ -43,8 +43,9 @@ def _ratio(e):
 
 def batch_factor(e):
     N, ratio = len(e.x) if e.x.ndim else 1, _ratio(e)
-    for factor, words in ((N, f"{N} times the true gradient, the number of images"), (1 / N, f"the true gradient divided by {N}, the number of images"),
-                          (N * N, f"{N}^2 times the true gradient, {N} the number of images")):
+    for factor, words in ((N, f"{N} times the true gradient, {N} the number of images: summed over the batch where the mean belongs"),
+                          (1 / N, f"the true gradient divided by {N}, the number of images: averaged over the batch where the sum belongs, or divided twice"),
+                          (N * N, f"{N}^2 times the true gradient, {N} the number of images: multiplied where it should be divided")):
         if N > 1 and np.isclose(ratio, factor, rtol=1e-7):
             yield changed(words, c=factor)
 

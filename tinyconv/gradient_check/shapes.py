@@ -4,7 +4,7 @@ import inspect
 import numpy as np
 
 from ..errors import ShapeError
-from .subjects import subject
+from .subjects import name_of, subject
 
 SIZES = ((7, 5), (3, 4), (1, 1), (2, 6), (11, 13), (27, 25), (32, 32), (63, 67), (224, 224))
 MOST = 3                                                    # points to check at
@@ -23,7 +23,7 @@ def find(obj, labels, training, seed):
                 return accepted
         if accepted:
             return accepted
-    raise ValueError(f"check_gradients: found no x that {_name(obj)} takes; give one: check_gradients(obj, x)")
+    raise ValueError(f"check_gradients: found no x that {name_of(obj)} takes; give one: check_gradients(obj, x)")
 
 
 def distinct(rng, shape):
@@ -76,7 +76,3 @@ def _takes(obj, point, training, strictly):
         return False
     # x * weight takes many shapes by broadcasting that backward does not mean: first those whose gradients fit
     return not strictly or all(gradients[name] is not None and np.shape(gradients[name]) == value.shape for name, value in tried.values.items())
-
-
-def _name(obj):
-    return obj.__name__ if isinstance(obj, type) else " and ".join(map(_name, obj)) if isinstance(obj, tuple) else getattr(obj, "__name__", repr(obj))

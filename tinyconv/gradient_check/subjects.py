@@ -28,6 +28,13 @@ def subject(obj, x, labels=None, training=False, dtype=np.float64):
     return ObjectSubject(obj, x, labels, training, dtype)
 
 
+def name_of(obj):
+    """What obj is called in a report: its repr, unless that is the address that Python gives to what has none."""
+    if isinstance(obj, tuple):
+        return " and ".join(map(name_of, obj))
+    return obj.__name__ if hasattr(obj, "__name__") else type(obj).__name__ if type(obj).__repr__ is object.__repr__ else repr(obj)
+
+
 def is_float(value):
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
@@ -87,7 +94,7 @@ class ObjectSubject(Subject):
         params = {name: door.as_numpy(value) for name, value in getattr(self.exact, "params", {}).items()}
         values = {"x": x, **{name: value for name, value in params.items() if is_float(value)}}
         self.complex = copy.deepcopy(self.exact).to("reference") if hasattr(obj, "device") and hasattr(obj, "to") else self.exact
-        super().__init__(repr(obj), values)
+        super().__init__(name_of(obj), values)
         self.obj = obj
         self._use_before()
 
@@ -170,7 +177,7 @@ class FunctionSubject(Subject):
     def __init__(self, obj, x):
         self.obj, self.torch_style = obj, isinstance(obj, type)
         self.functions = (obj.forward, obj.backward) if self.torch_style else obj
-        title = obj.__name__ if self.torch_style else " and ".join(getattr(f, "__name__", repr(f)) for f in obj)
+        title = name_of(obj)
         names = list(inspect.signature(self.functions[0]).parameters)[self.torch_style:]
         given = x if isinstance(x, (tuple, list)) else (x,)
         if len(given) > len(names):
