@@ -86,7 +86,9 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         m0, j0 = int32(m_tile * BM), int32(j_tile * BN)
         group, split = divided(cuda.blockIdx.y, splits)
         steps = divided(K + BK - 1, BK)[0]
-        first, last = int32(divided(steps * split, splits)[0]), int32(divided(steps * (split + 1), splits)[0])
+        each, more = divided(steps, splits)                 # steps of every part, and how many parts have one more
+        first = int32(each * split + min(split, more))
+        last = int32(first + each + (1 if split < more else 0))
 
         # what this thread copies of A: piece a_piece of lines a_line, a_line + A_TOGETHER, ...
         a_piece, a_line = int32(t % A_PIECES * A_WIDTH), int32(t // A_PIECES if A_EVEN or t < A_PIECES * A_TOGETHER else A_LINES)
