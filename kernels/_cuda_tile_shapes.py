@@ -44,7 +44,7 @@ class Tile:
 TILES = (Tile(24, 16, 8, 4, 4, warp=(2, 4)), Tile(32, 16, 8, 8, 4, warp=(4, 4))) if SIMULATOR else \
     (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=3), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
      Tile(16, 128, TM=4, TN=4, blocks=6))
-TENSOR_TILES = (Tile(16, 32, 8, 4, 4, buffers=3, tensor=True),) if SIMULATOR else \
+TENSOR_TILES = (Tile(16, 32, 16, 4, 4, buffers=3, tensor=True),) if SIMULATOR else \
     (Tile(128, 128, tensor=True), Tile(96, 128, tensor=True), Tile(64, 128, blocks=3, buffers=3, tensor=True))
 
 

@@ -41,7 +41,7 @@ import numpy as np
 from . import _cuda
 from ._cuda import cuda, divided, kernel
 from ._cuda_ptx import (
-    ALIGNMENT, accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, thread)
+    ALIGNMENT, accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, reader, thread)
 from ._cuda_tile_shapes import Panel, choice
 
 int32 = np.int32                                            # numba widens what two int32 give to int64; this makes it one register again
@@ -71,7 +71,11 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
     PART_ROWS, PART_STRIDE = BM // PARTS, BN + 4             # the result leaves through shared memory in so many parts
     WORDS = max(tile.buffers * BUFFER, PART_ROWS * PART_STRIDE)
     copy_a, copy_b, wait, zeros = copier(a_width), copier(b_width), copies_but(AHEAD - 1), accumulators(tile.TM * tile.TN)
-    step = (multiply_add_tf32 if tile.tensor else multiply_add)(a_thread, b_thread, BK)
+    # Entries of the table of taps are read early, before half of the products of a step are computed, and the copies that need them begin after that: so they
+    # arrive meanwhile. But not where a thread needs so many that registers would not suffice.
+    EARLY, multiplier, entries_of = B_PASSES <= 4, multiply_add_tf32 if tile.tensor else multiply_add, reader(B_PASSES, B_TOGETHER)
+    FIRST = BK // 2 if EARLY else 0
+    first_products, other_products = (multiplier(a_thread, b_thread, range(*k)) for k in ((0, FIRST), (FIRST, BK)))
     put_first, put_last = (putter(a_thread, b_thread, PART_STRIDE, part, PARTS) for part in (0, PARTS - 1))
 
     lies = [f"{'along k' if across else 'across k'} by {width}" for across, width in ((a_across, a_width), (b_across, b_width))]
@@ -98,7 +102,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
             a_rows, a_left = int32(M - m0 - a_line), int32(K - first * BK - a_piece)
         else:
             a_index = int32(group * a_group + (first * BK + a_line) * a_row + m0 + a_piece)
-            a_rows, a_left = int32(a_columns - m0 - a_piece), int32(K - first * BK - a_line)
+            a_left = int32(K - first * BK - a_line if m0 + a_piece < a_columns else 0)
         # and of B
         b_piece, b_line = int32(t % B_PIECES * B_WIDTH), int32(t // B_PIECES if B_EVEN or t < B_PIECES * B_TOGETHER else B_LINES)
         b_place = int32(B_BEGIN + b_line * B_LINE + b_piece * B_PIECE)
@@ -119,15 +123,19 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         for s in range(first - AHEAD, last):                # multiply step s, copy step s + AHEAD
             wait()
             cuda.syncthreads()
+            entries = entries_of(taps, tap)
+            if s >= first:
+                sums = first_products(sums, shared, int32(buffer + a_first), int32(buffer + b_first))
             if s + AHEAD < last:
                 for i in range(A_PASSES):
                     if A_EVEN or a_line + i * A_TOGETHER < A_LINES:
-                        inside = (i * A_TOGETHER < a_rows and a_left > 0) if A_ACROSS else (a_rows > 0 and i * A_TOGETHER < a_left)
+                        inside = (i * A_TOGETHER < a_rows and a_left > 0) if A_ACROSS else i * A_TOGETHER < a_left
                         copy_a(shared, int32(free + a_place + i * A_TOGETHER * A_STRIDE), a, int32(a_index + i * a_pass), inside)
                 for i in range(B_PASSES):
                     if B_EVEN or b_line + i * B_TOGETHER < B_LINES:
-                        entry = at(taps, int32(tap + i * B_TOGETHER))
-                        copy_b(shared, int32(free + b_place + i * B_TOGETHER * B_LINE), x, int32(int32(entry) + base), int32((entry >> 32) & outside) == 0)
+                        entry = entries[i] if EARLY else at(taps, int32(tap + i * B_TOGETHER))
+                        to = int32(free + b_place + i * B_TOGETHER * B_LINE)
+                        copy_b(shared, to, x, int32(int32(entry) + base), int32((entry >> 32) & outside) == 0)
                 a_index, a_left = int32(a_index + a_next), int32(a_left - BK)
                 if B_ACROSS:
                     n, base = int32(n + BK), int32(base + BK)
@@ -141,7 +149,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
             end_of_copies()
             free = int32(0) if free == AHEAD * BUFFER else int32(free + BUFFER)
             if s >= first:
-                sums = step(sums, shared, int32(buffer + a_first), int32(buffer + b_first))
+                sums = other_products(sums, shared, int32(buffer + a_first), int32(buffer + b_first))
                 buffer = int32(0) if buffer == AHEAD * BUFFER else int32(buffer + BUFFER)
 
         # out it goes, through shared memory, so that neighbouring threads write neighbours

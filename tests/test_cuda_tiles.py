@@ -127,7 +127,7 @@ def test_numpy_intrinsics(rng):
     """The twins keep the contracts of _cuda_ptx.py."""
     a, b = _cuda_ptx.Fragment(4, True, 12, 1, 0, 3), _cuda_ptx.Fragment(8, False, 40, 4, 1, 16)
     shared = rng.standard_normal(600).astype(np.float32)
-    sums = _cuda_ptx.multiply_add(a, b, 8)(np.ones(32, np.float32), shared, 5, 200)
+    sums = _cuda_ptx.multiply_add(a, b, range(8))(np.ones(32, np.float32), shared, 5, 200)
     for i, j in np.ndindex(4, 8):
         column = j // 4 * 16 + j % 4
         expected = 1 + sum(shared[5 + 3 * i * 12 + k] * shared[200 + column + 40 * k] for k in range(8))
