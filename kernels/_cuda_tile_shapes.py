@@ -2,7 +2,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ._cuda import SIMULATOR
+from ._cuda import ROWS, SIMULATOR
 from ._cuda_ptx import Fragment
 
 # What the choice of tiles assumes of the GPU: an H100. Constants, since the order of a sum must not depend on the GPU that computes it.
@@ -117,7 +117,7 @@ def choice(M, J, K, groups, a_across, b_across, a_width, b_width, split, tensor)
         if min(A.together, B.together) == 0:                # too few threads for one line
             continue
         tiles, steps = -(-M // tile.BM) * -(-J // tile.BN) * groups, -(-K // tile.BK)
-        for splits in range(1, min(MOST_SPLITS, steps, 65535 // groups) + 1 if split and steps else 2):
+        for splits in range(1, min(MOST_SPLITS, steps, max(1, ROWS // groups)) + 1 if split and steps else 2):
             in_turn = -(-tiles * splits // MULTIPROCESSORS)
             threads = tile.threads * min(in_turn, tile.blocks)
             speed = tile.speed * min(1, (FEW + threads) / (FEW + ENOUGH))                    # few threads often wait for memory all at once
