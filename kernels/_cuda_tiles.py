@@ -72,8 +72,8 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
     WORDS = max(tile.buffers * BUFFER, PART_ROWS * PART_STRIDE)
     copy_a, copy_b, wait, zeros = copier(a_width), copier(b_width), copies_but(AHEAD - 1), accumulators(tile.TM * tile.TN)
     # Entries of the table of taps are read early, before half of the products of a step are computed, and the copies that need them begin after that: so they
-    # arrive meanwhile. But not where a thread needs so many that registers would not suffice.
-    EARLY, multiplier, entries_of = B_PASSES <= 4, multiply_add_tf32 if tile.tensor else multiply_add, reader(B_PASSES, B_TOGETHER)
+    # arrive meanwhile. But not where a thread copies so many pieces that registers would not suffice.
+    EARLY, multiplier, entries_of = max(A_PASSES, B_PASSES) <= 4, multiply_add_tf32 if tile.tensor else multiply_add, reader(B_PASSES, B_TOGETHER)
     FIRST = BK // 2 if EARLY else 0
     first_products, other_products = (multiplier(a_thread, b_thread, range(*k)) for k in ((0, FIRST), (FIRST, BK)))
     put_first, put_last = (putter(a_thread, b_thread, PART_STRIDE, part, PARTS) for part in (0, PARTS - 1))
@@ -234,13 +234,15 @@ def multiply(a, b, sizes, groups, out, row, bias=None, relu=False, mask=None, sp
     out    flat; `row` is its distance from one m to the next
     bias   (groups * M,) or None        mask  an array like out or None        split  whether k may be split
     """
+    if out.size == 0:
+        return
     M, J, K = sizes
     tile, splits = choice(M, J, K, groups, a.across, b.across, a.width, b.width, split, _cuda.precision() == "tf32")
     product = tile_kernel(tile, a.across, b.across, a.width, b.width)
     parts = out if splits == 1 else _cuda.empty((splits, out.size), out.dtype)
     rest = (out if bias is None else bias, bias is not None, relu, out if mask is None else mask, mask is not None)
     nothing = (out, False, False, out, False)
-    numbers = map(np.int32, (M, J, K, b.N, splits))
+    numbers = map(np.int32, (M, J, K, max(b.N, 1), splits))                               # of no images, K is 0: what is divided by N is not used
     grid = -(-M // tile.BM) * -(-J // tile.BN), groups * splits
     product[grid, tile.threads](a.data, np.int32(a.group), np.int32(a.row), np.int32(a.columns), b.data, np.int32(b.group), b.taps, b.pixels, b.places,
                                 *numbers, *(rest if splits == 1 else nothing), parts.reshape(parts.size), M * row, row, out.size)
@@ -256,7 +258,7 @@ def add_parts(parts, bias, biased, row, relu, z, masked, out):
         for s in range(1, parts.shape[0]):
             value += parts[s, e]
         if biased:
-            value += bias[e // row]
+            value += bias[divided(e, row)[0]]
         if relu and value <= np.float32(0):
             value = np.float32(0)
         if masked and not z[e] > np.float32(0):
