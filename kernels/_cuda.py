@@ -158,7 +158,9 @@ def precision():
 def computing_in(chosen):
     """Within this context this thread's conv2d and dense multiply float32 arrays in `chosen`, one of PRECISIONS.
 
-    tf32 rounds each factor to 10 bits behind the point and adds in float32: an error of about 1e-3 of a product, for several times the speed.
+    float32   each sum in the order of k, by fused multiply-adds: the same bits on every GPU
+    tf32      each factor rounded to 10 bits behind the point, an error of up to about 1e-3 of a product, and sums in float32 by tensor cores, of which
+              PTX leaves open in which order they add and how they round: the same bits on one kind of GPU
     """
     before, _local.precision = precision(), chosen
     try:
