@@ -41,11 +41,13 @@ class Tile:
         return reuse / (reuse + 6) * min(1, self.TM * self.TN / (self.TM + self.TN) / 4)
 
 
-TILES = (Tile(24, 16, 8, 4, 4, warp=(2, 4)), Tile(32, 16, 8, 8, 4, warp=(4, 4))) if SIMULATOR else \
-    (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=3), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
-     Tile(16, 128, TM=4, TN=4, blocks=6))
-TENSOR_TILES = (Tile(16, 32, 16, 4, 4, buffers=3, tensor=True),) if SIMULATOR else \
-    (Tile(128, 128, tensor=True), Tile(96, 128, tensor=True), Tile(64, 128, blocks=3, buffers=3, tensor=True))
+# Those of a GPU, and small ones for the simulator, which has a Python thread for each of theirs.
+GPU_TILES = (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=3), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
+             Tile(16, 128, TM=4, TN=4, blocks=6))
+GPU_TENSOR_TILES = Tile(128, 128, tensor=True), Tile(96, 128, tensor=True), Tile(64, 128, blocks=3, buffers=3, tensor=True)
+SIMULATED_TILES = Tile(24, 16, 8, 4, 4, warp=(2, 4)), Tile(32, 16, 8, 8, 4, warp=(4, 4))
+SIMULATED_TENSOR_TILES = Tile(16, 32, 16, 4, 4, buffers=3, tensor=True),
+TILES, TENSOR_TILES = (SIMULATED_TILES, SIMULATED_TENSOR_TILES) if SIMULATOR else (GPU_TILES, GPU_TENSOR_TILES)
 
 
 @dataclass(frozen=True)
