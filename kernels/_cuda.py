@@ -29,6 +29,7 @@ OLDEST = 8, 0                                               # compute capability
 THREADS = 256                                               # of a block of kernel[n]
 WARP = 32                                                   # threads that go in step
 BLOCKS = 2 ** 16                                            # of them at most
+ROWS = 65_535                                               # blocks along y, and along z, at most
 PRECISIONS = ("float32", "tf32")
 
 cuda = driver = types = intrinsic = None
@@ -134,7 +135,10 @@ def row_blocks(n, *rows):
     """kernel[row_blocks(n, H, C)]: blocks of threads for rows of n elements, one row for each blockIdx.y < H and blockIdx.z < C.
 
     Which row it is costs a thread no division; it goes through its elements by `for e in range(cuda.grid(1), n, cuda.gridsize(1))`.
+    Raises ValueError for more than 65,535 of them: of maps, or of rows of pixels.
     """
+    if max(rows) > ROWS:
+        raise ValueError(f"expected at most {ROWS:,} maps and {ROWS:,} rows of pixels, which is what one launch on a GPU can have, got {max(rows):,}")
     if SIMULATOR:
         return (1, *rows), 3
     blocks = max(1, -(-n // THREADS))
@@ -167,7 +171,9 @@ def precision():
 def computing_in(chosen):
     """Within this context this thread's conv2d and dense multiply float32 arrays in `chosen`, one of PRECISIONS.
 
-    tf32 rounds each factor to 10 bits behind the point and adds in float32: an error of about 1e-3 of a product, for several times the speed.
+    float32   each sum in the order of k, by fused multiply-adds: the same bits on every GPU
+    tf32      each factor rounded to 10 bits behind the point, an error of up to about 1e-3 of a product, and sums in float32 by tensor cores, of which
+              PTX leaves open in which order they add and how they round: the same bits on one kind of GPU
     """
     before, _local.precision = precision(), chosen
     try:

@@ -28,9 +28,9 @@ BEYOND = -1 << 31                                           # the bit of taps th
 MOST = 2 ** 31                                              # elements that 32-bit indices reach
 
 
-def fits(window, *arrays):
-    """Whether tiles can compute this: float32, a window whose rows and columns fit into 31 bits, arrays that 32-bit indices reach."""
-    return arrays[0].dtype == np.float32 and sum(window) < 32 and max(array.size for array in arrays) < MOST
+def fits(window, *arrays, groups=1):
+    """Whether tiles can compute this: float32, a window whose rows and columns fit into 31 bits, arrays that 32-bit indices reach, groups that blocks reach."""
+    return groups <= _cuda.ROWS and arrays[0].dtype == np.float32 and sum(window) < 32 and max(array.size for array in arrays) < MOST
 
 
 def _packed(offset, bits, missing):
@@ -91,7 +91,7 @@ def backward_input(dy, weight, stride, padding, groups, dx, mask=None):
     for r, q in phases:
         # along each axis: the first pixel of this phase, how many there are, the place in dy that its first tap sees, and how many taps there are
         (h, OHs, i, U), (w, OWs, j, V) = (_phase(*axis) for axis in zip((r, q), (H, W), (KH, KW), stride, padding))
-        if not OHs * OWs:
+        if not OHs * OWs * N:
             continue
         K, window = O // groups * U * V, (O // groups, U, V)
         if (KH, KW) == (1, 1) and groups == 1:              # the weights lie as they are needed

@@ -4,10 +4,11 @@
     end_of_copies()            the copies since the last end are a group
     copies_but(newest)         wait(): until all groups of copies of this thread but the newest have arrived
     at(array, index)           array[index] of an array in memory; at_shared: in shared memory
+    reader(count, apart)       read(array, index): array[index + i * apart] for i < count, a tuple, in memory
     put(array, index, number)  array[index] = number, in memory
     thread(), block()          threadIdx.x and blockIdx.x, read anew: what follows from them need not stay in registers meanwhile
     accumulators(count)        zeros(): as many numbers 0, each in a register
-    multiply_add(a, b, depth)  step(sums, shared, a0, b0): sums[i, j] += sum_k A[i, k] B[j, k], read from shared memory
+    multiply_add(a, b, ks)     step(sums, shared, a0, b0): sums[i, j] += sum over k in ks of A[i, k] B[j, k], read from shared memory
     multiply_add_tf32(...)     the same on tensor cores, 16 x 8 x 8 at a time by a whole warp, of A and B rounded to 10 bits behind the point
     putter(a, b, part)         put(sums, shared, place): the sums into shared memory
 
@@ -74,7 +75,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
         data = context.make_array(array_type)(context, builder, array).data
         return builder.gep(builder.addrspacecast(data, data.type.pointee.as_pointer(space), "addrspacecast"), [index])
 
-    def _at(builder, pointer, words):
+    def _beyond(builder, pointer, words):
         return builder.gep(pointer, [ir.Constant(INT, words)])
 
     def _load(builder, pointer, count):
@@ -84,6 +85,14 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
         vector = builder.load(builder.bitcast(pointer, ir.VectorType(FLOAT, count).as_pointer(SHARED)))
         vector.align = 4 * count
         return [builder.extract_element(vector, ir.Constant(INT, i)) for i in range(count)]
+
+    def _store(builder, pointer, numbers):
+        """Numbers side by side, in one store: 2 or 4. Where lanes write 16 bytes each, it is without bank conflicts if 8 neighbours write 8 x 16 bytes in a row."""
+        kind = ir.VectorType(FLOAT, len(numbers))
+        vector = ir.Constant(kind, ir.Undefined)
+        for n, number in enumerate(numbers):
+            vector = builder.insert_element(vector, number, ir.Constant(INT, n))
+        builder.store(vector, builder.bitcast(pointer, kind.as_pointer(SHARED)), align=4 * len(numbers))
 
     def _ptx(builder, text, result, operands, constraints):
         """One instruction of PTX. It is not moved across others, and memory counts as changed."""
@@ -133,15 +142,25 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
 
     thread, block = _special("tid.x"), _special("ctaid.x")
 
-    def _reader(space):
+    def _at(space):
         @intrinsic
-        def read(typing, array, index):
+        def at(typing, array, index):
             def codegen(context, builder, signature, arguments):
                 return builder.load(_pointer(context, builder, signature.args[0], *arguments, space))
             return array.dtype(array, index), codegen
-        return _named(read, space)
+        return _named(at, space)
 
-    at, at_shared = _reader(GLOBAL), _reader(SHARED)
+    at, at_shared = _at(GLOBAL), _at(SHARED)
+
+    @lru_cache(maxsize=None)
+    def reader(count, apart):
+        @intrinsic
+        def read(typing, array, index):
+            def codegen(context, builder, signature, arguments):
+                base = _pointer(context, builder, signature.args[0], *arguments, GLOBAL)
+                return _tuple(builder, [builder.load(_beyond(builder, base, i * apart)) for i in range(count)])
+            return types.UniTuple(array.dtype, count)(array, types.int32), codegen
+        return _named(read, count, apart)
 
     @intrinsic
     def put(typing, array, index, number):
@@ -162,25 +181,25 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
         return [builder.extract_value(sums, n) for n in range(sums.type.count)]
 
     def _tuple(builder, numbers):
-        sums = ir.Constant(ir.ArrayType(FLOAT, len(numbers)), ir.Undefined)
+        made = ir.Constant(ir.ArrayType(numbers[0].type, len(numbers)), ir.Undefined)
         for n, number in enumerate(numbers):
-            sums = builder.insert_value(sums, number, n)
-        return sums
+            made = builder.insert_value(made, number, n)
+        return made
 
     def _loaded(builder, base, fragment, i, k, width):
         """The elements that one load brings, {(i, k): number}: `width` k of one i, or one k of `width` i."""
-        numbers = _load(builder, _at(builder, base, fragment.place(i, k)), width)
+        numbers = _load(builder, _beyond(builder, base, fragment.place(i, k)), width)
         return {(i, k + n) if fragment.across else (i + n, k): number for n, number in enumerate(numbers)}
 
     @lru_cache(maxsize=None)
-    def multiply_add(a, b, depth):                          # b is not across
+    def multiply_add(a, b, ks):                          # b is not across
         @intrinsic
         def step(typing, sums, shared, a0, b0):
             def codegen(context, builder, signature, arguments):
                 numbers = _numbers(builder, arguments[0])
                 bases = [_pointer(context, builder, signature.args[1], arguments[1], arguments[n], SHARED) for n in (2, 3)]
 
-                for first in range(0, depth, 4):
+                for first in ks[::4]:
                     A = {}
                     for i in range(a.count) if a.across else ():
                         A |= _loaded(builder, bases[0], a, i, first, 4)
@@ -194,13 +213,13 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                             numbers[n] = builder.fma(A[n // b.count, k], B[n % b.count, k], numbers[n])
                 return _tuple(builder, numbers)
             return sums(sums, shared, types.int32, types.int32), codegen
-        return _named(step, a, b, depth)
+        return _named(step, a, b, ks)
 
     MMA = ("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$10, $11, $12, $13};",
            "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3")
 
     @lru_cache(maxsize=None)
-    def multiply_add_tf32(a, b, depth):                     # b is not across
+    def multiply_add_tf32(a, b, ks):                        # b is not across
         @intrinsic
         def step(typing, sums, shared, a0, b0):
             def codegen(context, builder, signature, arguments):
@@ -212,7 +231,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                     return {place: builder.asm(ir.FunctionType(INT, [FLOAT]), "cvt.rna.tf32.f32 $0, $1;", "=r,f", [number], False)
                             for place, number in _loaded(builder, base, fragment, i, k, width).items()}
 
-                for k in range(0, depth, 8):                # of these eight, a thread has two neighbours
+                for k in ks[::8]:                           # of these eight, a thread has two neighbours
                     A, B = {}, {}
                     for i in range(0, a.count, 2):
                         for n in (0,) if a.across else (0, 1):
@@ -230,7 +249,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
                                 numbers[n] = builder.extract_value(result, place)
                 return _tuple(builder, numbers)
             return sums(sums, shared, types.int32, types.int32), codegen
-        return _named(step, a, b, depth, "tf32")
+        return _named(step, a, b, ks, "tf32")
 
     @lru_cache(maxsize=None)
     def putter(a, b, stride, part, parts):
@@ -242,12 +261,13 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
             def codegen(context, builder, signature, arguments):
                 base = _pointer(context, builder, signature.args[1], *arguments[1:], SHARED)
                 for i in rows:
-                    for j in range(b.count):
+                    for j in range(0, b.count, b.run):
                         words = (a.element(i) - a.element(rows[0])) * stride + b.element(j)
-                        builder.store(builder.extract_value(arguments[0], i * b.count + j), _at(builder, base, words))
+                        numbers = [builder.extract_value(arguments[0], i * b.count + j + n) for n in range(b.run)]
+                        _store(builder, _beyond(builder, base, words), numbers)
                 return context.get_dummy_value()
             return types.void(sums, shared, types.int32), codegen
         return _named(put, a, b, stride, part, parts)
 else:
     from ._cuda_ptx_in_numpy import (     # noqa: F401
-        accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, thread)
+        accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, reader, thread)

@@ -29,6 +29,11 @@ def at(array, index):
 at_shared = at
 
 
+@lru_cache(maxsize=None)
+def reader(count, apart):
+    return lambda array, index: tuple(at(array, index + i * apart) for i in range(count))
+
+
 def put(array, index, number):
     assert 0 <= index < array.size
     array[index] = number
@@ -48,8 +53,8 @@ def accumulators(count):
 
 
 @lru_cache(maxsize=None)
-def multiply_add(a, b, depth):
-    A, B = (np.array([[fragment.place(i, k) for k in range(depth)] for i in range(fragment.count)]) for fragment in (a, b))
+def multiply_add(a, b, ks):
+    A, B = (np.array([[fragment.place(i, k) for k in ks] for i in range(fragment.count)], int) for fragment in (a, b))
 
     def step(sums, shared, a0, b0):
         return sums + (shared[a0 + A] @ shared[b0 + B].T).reshape(-1)
@@ -57,7 +62,7 @@ def multiply_add(a, b, depth):
 
 
 @lru_cache(maxsize=None)
-def multiply_add_tf32(a, b, depth):
+def multiply_add_tf32(a, b, ks):
     """Every thread shows what it holds to the others of its block, and then computes its sums from what the lanes of its warp hold, as the PTX manual says."""
     A = np.array([[a.place(i, n) for n in (0, 1)] for i in range(0, a.count, 2)])       # second factor: piece, k t or k t + 4
     B = np.array([[b.place(j, n) for n in (0, 1)] for j in range(b.count)])             # first factor: row g or g + 8 of a piece, k t or k t + 4
@@ -67,7 +72,7 @@ def multiply_add_tf32(a, b, depth):
         lane, warp = this.thread_id % 32, this.thread_id // 32 * 32
         shown = this._manager.__dict__.setdefault("shown", {})
         g, t = lane // 4, lane % 4
-        for k in range(0, depth, 8):
+        for k in ks[::8]:
             shown[this.thread_id] = _rounded(shared[a0 + A + a.place(0, k)]), _rounded(shared[b0 + B + b.place(0, k)])
             this.syncthreads()
             rows = np.array([shown[warp + g * 4 + s][1] for s in range(4)])             # k = s and s + 4 of row g and row g + 8

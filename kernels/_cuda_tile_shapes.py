@@ -2,7 +2,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ._cuda import SIMULATOR
+from ._cuda import ROWS, SIMULATOR
 from ._cuda_ptx import Fragment
 
 # What the choice of tiles assumes of the GPU: an H100. Constants, since the order of a sum must not depend on the GPU that computes it.
@@ -41,11 +41,13 @@ class Tile:
         return reuse / (reuse + 6) * min(1, self.TM * self.TN / (self.TM + self.TN) / 4)
 
 
-TILES = (Tile(24, 16, 8, 4, 4, warp=(2, 4)), Tile(32, 16, 8, 8, 4, warp=(4, 4))) if SIMULATOR else \
-    (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=3), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
-     Tile(16, 128, TM=4, TN=4, blocks=6))
-TENSOR_TILES = (Tile(16, 32, 8, 4, 4, buffers=3, tensor=True),) if SIMULATOR else \
-    (Tile(128, 128, tensor=True), Tile(96, 128, tensor=True), Tile(64, 128, blocks=3, buffers=3, tensor=True))
+# Those of a GPU, and small ones for the simulator, which has a Python thread for each of theirs.
+GPU_TILES = (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=3), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
+             Tile(16, 128, TM=4, TN=4, blocks=6))
+GPU_TENSOR_TILES = Tile(128, 128, tensor=True), Tile(96, 128, tensor=True), Tile(64, 128, blocks=3, buffers=3, tensor=True)
+SIMULATED_TILES = Tile(24, 16, 8, 4, 4, warp=(2, 4)), Tile(32, 16, 8, 8, 4, warp=(4, 4))
+SIMULATED_TENSOR_TILES = Tile(16, 32, 16, 4, 4, buffers=3, tensor=True),
+TILES, TENSOR_TILES = (SIMULATED_TILES, SIMULATED_TENSOR_TILES) if SIMULATOR else (GPU_TILES, GPU_TENSOR_TILES)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def choice(M, J, K, groups, a_across, b_across, a_width, b_width, split, tensor)
         if min(A.together, B.together) == 0:                # too few threads for one line
             continue
         tiles, steps = -(-M // tile.BM) * -(-J // tile.BN) * groups, -(-K // tile.BK)
-        for splits in range(1, min(MOST_SPLITS, steps, 65535 // groups) + 1 if split and steps else 2):
+        for splits in range(1, min(MOST_SPLITS, steps, max(1, ROWS // groups)) + 1 if split and steps else 2):
             in_turn = -(-tiles * splits // MULTIPROCESSORS)
             threads = tile.threads * min(in_turn, tile.blocks)
             speed = tile.speed * min(1, (FEW + threads) / (FEW + ENOUGH))                    # few threads often wait for memory all at once

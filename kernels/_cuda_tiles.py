@@ -25,13 +25,13 @@ forward, dy and x in backward_weight), A lies in shared memory as [row][k], else
 has to be.
 
 Where there are fewer tiles than multiprocessors, k is split: each part of it is summed up by another block, into memory of its own, and the parts are
-added in order by a second kernel. How often, and which tile is taken, follows from the shape alone, never from the GPU at hand: the same bits everywhere.
-The result leaves through shared memory, and on the way takes the bias, the relu behind it, or the mask of a relu before it.
+added in order by a second kernel. How often, and which tile is taken, follows from the shape alone, never from the GPU at hand: the same bits everywhere,
+in TF32 on one kind of GPU. The result leaves through shared memory, and on the way takes the bias, the relu behind it, or the mask of a relu before it.
 
-In TF32 warps multiply on tensor cores (kernels/_cuda_ptx.py); all the rest is the same.
+In TF32 warps multiply on tensor cores (kernels/_cuda_ptx.py), whose rounding of sums PTX leaves open; all the rest is the same.
 
-What the compiler makes of the 128 x 128 tile for sm_90: 1,167 instructions a step in float32, 1,217 in backward_weight, of which 1,024 are
-multiply-adds and 64 read shared memory. No register is spilled, in any tile.
+What the compiler makes of the 128 x 128 tile for sm_90: 1,194 instructions a step in float32, 1,214 in backward_weight, of which 1,024 are
+multiply-adds and 64 read shared memory; and behind the last step about 20 for each number of the result.
 """
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,7 +41,7 @@ import numpy as np
 from . import _cuda
 from ._cuda import cuda, divided, kernel
 from ._cuda_ptx import (
-    ALIGNMENT, accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, thread)
+    ALIGNMENT, accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, reader, thread)
 from ._cuda_tile_shapes import Panel, choice
 
 int32 = np.int32                                            # numba widens what two int32 give to int64; this makes it one register again
@@ -71,7 +71,11 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
     PART_ROWS, PART_STRIDE = BM // PARTS, BN + 4             # the result leaves through shared memory in so many parts
     WORDS = max(tile.buffers * BUFFER, PART_ROWS * PART_STRIDE)
     copy_a, copy_b, wait, zeros = copier(a_width), copier(b_width), copies_but(AHEAD - 1), accumulators(tile.TM * tile.TN)
-    step = (multiply_add_tf32 if tile.tensor else multiply_add)(a_thread, b_thread, BK)
+    # Entries of the table of taps are read early, before half of the products of a step are computed, and the copies that need them begin after that: so they
+    # arrive meanwhile. But not where a thread copies so many pieces that registers would not suffice.
+    EARLY, multiplier, entries_of = max(A_PASSES, B_PASSES) <= 4, multiply_add_tf32 if tile.tensor else multiply_add, reader(B_PASSES, B_TOGETHER)
+    FIRST = BK // 2 if EARLY else 0
+    first_products, other_products = (multiplier(a_thread, b_thread, range(*k)) for k in ((0, FIRST), (FIRST, BK)))
     put_first, put_last = (putter(a_thread, b_thread, PART_STRIDE, part, PARTS) for part in (0, PARTS - 1))
 
     lies = [f"{'along k' if across else 'across k'} by {width}" for across, width in ((a_across, a_width), (b_across, b_width))]
@@ -86,7 +90,9 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         m0, j0 = int32(m_tile * BM), int32(j_tile * BN)
         group, split = divided(cuda.blockIdx.y, splits)
         steps = divided(K + BK - 1, BK)[0]
-        first, last = int32(divided(steps * split, splits)[0]), int32(divided(steps * (split + 1), splits)[0])
+        each, more = divided(steps, splits)                 # steps of every part, and how many parts have one more
+        first = int32(each * split + min(split, more))
+        last = int32(first + each + (1 if split < more else 0))
 
         # what this thread copies of A: piece a_piece of lines a_line, a_line + A_TOGETHER, ...
         a_piece, a_line = int32(t % A_PIECES * A_WIDTH), int32(t // A_PIECES if A_EVEN or t < A_PIECES * A_TOGETHER else A_LINES)
@@ -96,7 +102,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
             a_rows, a_left = int32(M - m0 - a_line), int32(K - first * BK - a_piece)
         else:
             a_index = int32(group * a_group + (first * BK + a_line) * a_row + m0 + a_piece)
-            a_rows, a_left = int32(a_columns - m0 - a_piece), int32(K - first * BK - a_line)
+            a_left = int32(K - first * BK - a_line if m0 + a_piece < a_columns else 0)
         # and of B
         b_piece, b_line = int32(t % B_PIECES * B_WIDTH), int32(t // B_PIECES if B_EVEN or t < B_PIECES * B_TOGETHER else B_LINES)
         b_place = int32(B_BEGIN + b_line * B_LINE + b_piece * B_PIECE)
@@ -117,15 +123,19 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         for s in range(first - AHEAD, last):                # multiply step s, copy step s + AHEAD
             wait()
             cuda.syncthreads()
+            entries = entries_of(taps, tap)
+            if s >= first:
+                sums = first_products(sums, shared, int32(buffer + a_first), int32(buffer + b_first))
             if s + AHEAD < last:
                 for i in range(A_PASSES):
                     if A_EVEN or a_line + i * A_TOGETHER < A_LINES:
-                        inside = (i * A_TOGETHER < a_rows and a_left > 0) if A_ACROSS else (a_rows > 0 and i * A_TOGETHER < a_left)
+                        inside = (i * A_TOGETHER < a_rows and a_left > 0) if A_ACROSS else i * A_TOGETHER < a_left
                         copy_a(shared, int32(free + a_place + i * A_TOGETHER * A_STRIDE), a, int32(a_index + i * a_pass), inside)
                 for i in range(B_PASSES):
                     if B_EVEN or b_line + i * B_TOGETHER < B_LINES:
-                        entry = at(taps, int32(tap + i * B_TOGETHER))
-                        copy_b(shared, int32(free + b_place + i * B_TOGETHER * B_LINE), x, int32(int32(entry) + base), int32((entry >> 32) & outside) == 0)
+                        entry = entries[i] if EARLY else at(taps, int32(tap + i * B_TOGETHER))
+                        to = int32(free + b_place + i * B_TOGETHER * B_LINE)
+                        copy_b(shared, to, x, int32(int32(entry) + base), int32((entry >> 32) & outside) == 0)
                 a_index, a_left = int32(a_index + a_next), int32(a_left - BK)
                 if B_ACROSS:
                     n, base = int32(n + BK), int32(base + BK)
@@ -139,7 +149,7 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
             end_of_copies()
             free = int32(0) if free == AHEAD * BUFFER else int32(free + BUFFER)
             if s >= first:
-                sums = step(sums, shared, int32(buffer + a_first), int32(buffer + b_first))
+                sums = other_products(sums, shared, int32(buffer + a_first), int32(buffer + b_first))
                 buffer = int32(0) if buffer == AHEAD * BUFFER else int32(buffer + BUFFER)
 
         # out it goes, through shared memory, so that neighbouring threads write neighbours
@@ -224,13 +234,15 @@ def multiply(a, b, sizes, groups, out, row, bias=None, relu=False, mask=None, sp
     out    flat; `row` is its distance from one m to the next
     bias   (groups * M,) or None        mask  an array like out or None        split  whether k may be split
     """
+    if out.size == 0:
+        return
     M, J, K = sizes
     tile, splits = choice(M, J, K, groups, a.across, b.across, a.width, b.width, split, _cuda.precision() == "tf32")
     product = tile_kernel(tile, a.across, b.across, a.width, b.width)
     parts = out if splits == 1 else _cuda.empty((splits, out.size), out.dtype)
     rest = (out if bias is None else bias, bias is not None, relu, out if mask is None else mask, mask is not None)
     nothing = (out, False, False, out, False)
-    numbers = map(np.int32, (M, J, K, b.N, splits))
+    numbers = map(np.int32, (M, J, K, max(b.N, 1), splits))                               # of no images, K is 0: what is divided by N is not used
     grid = -(-M // tile.BM) * -(-J // tile.BN), groups * splits
     product[grid, tile.threads](a.data, np.int32(a.group), np.int32(a.row), np.int32(a.columns), b.data, np.int32(b.group), b.taps, b.pixels, b.places,
                                 *numbers, *(rest if splits == 1 else nothing), parts.reshape(parts.size), M * row, row, out.size)
@@ -246,7 +258,7 @@ def add_parts(parts, bias, biased, row, relu, z, masked, out):
         for s in range(1, parts.shape[0]):
             value += parts[s, e]
         if biased:
-            value += bias[e // row]
+            value += bias[divided(e, row)[0]]
         if relu and value <= np.float32(0):
             value = np.float32(0)
         if masked and not z[e] > np.float32(0):

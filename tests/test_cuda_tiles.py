@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from tinyconv.kernels import _cuda, _cuda_gpu, _cuda_ptx, _cuda_tile_shapes, _cuda_tiles, load
+from tinyconv.kernels import _cuda, _cuda_convolution, _cuda_gpu, _cuda_ptx, _cuda_tile_shapes, _cuda_tiles, load
 from tinyconv.kernels._cuda_native import CudaNative
 
 pytestmark = pytest.mark.skipif(_cuda_gpu.missing() is not None, reason=f"{_cuda_gpu.missing()}; or set NUMBA_ENABLE_CUDASIM=1")
@@ -122,12 +122,30 @@ def test_tf32(rng):
     close(dense.forward(native(x), _cuda.to_gpu(weight), None), x @ weight.T)
 
 
+def test_no_images():
+    """A batch of none: outputs of none, and gradients of parameters that are sums of nothing."""
+    conv2d, dense, options = load("conv2d", "cuda"), load("dense", "cuda"), ((1, 1), (1, 1), 1)
+    x, dy, weight = CudaNative.empty((0, 2, 4, 5), np.float32), CudaNative.empty((0, 3, 4, 5), np.float32), _cuda.to_gpu(np.ones((3, 2, 3, 3), np.float32))
+    assert conv2d.forward(x, weight, None, *options).shape == (0, 3, 4, 5)
+    assert conv2d.backward_input(dy, weight, x.shape, *options).shape == x.shape
+    assert not host(conv2d.backward_weight(dy, x, (3, 3), *options)).any()
+    x, dy = CudaNative.empty((0, 4), np.float32), CudaNative.empty((0, 3), np.float32)
+    assert not host(dense.backward_weight(dy, x)).any()
+
+
+def test_more_groups_than_blocks_reach():
+    assert not _cuda_convolution.fits((3, 3), np.zeros(1, np.float32), groups=_cuda.ROWS + 1)
+    assert _cuda_tile_shapes.choice(1, 4, 9, _cuda.ROWS + 1, False, False, 1, 1, True, False)[1] == 1
+    with pytest.raises(ValueError, match="at most 65,535 maps"):
+        _cuda.row_blocks(4, 5, 70_000)
+
+
 @pytest.mark.skipif(not _cuda.SIMULATOR, reason="an intrinsic can be called from a kernel alone")
 def test_numpy_intrinsics(rng):
     """The twins keep the contracts of _cuda_ptx.py."""
     a, b = _cuda_ptx.Fragment(4, True, 12, 1, 0, 3), _cuda_ptx.Fragment(8, False, 40, 4, 1, 16)
     shared = rng.standard_normal(600).astype(np.float32)
-    sums = _cuda_ptx.multiply_add(a, b, 8)(np.ones(32, np.float32), shared, 5, 200)
+    sums = _cuda_ptx.multiply_add(a, b, range(8))(np.ones(32, np.float32), shared, 5, 200)
     for i, j in np.ndindex(4, 8):
         column = j // 4 * 16 + j % 4
         expected = 1 + sum(shared[5 + 3 * i * 12 + k] * shared[200 + column + 40 * k] for k in range(8))

@@ -21,7 +21,7 @@ def forward(x, weight, bias, stride, padding, groups, ceil=False):
     if _one_window(x.shape, weight.shape[2:], padding, groups):
         return dense.forward(_features(x), _matrix(weight), bias).reshape(output_shape(x.shape, weight.shape, stride, padding, groups, ceil))
     y = CudaNative.empty(output_shape(x.shape, weight.shape, stride, padding, groups, ceil), x.dtype)
-    if convolution.fits(weight.shape[2:], x.data, weight, y.data):
+    if convolution.fits(weight.shape[2:], x.data, weight, y.data, groups=groups):
         convolution.forward(x.data, weight, stride, padding, groups, y.data, bias)
         return y
     _forward[y.data.size](x.data, weight, weight.reshape(weight.size) if bias is None else bias, bias is not None, *stride, *padding, y.data)
@@ -50,7 +50,7 @@ def with_relu(x, weight, bias, stride, padding, groups, ceil=False):
     if _one_window(x.shape, weight.shape[2:], padding, groups):
         return dense.with_relu(_features(x), _matrix(weight), bias).reshape(output_shape(x.shape, weight.shape, stride, padding, groups, ceil))
     y = CudaNative.empty(output_shape(x.shape, weight.shape, stride, padding, groups, ceil), x.dtype)
-    if convolution.fits(weight.shape[2:], x.data, weight, y.data):
+    if convolution.fits(weight.shape[2:], x.data, weight, y.data, groups=groups):
         convolution.forward(x.data, weight, stride, padding, groups, y.data, bias, relu=True)
         return y
     return relu.forward(forward(x, weight, bias, stride, padding, groups, ceil))
@@ -60,7 +60,7 @@ def backward_input(dy, weight, x_shape, stride, padding, groups):
     if _one_window(x_shape, weight.shape[2:], padding, groups):
         return dense.backward_input(_features(dy), _matrix(weight)).reshape(x_shape)
     dx = CudaNative.empty(x_shape, dy.dtype)
-    if convolution.fits(weight.shape[2:], dy.data, weight, dx.data):
+    if convolution.fits(weight.shape[2:], dy.data, weight, dx.data, groups=groups):
         convolution.backward_input(dy.data, weight, stride, padding, groups, dx.data)
         return dx
     _backward_input[dx.data.size](dy.data, weight, *stride, *padding, dx.data)
@@ -89,7 +89,7 @@ def masked_backward_input(dy, weight, x_shape, stride, padding, groups, z):
     if _one_window(x_shape, weight.shape[2:], padding, groups):
         return dense.masked_backward_input(_features(dy), _matrix(weight), _features(z)).reshape(x_shape)
     dx = CudaNative.empty(x_shape, dy.dtype)
-    if convolution.fits(weight.shape[2:], dy.data, weight, dx.data):
+    if convolution.fits(weight.shape[2:], dy.data, weight, dx.data, groups=groups):
         convolution.backward_input(dy.data, weight, stride, padding, groups, dx.data, mask=z.flat)
         return dx
     return relu.backward_input(backward_input(dy, weight, x_shape, stride, padding, groups), z)
@@ -100,7 +100,7 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
     if _one_window(x.shape, kernel_size, padding, groups):
         return dense.backward_weight(_features(dy), _features(x)).reshape(*shape)
     dweight = _cuda.empty(shape, dy.dtype)
-    if convolution.fits(kernel_size, dy.data, x.data, dweight):
+    if convolution.fits(kernel_size, dy.data, x.data, dweight, groups=groups):
         convolution.backward_weight(dy.data, x.data, stride, padding, groups, dweight)
         return dweight
     _backward_weight[dweight.size](dy.data, x.data, *stride, *padding, dweight)

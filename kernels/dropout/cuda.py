@@ -7,6 +7,8 @@ from .. import _cuda
 from .._cuda import cuda, divided, kernel
 from .._random import random_bits
 
+IN_32_BITS = 2 ** 32                                        # as many elements as `divided` divides, several times faster than 64 bits
+
 
 def draw(seed, counter):
     key = _cuda.empty((1,), np.uint64)
@@ -35,6 +37,6 @@ def backward_input(dy, rate, key, first, scale):
 @kernel
 def _masked(x, threshold, key, first, per_image, N, scale, y):
     for place in range(cuda.grid(1), x.size, cuda.gridsize(1)):
-        e, n = divided(place, N)
+        e, n = divided(place, N) if x.size <= IN_32_BITS else (place // N, place % N)
         keep = random_bits(key[0], (first + n) * per_image + e) >> np.uint64(11) >= threshold
         y[place] = x[place] * scale if keep else x.dtype.type(0)
