@@ -9,7 +9,7 @@ pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: tinyconv[
 from tinyconv import SGD, Sequential, SoftmaxCrossEntropy, layers, parallel  # noqa: E402
 from tinyconv import device as door  # noqa: E402
 from tinyconv import graph as captured  # noqa: E402
-from tinyconv.kernels import _cuda, _cuda_gpu  # noqa: E402
+from tinyconv.kernels import _cuda, _cuda_gpu, _cuda_streams  # noqa: E402
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_a_batch_is_waited_for_before_it_is_read(monkeypatch):
             order.append("synchronize")
 
     transpose = captured.transpose
-    monkeypatch.setattr(_cuda, "event", Event)
+    monkeypatch.setattr(_cuda_streams, "event", Event)
     monkeypatch.setattr(captured, "transpose", lambda *arrays: (order.append("transpose"), transpose(*arrays)))
     net = Sequential(layers.Dense(3, 2, rng=0)).to("cuda")
     loss = SoftmaxCrossEntropy().to("cuda")

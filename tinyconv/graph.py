@@ -11,7 +11,7 @@ import weakref
 
 import numpy as np
 
-from .kernels import _cuda, load
+from .kernels import _cuda, _cuda_streams, load
 from .kernels._arena import taking_from
 from .kernels._cuda_arena import NoRoom
 from .kernels._cuda_graph import capturing
@@ -95,7 +95,7 @@ class CapturedStep:
         return options == self.captured and all(velocity is known for velocity, known in zip(optimizer.velocity.values(), self.velocity))
 
     def submit(self, x, labels=None):
-        _cuda.enter_context()
+        _cuda_streams.enter_context()
         slot = self.slots[self.turn]
         self.turn = (self.turn + 1) % SLOTS
         with self.arena.lock:
@@ -113,10 +113,10 @@ class _Slot:
     def __init__(self, step):
         N, outcome = step.x_shape[0], (step.y.shape, step.losses.shape)
         shapes = ((N, step.x.data.size // N), step.dtype), ((N,), np.int64), ((OPTIONS,), step.dtype)
-        self.here = [_cuda.pinned(*shape) for shape in shapes]
+        self.here = [_cuda_streams.pinned(*shape) for shape in shapes]
         self.there = [_cuda.allocate(*shape) for shape in shapes]
-        self.back = [_cuda.pinned(shape, step.dtype) for shape in outcome]
-        self.arrived, self.done = _cuda.event(), _cuda.event()
+        self.back = [_cuda_streams.pinned(shape, step.dtype) for shape in outcome]
+        self.arrived, self.done = _cuda_streams.event(), _cuda_streams.event()
         self.outcome = None
 
     def fill(self, x, labels, optimizer):
@@ -130,8 +130,8 @@ class _Slot:
         if optimizer is not None:
             self.here[2][...] = optimizer.rate(optimizer.steps), optimizer.momentum, optimizer.weight_decay, 1
         for here, there in zip(self.here, self.there):
-            there.copy_to_device(here, _cuda.copy_stream())
-        self.arrived.record(_cuda.copy_stream())
+            there.copy_to_device(here, _cuda_streams.copy_stream())
+        self.arrived.record(_cuda_streams.copy_stream())
 
     def enter(self, step):
         """Bring the batch to where the graph reads it, as soon as it has arrived."""
@@ -159,7 +159,7 @@ class Outcome:
 
     def settle(self):
         if self._arrays is None:
-            _cuda.enter_context()
+            _cuda_streams.enter_context()
             self._done.synchronize()
             y, losses = (array.copy() for array in self._back)
             self._arrays, self._back = (y.reshape(self._y_shape), losses), None
