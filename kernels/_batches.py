@@ -1,5 +1,4 @@
 """How a chunk of images enters and leaves a tape (kernels/_tape.py). position = (first image of the chunk, whether it is the first chunk)."""
-
 from ._kernel import kernel
 from ._simd import transpose
 

@@ -9,7 +9,7 @@ from ..errors import DataError
 from ..gradient_check import check_gradients
 from .exercises import EXERCISES
 from .hints import alike, hint, hint_of_one
-from .running import BLANK, Attempt, TooLong, Unreadable, at_most, load
+from .running import Attempt, TooLong, Unreadable, at_most, load
 
 SECONDS = 10                                                # that a file may take; each of ours takes under one
 OF_THE_POINT = ("zero", "too many kinks", "no digits")      # refusals that say something of our points, not of what the student wrote
