@@ -44,7 +44,8 @@ class Tile:
 # Those of a GPU, and small ones for the simulator, which has a Python thread for each of theirs.
 GPU_TILES = (Tile(128, 128), Tile(96, 128), Tile(64, 128, blocks=3), Tile(48, 128, blocks=4, warp=(2, 16)), Tile(64, 64, TM=4, blocks=4),
              Tile(16, 128, TM=4, TN=4, blocks=6))
-GPU_TENSOR_TILES = Tile(128, 128, tensor=True), Tile(96, 128, tensor=True), Tile(64, 128, blocks=3, buffers=3, tensor=True)
+# on tensor cores the larger a warp's part, here 64 x 64, the fewer numbers are rounded to TF32 for a multiplication
+GPU_TENSOR_TILES = Tile(128, 128, TM=16, tensor=True), Tile(96, 128, tensor=True), Tile(64, 128, blocks=3, buffers=3, tensor=True)
 SIMULATED_TILES = Tile(24, 16, 8, 4, 4, warp=(2, 4)), Tile(32, 16, 8, 8, 4, warp=(4, 4))
 SIMULATED_TENSOR_TILES = Tile(16, 32, 16, 4, 4, buffers=3, tensor=True),
 TILES, TENSOR_TILES = (SIMULATED_TILES, SIMULATED_TENSOR_TILES) if SIMULATOR else (GPU_TILES, GPU_TENSOR_TILES)
@@ -121,7 +122,8 @@ def choice(M, J, K, groups, a_across, b_across, a_width, b_width, split, tensor)
         tiles, steps = -(-M // tile.BM) * -(-J // tile.BN) * groups, -(-K // tile.BK)
         for splits in range(1, min(MOST_SPLITS, steps, max(1, ROWS // groups)) + 1 if split and steps else 2):
             in_turn = -(-tiles * splits // MULTIPROCESSORS)
-            threads = tile.threads * min(in_turn, tile.blocks)
+            # with more than 8 x 8 sums, a thread counts as several: as much more it has to do while it waits
+            threads = max(tile.threads, tile.BM * tile.BN // 64) * min(in_turn, tile.blocks)
             speed = tile.speed * min(1, (FEW + threads) / (FEW + ENOUGH))                    # few threads often wait for memory all at once
             clocks = in_turn * (-(-steps // splits) + LATENCY) * tile.BM * tile.BN * tile.BK / 128 / speed
             if splits > 1:

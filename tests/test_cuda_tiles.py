@@ -99,10 +99,13 @@ def test_every_tile(tile, splits, x_shape, O, kernel_size, stride, padding, grou
     same(conv2d.backward_weight(native(dy), native(x), kernel_size, *options), dweight)
 
 
-def test_a_tile_of_a_real_gpu(rng, monkeypatch):
-    """256 threads, several warps: what the small tiles of the simulator do not have."""
-    monkeypatch.setattr(_cuda_tiles, "choice", lambda *arguments: (_cuda_tile_shapes.Tile(128, 128), 1))
-    x, weight = rng.standard_normal((4, 17)).astype(np.float32), rng.standard_normal((130, 17)).astype(np.float32)
+@pytest.mark.parametrize("tile", [_cuda_tile_shapes.GPU_TILES[0], _cuda_tile_shapes.GPU_TENSOR_TILES[0]], ids=["float32", "tf32"])
+def test_a_tile_of_a_real_gpu(tile, rng, monkeypatch):
+    """Several warps, and for tf32 16 x 8 sums a thread: what the small tiles of the simulator do not have."""
+    monkeypatch.setattr(_cuda_tiles, "choice", lambda *arguments: (tile, 1))
+    x, weight = (rng.standard_normal(shape).astype(np.float32) for shape in ((4, 17), (130, 17)))
+    if tile.tensor:
+        x, weight = tf32(x), tf32(weight)
     close(load("dense", "cuda").forward(native(x), _cuda.to_gpu(weight), None), x @ weight.T)
 
 
