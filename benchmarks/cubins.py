@@ -29,7 +29,8 @@ from tqdm import tqdm
 from ..files import write_atomically
 from ..gradient_cases import CASES
 from ..kernels import _cuda, _cuda_gpu, load
-from ..kernels._cuda_native import CudaNative
+from ..graph import fused
+from ..kernels._cuda_native import CudaNative, cast
 from ..parallel import available_threads
 from . import machine, workloads
 from .backends import ACTIVATIONS
@@ -118,9 +119,16 @@ def _workload(workload, images, precision):
 
 def _training_step(model, images, precision):
     net, loss = workloads.MODELS[model]()
-    net, loss = net.to("cuda", precision=precision), loss.to("cuda")
+    net, loss = fused(net.to("cuda", precision=precision).replica(forgets=True)), loss.to("cuda")
     loss.forward(net.forward(CudaNative.empty((images, *net.input_shape), np.float32), training=True), np.zeros(images, np.int64))
     net.backward(loss.backward(), need_dx=False)
+    # what a captured step launches besides (tinyconv/graph.py)
+    options, losses, labels, sgd = np.empty(4, np.float32), np.empty(images, np.float32), np.empty(images, np.int64), load("sgd", "cuda")
+    for array in (options, losses, labels):
+        cast[array.size](array, array)
+    params = list(net.params.values())
+    for clip in (None, 1.0):
+        sgd.change([(param, param, param) for param in params], sgd.guarded_options(options, losses, params, clip), True)
 
 
 def name(kernel, arguments):

@@ -1,7 +1,7 @@
 """The one command for a machine with a GPU: checks everything, then measures it, in under 8 minutes.
 
     python -m tinyconv.benchmarks.gpu [--json FILE] [--quick]       in a checkout that is installed: pip install -e ".[cuda]"
-    python -m tinyconv.benchmarks.gpu --sanitizer                   the second command: prints how compute-sanitizer goes over the tests
+    python -m tinyconv.benchmarks.gpu --sanitizer                   the second command: compute-sanitizer over the small tests
 
 Without a network: `pip install --no-deps --no-build-isolation --no-index -e .`, or, where nothing may be installed, a folder `tinyconv` of links:
 `bash -c 'mkdir -p /tmp/t && cp -r tinyconv /tmp/t && cp -r kernels models benchmarks /tmp/t/tinyconv && cd /tmp/t && python -m tinyconv.benchmarks.gpu'`.
@@ -23,6 +23,7 @@ import datetime
 import json
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..files import write_atomically
+from ..kernels import _cuda
 from . import gpu_report
 
 # Seconds within which a section has to end, and those before it: what one leaves the next one has. Eight minutes are 480.
@@ -157,16 +159,29 @@ def _pass_on(file, lines):
     lines.put("")
 
 
+def sanitize():
+    """Run compute-sanitizer's memcheck and racecheck over the small tests, and say each command; gives the first exit status that is not 0."""
+    if shutil.which("compute-sanitizer") is None:
+        print("\n".join(["compute-sanitizer is not on the PATH; it comes with NVIDIA's CUDA toolkit. What would be run:", *SANITIZER]), file=sys.stderr)
+        return 1
+    worst = 0
+    for line in SANITIZER:
+        print(f"+ {line}", flush=True)
+        worst = worst or subprocess.run(line, shell=True).returncode
+    return worst
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tinyconv.benchmarks.gpu", description=__doc__.splitlines()[0])
     parser.add_argument("--json", metavar="FILE", type=Path, default=RESULTS, help="default: benchmarks/results/<name of the GPU>.json")
     parser.add_argument("--quick", action="store_true", help="less of everything, in two to three minutes")
     parser.add_argument("--only", metavar="SECTION,...", help=f"some of {','.join(SHARES)}")
-    parser.add_argument("--sanitizer", action="store_true", help="print the command lines that look for accesses out of bounds, and for races")
+    parser.add_argument("--sanitizer", action="store_true", help="look for accesses out of bounds, and for races, in the small tests")
     args = parser.parse_args(arguments)
     if args.sanitizer:
-        print("\n".join(SANITIZER))
-        return 0
+        return sanitize()
+    if _cuda.SIMULATOR:
+        parser.error("NUMBA_ENABLE_CUDASIM is set: unset it, a simulator is no GPU")
     wanted = args.only.split(",") if args.only else list(SHARES)
     if unknown := set(wanted) - SHARES.keys():
         parser.error(f"--only: expected some of {', '.join(SHARES)}, got {', '.join(sorted(unknown))}")
@@ -187,6 +202,8 @@ def main(arguments=None):
         bench.write()
     print("\n".join(gpu_report.lines(bench.result)))
     print(f"\nwritten to {bench.file() or 'no file: the GPU did not say its name'}")
+    if bench.result.get("interrupted"):
+        return 130
     return 1 if gpu_report.wrong(bench.result) else 0
 
 

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from ..kernels import _cuda
+from ..kernels import _cuda, _cuda_streams
 from ..kernels._cuda import cuda, kernel
 from ..kernels._cuda_graph import capturing
 from .backends import NotMeasured
@@ -67,7 +67,7 @@ def copying(sizes):
 
 def crossing(sizes):
     """Bytes per second from pinned memory to the GPU."""
-    here, there = _cuda.pinned((sizes.crossed // 4,), np.float32), _cuda.empty((sizes.crossed // 4,), np.float32)
+    here, there = _cuda_streams.pinned((sizes.crossed // 4,), np.float32), _cuda.empty((sizes.crossed // 4,), np.float32)
     here[...] = 0
     return here.nbytes / best(lambda: there.copy_to_device(here, _cuda.stream()), sizes.seconds)
 

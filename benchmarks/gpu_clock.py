@@ -5,7 +5,7 @@ A contender here is one of timing.py: its turns alternate with those of the othe
 import time
 from contextlib import nullcontext
 
-from ..kernels import _cuda, load
+from ..kernels import _cuda, _cuda_streams, load
 from ..kernels._arena import taking_from
 from ..kernels._cuda_arena import CudaArena
 from ..kernels._cuda_graph import capturing
@@ -31,12 +31,12 @@ class OurStream:
     """Events in the stream of all our launches."""
 
     def now(self):
-        timer = _cuda.event(timing=True)
+        timer = _cuda_streams.event(timing=True)
         timer.record(_cuda.stream())
         return timer
 
     def since(self, start):
-        return _cuda.elapsed(start, self.now())
+        return _cuda_streams.elapsed(start, self.now())
 
 
 class TorchStream:

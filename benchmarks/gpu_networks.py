@@ -1,6 +1,5 @@
 """Whole networks on the GPU: training steps and predictions against PyTorch and against the CPU, and training to an error."""
 import gc
-import itertools
 import time
 
 import numpy as np
@@ -10,7 +9,6 @@ from ..cli.recipes import build, recipe, sgd
 from ..data import Inputs, cifar10, mnist
 from ..data.dataset import Images
 from ..evaluation import central, evaluate
-from ..kernels import _cuda
 from ..optimizers import SGD
 from ..training import Trainer
 from . import networks, parity

@@ -1,6 +1,4 @@
 """How a chunk of images enters and leaves a tape (kernels/_tape.py). position = (first image of the chunk, whether it is the first chunk)."""
-import numpy as np
-
 from ._kernel import kernel
 from ._simd import transpose
 

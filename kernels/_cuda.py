@@ -41,6 +41,7 @@ if INSTALLED:
         from numba.cuda.simulator import kernelapi
         from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
     else:
+        from cuda.bindings import __version__ as bindings_version
         from cuda.bindings import driver
         from numba.cuda import types
         from numba.cuda.cudadrv.devicearray import DeviceNDArray
@@ -63,11 +64,19 @@ _one_at_a_time = threading.Lock()
 if INSTALLED and SIMULATOR:
     kernelapi.FakeCUDAShared.array = _shared_array
 
-_local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made; .graph, likewise; .precision
+_local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made; .graph, .stream, likewise; .precision
 
 
 def compiler_is_there():
-    return nvvm.is_available()
+    try:
+        return nvvm.is_available()
+    except Exception:                                       # what the search for a library raises
+        return False
+
+
+def package_and_driver():
+    """The major versions of CUDA that the package and the driver are made for."""
+    return int(bindings_version.split(".")[0]), driver.cuDriverGetVersion()[1] // 1000
 
 
 def gpu_name():
@@ -143,9 +152,13 @@ def divided(a, b):
     return quotient, a - quotient * b
 
 
-@lru_cache(maxsize=None)
 def stream():
-    """The stream of all launches of this process."""
+    """The stream of all launches of this process; in a capture, one that only this thread has."""
+    return getattr(_local, "stream", None) or _stream()
+
+
+@lru_cache(maxsize=None)
+def _stream():
     return cuda.stream()
 
 
@@ -174,8 +187,8 @@ def capture_in_progress():
     return getattr(_local, "graph", None)
 
 
-def capture(graph):
-    _local.graph = graph
+def capture(graph, stream):
+    _local.graph, _local.stream = graph, stream
 
 
 def noting():
@@ -207,15 +220,23 @@ def empty(shape, dtype, lasting=False):
     return allocate(shape, dtype)
 
 
-def allocate(shape, dtype):
-    """Memory of its own for an array on the GPU. Raises MemoryError where there is not enough."""
+@contextmanager
+def memory_errors(shape=(), dtype=np.uint8):
+    """Turns what the driver says where memory does not suffice, whichever way it comes, into a MemoryError."""
     try:
-        return cuda.device_array(shape, dtype)
+        yield
     except Exception as error:
         if "OUT_OF_MEMORY" not in str(error):
             raise
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        raise MemoryError(f"{gpu_name()} has less than {size / 2 ** 20:.0f} MiB left: use a smaller batch, or end other programs on it") from None
+        raise MemoryError(f"{gpu_name()} has no {f'{size / 2 ** 20:.0f} MiB' if size > 1 else 'memory'} left: use a smaller batch, "
+                          "or end other programs on it") from None
+
+
+def allocate(shape, dtype):
+    """Memory of its own for an array on the GPU. Raises MemoryError where there is not enough."""
+    with memory_errors(shape, dtype):
+        return cuda.device_array(shape, dtype)
 
 
 def array_at(address, shape, dtype):
@@ -265,28 +286,6 @@ def to_host(array):
     here = array.copy_to_host(stream=stream())
     stream().synchronize()
     return here
-
-
-def pinned(shape, dtype):
-    """A NumPy array in memory that the GPU copies from and to by itself, while the processor does something else."""
-    return cuda.pinned_array(shape, dtype)
-
-
-def event(timing=False):
-    """A mark in a stream: event.record(stream), then event.synchronize() for the processor, or event.wait(other) for another stream."""
-    return cuda.event() if SIMULATOR else cuda.event(timing=timing)
-
-
-def elapsed(start, end):
-    """Seconds between two events with timing that were recorded in a stream; waits for the second."""
-    end.synchronize()
-    return start.elapsed_time(end) / 1e3
-
-
-@lru_cache(maxsize=None)
-def copy_stream():
-    """The stream of copies to the GPU that run beside the kernels."""
-    return cuda.stream()
 
 
 def is_on_gpu(array):

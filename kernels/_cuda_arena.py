@@ -4,7 +4,14 @@ import math
 import numpy as np
 
 from ._arena import Arena
-from ._cuda import SIMULATOR, allocate, array_at
+from ._cuda import SIMULATOR, allocate, array_at, capture_in_progress
+
+
+class NoRoom(Exception):
+    """A capture needs more memory than there is, and cannot ask for it: see CudaArena.grow."""
+
+    def __init__(self, size):
+        self.size = size
 
 
 class CudaArena(Arena):
@@ -20,7 +27,14 @@ class CudaArena(Arena):
         self._comes_back_with(owner, address, size)
         return array
 
+    def grow(self, size):
+        """Ask for `size` bytes more, which are free then."""
+        with self.lock:
+            self._new_slab(size)
+
     def _ask_for(self, size):
+        if capture_in_progress():
+            raise NoRoom(size)
         slab = allocate((size + self.line,), np.uint8)
         address = slab.ctypes.data if SIMULATOR else slab.__cuda_array_interface__["data"][0]
         return slab, -(-address // self.line) * self.line

@@ -3,9 +3,9 @@
 LeNet-5's kernels take microseconds, and so does each launch: from Python one after the other, the GPU would wait most of the time.
 """
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-from ._cuda import SIMULATOR, array_at, capture, driver, is_on_gpu, stream
+from ._cuda import SIMULATOR, array_at, capture, cuda, driver, is_on_gpu, memory_errors, stream
 
 
 class Graph:
@@ -27,34 +27,43 @@ class Graph:
         else:
             _driver(driver.cuGraphLaunch(self._executable, int(stream().handle)))
 
-    def _begin(self):
-        _driver(driver.cuStreamBeginCapture(int(stream().handle), driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL))
-
-    def _end(self):
-        graph = _driver(driver.cuStreamEndCapture(int(stream().handle)))
-        self._executable = _driver(driver.cuGraphInstantiate(graph, 0))
+    def _instantiate(self, captured):
+        with memory_errors():
+            self._executable = _driver(driver.cuGraphInstantiate(captured, 0))
         weakref.finalize(self, driver.cuGraphExecDestroy, self._executable).atexit = False
-        _driver(driver.cuGraphDestroy(graph))
 
 
 @contextmanager
 def capturing():
     """Within this context launches of this thread are not made, but captured; gives the Graph. What they need must be compiled and copied before."""
     graph = Graph()
-    capture(graph)
-    try:
-        if not SIMULATOR:
-            graph._begin()
-        yield graph
-    except BaseException:
-        if not SIMULATOR:
-            driver.cuStreamEndCapture(int(stream().handle))  # what was captured is dropped, the stream is whole again
-        raise
-    else:
-        if not SIMULATOR:
-            graph._end()
-    finally:
-        capture(None)
+    with nullcontext() if SIMULATOR else _capture_by_the_driver(graph) as stream:
+        capture(graph, stream)
+        try:
+            yield graph
+        finally:
+            capture(None, None)
+
+
+@contextmanager
+def _capture_by_the_driver(graph):
+    """On a stream of its own, so that what other threads launch meanwhile is none of it, and memory that numba gives back waits until it is over."""
+    with cuda.defer_cleanup():
+        handle = _driver(driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING.value))
+        captured = None
+        try:
+            _driver(driver.cuStreamBeginCapture(handle, driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL))
+            try:
+                yield cuda.external_stream(int(handle))
+            except BaseException:
+                _, captured = driver.cuStreamEndCapture(handle)              # what was captured until then is dropped
+                raise
+            captured = _driver(driver.cuStreamEndCapture(handle))
+            graph._instantiate(captured)
+        finally:
+            if captured is not None and int(captured):
+                driver.cuGraphDestroy(captured)
+            driver.cuStreamDestroy(handle)
 
 
 def _forgotten(arguments):

@@ -69,6 +69,8 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
         return instruction
 
     FLOAT, INT, LONG, VOID = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.VoidType()
+    # llvmlite keeps the text of a type in it once it was asked for. Asked now, since kernels on disk are found by all that they refer to, bit for bit
+    [str(kind) for kind in (FLOAT, INT, LONG, VOID)]
 
     def _pointer(context, builder, array_type, array, index, space):
         """Where array[index] lies, for a flat array, as a pointer into its address space."""

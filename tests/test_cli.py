@@ -57,7 +57,7 @@ def call(capsys, *arguments):
 
 def test_every_command_has_help_with_an_example(capsys):
     names = [command.__name__.rpartition(".")[2] for command in COMMANDS]
-    assert names == ["train", "eval", "predict", "similar", "summary", "gradcheck", "data", "bench", "doctor"]
+    assert names == ["train", "eval", "predict", "similar", "summary", "gradcheck", "course", "data", "bench", "doctor"]
     for name in names:
         status, out, _ = call(capsys, name, "--help")
         assert status == 0 and re.search(rf"example:\n  tinyconv {name}", out)

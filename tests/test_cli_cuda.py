@@ -8,6 +8,7 @@ from PIL import Image
 
 from conftest import NEEDS
 from test_cli import STATUS_OF_BAD_USAGE, STATUS_OF_FAILURE, call
+from tinyconv import device as door
 from tinyconv.cli.recipes import RECIPES
 from tinyconv.kernels import _cuda_gpu
 from tinyconv.models import mlp
@@ -35,7 +36,7 @@ def test_a_run_goes_from_device_to_device(digits, tmp_path, capsys, monkeypatch)
     monkeypatch.setitem(RECIPES, ("mlp", "softmax"), small)
     run, start = tmp_path / "run", ("train", "mlp", "--data", digits, "--batch-size", "4")
     status, out, err = call(capsys, *start, "--epochs", "1", "--device", "cuda", "--out", run)
-    assert status == 0 and "the GPU in float32" in out, err
+    assert status == 0 and f"{door.gpu_name()} in float32" in out, err
     assert json.loads((run / "run.json").read_text())["device"] == "cuda"
     answers = [call(capsys, "predict", run, digits / "bar" / "1.png", "--device", device)[1] for device in ("cuda", "cpu")]
     probabilities = [[float(word) for word in answer.split() if word[0].isdigit()] for answer in answers]
@@ -44,6 +45,7 @@ def test_a_run_goes_from_device_to_device(digits, tmp_path, capsys, monkeypatch)
     (run / "run.json").write_text(json.dumps(settings))
     status, out, _ = call(capsys, "train", "mlp", "--resume", "--out", run, "--device", "cpu")
     assert status == 0 and "resuming on cpu in float32 instead of cuda in float32: the result will differ" in out
+    assert json.loads((run / "run.json").read_text())["device"] == "cpu"
 
 
 def test_gradcheck_on_the_gpu(capsys):

@@ -96,7 +96,7 @@ def test_training_says_what_memory_it_takes_and_draws_filters(photos, tmp_path, 
 
 
 def test_too_little_memory_is_refused(photos, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 1000)
+    monkeypatch.setattr(memory, "available", lambda device: 1000)
     status, _, err = call(capsys, "train", "alexnet", "--data", photos, "--out", tmp_path / "run")
     assert status == 1 and re.search(r"batches of 8 needs about \d+ MB of memory and 1 MB is available; use a smaller --batch-size", err)
     assert not (tmp_path / "run").exists()

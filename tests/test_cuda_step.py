@@ -14,6 +14,11 @@ from tinyconv.optimizers import stepped
 
 pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: tinyconv[cuda]")
 
+from tinyconv.kernels import _arena, _cuda  # noqa: E402
+from tinyconv.kernels._arena import taking_from  # noqa: E402
+from tinyconv.kernels._cuda_arena import CudaArena, NoRoom  # noqa: E402
+from tinyconv.kernels._cuda_graph import capturing  # noqa: E402
+
 
 def network():
     return Sequential(C=layers.Conv2d(2, 3, 3, padding=1, rng=0), R=layers.ReLU(), P=layers.MaxPool2d(2), K=layers.Conv2d(3, 4, 2, rng=3), Q=layers.ReLU(),
@@ -149,6 +154,39 @@ def test_there_and_back_without_loss(batch, tmp_path):
     same(net.params, gpu.params)
 
 
+def test_a_capture_asks_for_no_memory(batch, monkeypatch):
+    """A driver refuses it. Where the pieces do not fit into what the rehearsal has left, the capture is made again, with more."""
+    asked, grown = [], []
+    ask, grow = CudaArena._ask_for, CudaArena.grow
+    monkeypatch.setattr(_arena, "SLAB", 256)                # so that every piece has to be asked for
+    monkeypatch.setattr(CudaArena, "_ask_for", lambda self, size: (asked.append(_cuda.capture_in_progress()), ask(self, size))[1])
+    monkeypatch.setattr(CudaArena, "grow", lambda self, size: grown.append(size) or grow(self, size))
+    (net, loss, sgd), (gpu, gpu_loss, gpu_sgd) = both(lr=0.1)
+    for _ in range(2):
+        parallel.train_step(net, *batch, loss, sgd)
+        parallel.train_step(gpu, *batch, gpu_loss, gpu_sgd)
+    same(net.params, gpu.params)
+    assert len(asked) > 5 and sum(place is not None for place in asked) == len(grown) <= 3
+    fresh = CudaArena()
+    with pytest.raises(NoRoom), capturing(), taking_from(fresh):
+        _cuda.empty((300,), np.float64)
+    assert _cuda.capture_in_progress() is None and fresh.nbytes == 0
+
+
+def test_copies_have_arrays_of_their_own(batch):
+    gpu = network().to("cuda")
+    loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1, momentum=0.9)
+    loss.forward(gpu.forward(batch[0]), batch[1])
+    parallel.train_step(gpu, *batch, loss, sgd)
+    twin, twin_loss = copy.deepcopy(sgd), copy.deepcopy(loss)
+    parallel.train_step(twin.net, *batch, twin_loss, twin)
+    parallel.train_step(gpu, *batch, loss, sgd)
+    same({name: door.as_numpy(value) for name, value in (gpu.params | sgd.velocity).items()}, twin.net.params | twin.velocity, 0)
+    assert all(twin.velocity[name] is not value for name, value in sgd.velocity.items())
+    door.put(3, gpu.params["G.bias"])
+    assert (door.as_numpy(gpu.params["G.bias"]) == 3).all()
+
+
 def test_a_network_leaves_with_its_memory(batch):
     gpu = network().to("cuda")
     loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1)
@@ -172,7 +210,7 @@ def test_parts_on_two_devices_are_an_error(batch):
 def test_gradients_of_a_network_on_the_gpu(batch):
     net = Sequential(layers.Conv2d(1, 2, 2, rng=0), layers.Tanh(), layers.Flatten(), layers.Dense(2 * 4, 2, rng=1)).to("cuda")
     report = check_gradients(net, batch[0][:2, :1, :3, :3], sample=2, quiet=True)
-    assert report.ok and {row.array for row in report.rows} == {"dx", "0_Conv2d.dweight", "0_Conv2d.dbias", "3_Dense.dweight", "3_Dense.dbias"}
+    assert report.ok and {row.array for row in report.rows} == {"y", "dx", "0_Conv2d.dweight", "0_Conv2d.dbias", "3_Dense.dweight", "3_Dense.dbias"}
 
 
 def test_an_object_of_a_users_own_computes_in_numpy(batch):

@@ -1,6 +1,5 @@
 """dense and rbf: features, and the same at every pixel of a map."""
 import numpy as np
-import pytest
 
 from conftest import EVERYWHERE
 from tinyconv import device as door

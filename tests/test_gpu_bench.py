@@ -62,8 +62,10 @@ def test_the_rehearsal(rehearsed):
 def test_the_report_of_the_rehearsal(rehearsed):
     said = "\n".join(gpu_report.lines({"date": "today", "rows": json.loads(json.dumps(rehearsed, default=gpu_worker._plain))}))
     for expected in ("simulator", "right", "ceilings", "tiny C2 conv2d backward_weight", "tiny training step", "the GPU is faster", "asked for:",
-                     "PyTorch is not installed", "met           all parity checks pass"):
+                     "PyTorch is not installed", "not measured  all parity checks pass"):       # not in full size
         assert expected in said or expected == "the GPU is faster" and "the CPU is faster" in said, expected
+    full = {"sizes": "full", "rows": [row for row in rehearsed if row["status"] != "not measured" or row["section"] == "training"]}
+    assert gpu_report.complete(full) and not gpu_report.complete(full | {"interrupted": True}) and not gpu_report.complete(full | {"sizes": "quick"})
 
 
 @needs_package

@@ -16,19 +16,26 @@ from .version import __version__  # noqa: E402
 if not (Path(__file__).parent / "kernels").is_dir():
     __path__.append(str(Path(__file__).parent.parent))
 
-from . import errors, initializers, layers, losses, optimizers  # noqa: E402
-from .gradient_check import assert_gradients, check_gradients  # noqa: E402
-from .layer import Layer  # noqa: E402
-from .losses import RBFLoss, SoftmaxCrossEntropy  # noqa: E402
-from .optimizers import SGD  # noqa: E402
-from .sequential import Sequential  # noqa: E402
+# What a name stands for is imported when it is first asked for: `import tinyconv` alone costs nothing, so that the pytest plugin, which every pytest
+# of the environment loads, costs nothing either.
+_HOME = {"Layer": "layer", "RBFLoss": "losses", "SGD": "optimizers", "Sequential": "sequential", "SoftmaxCrossEntropy": "losses",
+         "assert_gradients": "gradient_check", "check_gradients": "gradient_check"}
 
 __all__ = ["Layer", "RBFLoss", "SGD", "Sequential", "SoftmaxCrossEntropy", "assert_gradients", "check_gradients", "data", "errors", "initializers",
            "layers", "losses", "models", "optimizers", "training"]
 
 
 def __getattr__(name):
-    # models stand above the framework and data pulls in Pillow: both are imported when they are first asked for
-    if name in ("models", "data", "training"):
-        return import_module(f"{__name__}.{name}")
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    if not name.startswith("_"):
+        try:
+            return import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":           # it is there, and what it needs is not
+                raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

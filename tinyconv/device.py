@@ -98,10 +98,17 @@ def as_numpy(array):
     return _cuda().to_host(array) if on_gpu(array) else array
 
 
+def copies_on_gpu(arrays):
+    """{id of an array: a copy} of those that are on the GPU, for a memo of copy.deepcopy, which cannot copy them."""
+    return {id(array): _cuda().to_gpu(as_numpy(array)) for array in arrays if on_gpu(array)}
+
+
 def put(value, array):
     """array[...] = value, wherever `array` is."""
     if on_gpu(array):
-        _cuda().put(np.asarray(value, array.dtype), array)
+        whole = np.empty(array.shape, array.dtype)
+        whole[...] = value
+        _cuda().put(whole, array)
     else:
         array[...] = value
 
@@ -118,6 +125,11 @@ def on_gpu(array):
 def arithmetic(owner):
     """The context in which `owner`, a layer, computes: on the GPU its matrix products are of its precision."""
     return _cuda().computing_in(owner.precision) if owner.device == "cuda" else nullcontext()
+
+
+def gpu_name():
+    """What the GPU is called; the simulator of one says that it is one."""
+    return _cuda().gpu_name()
 
 
 def _cuda():

@@ -11,8 +11,9 @@ import weakref
 
 import numpy as np
 
-from .kernels import _cuda, load
+from .kernels import _cuda, _cuda_streams, load
 from .kernels._arena import taking_from
+from .kernels._cuda_arena import NoRoom
 from .kernels._cuda_graph import capturing
 from .kernels._cuda_native import CudaNative, cast, transpose
 from .layers import Conv2d, Dense, ReLU
@@ -50,8 +51,14 @@ class CapturedStep:
             self._compute(fused(net.replica(forgets=True)))  # compiles, fills tables of constants, takes as much memory as it will need
             for array, value in zip(states, before):        # it was a rehearsal: no draw of a dropout has taken place
                 _cuda.put(value, array)
-            with capturing() as self.graph:
-                self._compute(fused(net.replica(forgets=True)))
+            while True:
+                self.grads = ()                             # those of the rehearsal make room
+                try:
+                    with capturing() as self.graph:
+                        self._compute(fused(net.replica(forgets=True)))
+                    break
+                except NoRoom as needed:                    # the same pieces may fit differently into what is free
+                    self.arena.grow(needed.size)
 
     def _compute(self, replica):
         scores = replica.forward(self.x, training=self.loss is not None)
@@ -88,6 +95,7 @@ class CapturedStep:
         return options == self.captured and all(velocity is known for velocity, known in zip(optimizer.velocity.values(), self.velocity))
 
     def submit(self, x, labels=None):
+        _cuda_streams.enter_context()
         slot = self.slots[self.turn]
         self.turn = (self.turn + 1) % SLOTS
         with self.arena.lock:
@@ -105,10 +113,10 @@ class _Slot:
     def __init__(self, step):
         N, outcome = step.x_shape[0], (step.y.shape, step.losses.shape)
         shapes = ((N, step.x.data.size // N), step.dtype), ((N,), np.int64), ((OPTIONS,), step.dtype)
-        self.here = [_cuda.pinned(*shape) for shape in shapes]
+        self.here = [_cuda_streams.pinned(*shape) for shape in shapes]
         self.there = [_cuda.allocate(*shape) for shape in shapes]
-        self.back = [_cuda.pinned(shape, step.dtype) for shape in outcome]
-        self.arrived, self.done = _cuda.event(), _cuda.event()
+        self.back = [_cuda_streams.pinned(shape, step.dtype) for shape in outcome]
+        self.arrived, self.done = _cuda_streams.event(), _cuda_streams.event()
         self.outcome = None
 
     def fill(self, x, labels, optimizer):
@@ -122,8 +130,8 @@ class _Slot:
         if optimizer is not None:
             self.here[2][...] = optimizer.rate(optimizer.steps), optimizer.momentum, optimizer.weight_decay, 1
         for here, there in zip(self.here, self.there):
-            there.copy_to_device(here, _cuda.copy_stream())
-        self.arrived.record(_cuda.copy_stream())
+            there.copy_to_device(here, _cuda_streams.copy_stream())
+        self.arrived.record(_cuda_streams.copy_stream())
 
     def enter(self, step):
         """Bring the batch to where the graph reads it, as soon as it has arrived."""
@@ -139,21 +147,22 @@ class _Slot:
         for array, here in zip((step.y, step.losses), self.back):
             array.copy_to_host(here, stream)
         self.done.record(stream)
-        self.outcome = Outcome(self, step.y_shape)
+        self.outcome = Outcome(self.done, self.back, step.y_shape)
         return self.outcome
 
 
 class Outcome:
     """What a step on the GPU has made: `y`, the scores (N, ...), and `losses` (N,), waited for when they are asked for."""
 
-    def __init__(self, slot, y_shape):
-        self._slot, self._y_shape, self._arrays = slot, y_shape, None
+    def __init__(self, done, back, y_shape):
+        self._done, self._back, self._y_shape, self._arrays = done, back, y_shape, None
 
     def settle(self):
         if self._arrays is None:
-            self._slot.done.synchronize()
-            y, losses = (array.copy() for array in self._slot.back)
-            self._arrays, self._slot = (y.reshape(self._y_shape), losses), None
+            _cuda_streams.enter_context()
+            self._done.synchronize()
+            y, losses = (array.copy() for array in self._back)
+            self._arrays, self._back = (y.reshape(self._y_shape), losses), None
         return self._arrays
 
     y = property(lambda self: self.settle()[0])

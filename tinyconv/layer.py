@@ -160,7 +160,7 @@ class Layer:
         twin = memo[id(self)] = type(self).__new__(type(self))
         own = vars(self) | ({"cache": None, "_made": None} if self.device == "cuda" else {})
         for arrays in (own.get("params", {}), own.get("state", {}), own.get("grads", {})):
-            memo.update({id(value): door.moved(door.as_numpy(value), "cuda") for value in arrays.values() if door.on_gpu(value)})
+            memo.update(door.copies_on_gpu(arrays.values()))
         twin.__dict__.update(copy.deepcopy(own, memo))
         return twin
 

@@ -1,4 +1,6 @@
 """Losses: from the scores of a network to one number, and back."""
+import copy
+
 import numpy as np
 
 from . import device as door
@@ -77,6 +79,12 @@ class Loss:
         door.check_device(device)
         self.device, self.cache = device, None
         return self
+
+    def __deepcopy__(self, memo):
+        """On the GPU a copy does not remember the last forward."""
+        twin = memo[id(self)] = object.__new__(type(self))
+        twin.__dict__.update(copy.deepcopy(vars(self) | ({"cache": None} if self.device == "cuda" else {}), memo))
+        return twin
 
     def __repr__(self):
         return f"{type(self).__name__}()"

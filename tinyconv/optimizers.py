@@ -1,4 +1,5 @@
 """Optimisers, and the rates that they follow."""
+import copy
 import math
 
 import numba
@@ -68,6 +69,12 @@ class SGD:
 
     def __getstate__(self):
         return self.__dict__ | {"_tapes": None}             # a copy has arrays of its own, and tapes work on addresses
+
+    def __deepcopy__(self, memo):
+        memo.update(door.copies_on_gpu(self.velocity.values()))
+        twin = memo[id(self)] = object.__new__(type(self))
+        twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo))
+        return twin
 
     def _scale(self, sum_of_squares):
         """What the gradient is multiplied by so that its norm is no larger than clip."""

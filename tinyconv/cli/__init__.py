@@ -7,9 +7,9 @@ import sys
 
 from .. import __version__
 from ..errors import TinyconvError
-from . import bench, data, doctor, eval, gradcheck, predict, similar, summary, train
+from . import bench, course, data, doctor, eval, gradcheck, predict, similar, summary, train
 
-COMMANDS = (train, eval, predict, similar, summary, gradcheck, data, bench, doctor)
+COMMANDS = (train, eval, predict, similar, summary, gradcheck, course, data, bench, doctor)
 
 
 def parser():

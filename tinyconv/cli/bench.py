@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..device import check_device
 from ..errors import TinyconvError
 from ..kernels import BACKENDS, OPERATIONS
 from ..parallel import available_threads
@@ -41,6 +42,8 @@ def run(args):
     from ..benchmarks import report                          # here, since no other command needs them
     from ..benchmarks.session import Session
 
+    for backend in args.backend:
+        check_device(backend)
     for path in filter(None, (args.json, args.plot)):
         if not path.absolute().parent.is_dir():
             raise TinyconvError(f"{path}: there is no folder {path.parent}; make it first")

@@ -45,7 +45,7 @@ class Run:
             open(run.folder / "run.json", "x").close()       # of two runs that start at once, one gets it
         except FileExistsError:
             run.check_free()
-        run.write_text("run.json", json.dumps(settings, indent=1) + "\n")
+        run.keep()
         return run
 
     def check_free(self):
@@ -74,6 +74,11 @@ class Run:
             raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train MODEL --out {folder}") from None
         except (ValueError, TypeError) as error:             # TypeError: JSON, but no object
             raise CheckpointError(f"{folder}/run.json: damaged ({error})") from None
+
+    def keep(self, **settings):
+        """Change settings, in run.json too."""
+        self.settings |= settings
+        self.write_text("run.json", json.dumps(self.settings, indent=1) + "\n")
 
     def remove_partial(self):
         """Remove what a process that was killed while it wrote has left (files.py)."""

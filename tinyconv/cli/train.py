@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .. import data, memory
 from ..data.image_folder import NOT_HELD_OUT
+from ..device import gpu_name
 from ..errors import TinyconvError
 from ..models import PRESETS
 from ..parallel import available_threads
@@ -90,19 +91,20 @@ def run(args):
     place = options.chosen_device(args, (settings.get("device", "cpu"), settings.get("precision", "float32")))
     net, loss = build(settings, rng=settings["seed"])
     _check_memory(net, settings["batch_size"], place[0])
+    net.to(*place)
+    loss.to(place[0])
     if args.resume:
         inputs = this.inputs(net)
         if threads != settings["threads"]:
             print(f"resuming with {threads} threads instead of {settings['threads']}: the last bits of the result will differ")
         if place != (settings["device"], settings["precision"]):
             print(f"resuming on {' in '.join(place)} instead of {settings['device']} in {settings['precision']}: the result will differ")
+            this.keep(device=place[0], precision=place[1])
     else:
         _check_images(settings, train, net)
         inputs = recipe(settings["model"], settings["loss"]).inputs(train, net, settings)
         this = _create(args.out, settings | {"threads": threads, "device": place[0], "precision": place[1]})
         inputs.save(this.folder / "inputs.npz")
-    net.to(*place)
-    loss.to(place[0])
     until = settings["until_error"]
     steps_per_epoch = math.ceil(len(train) / settings["batch_size"])
     optimizer = sgd(settings, net, steps_per_epoch, lambda: [row["test_error"] for row in trainer.progress.history])
@@ -115,7 +117,7 @@ def run(args):
     if test.name.endswith(NOT_HELD_OUT):
         print("no held-out images: tests are on the training images")
     print(f"{settings['model']}, {loss!r}: {len(train)} training and {len(test)} test images of {settings['data']}, "
-          f"{f'{threads} threads' if place[0] == 'cpu' else f'the GPU in {place[1]}'}, run folder {this.folder}")
+          f"{f'{threads} threads' if place[0] == 'cpu' else f'{gpu_name()} in {place[1]}'}, run folder {this.folder}")
     return _train(trainer, this)
 
 
