@@ -5,9 +5,10 @@
     oracles.py      the true slope of forward, from evaluations of forward alone
     check.py        the comparison of both, array by array
     habits.py       what makes a comparison worthless: a forward that changes its input, two calls that differ
-    hypotheses.py   the table of known mistakes;  diagnosis.py  tests each against the wrong gradient
+    hypotheses.py   the table of known mistakes;  predictions.py, predicted_calls.py  what each would lead to (as claims.py);
+                    diagnosis.py  tests each against the wrong gradient
     full_size.py    identities that need one evaluation for a whole array, for networks of full size
-    mutants.py      wrong backward passes;  self_test.py  how many of them are found, and named
+    mutants.py      wrong backward passes, of wrong_passes.py;  self_test.py  how many of them are found, and named, here and by other_checkers.py
 """
 from .check import assert_gradients, check_gradients
 from .full_size import check_full_size
