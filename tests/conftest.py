@@ -2,7 +2,9 @@
 import ctypes
 import importlib.util
 import os
+import subprocess
 import sys
+import tempfile
 
 
 def gpu_driver():
@@ -25,6 +27,20 @@ SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 NEEDS = {"reference": [], "cpu": [], "cuda": [pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None,          # marks of tests on a device
                                                                  reason="numba-cuda is not installed: tinyconv[cuda]")]}
 EVERYWHERE = pytest.mark.parametrize("device", [pytest.param(device, marks=marks) for device, marks in NEEDS.items()])
+
+
+def pytest_collection_finish(session):
+    """To compile every kernel of the GPU takes a processor over a minute: where that is to be tested, it begins now, beside the tests before it."""
+    wanted = any(item.name == "test_every_kernel_is_as_in_the_table" for item in session.items)
+    if wanted and importlib.util.find_spec("numba_cuda") and not session.config.option.collectonly:
+        said = tempfile.TemporaryFile("w+")
+        session.config.cubins = said, subprocess.Popen([sys.executable, "-m", "tinyconv.benchmarks.cubins"], stdout=said, stderr=subprocess.STDOUT,
+                                                       env=os.environ | {"NUMBA_ENABLE_CUDASIM": "0"})
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "cubins"):
+        session.config.cubins[1].kill()                     # of a session that ends early; else it has ended already
 
 
 @pytest.fixture
