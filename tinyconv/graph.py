@@ -26,7 +26,7 @@ OPTIONS = 4                                                 # of an update: rate
 class CapturedStep:
     """forward of `net` for batches of x_shape; with a `loss` also loss and backward; with an `optimizer` also the update of all parameters.
 
-    submit(x, labels)   starts a step; gives its Outcome. Sets the grads of the network where there is a loss
+    submit(x, labels)   starts a step; gives its Answer. Sets the grads of the network where there is a loss
     """
 
     def __init__(self, net, x_shape, dtype, arena, loss=None, optimizer=None):
@@ -96,9 +96,9 @@ class CapturedStep:
 
     def submit(self, x, labels=None):
         _cuda_streams.enter_context()
-        slot = self.slots[self.turn]
-        self.turn = (self.turn + 1) % SLOTS
-        with self.arena.lock:
+        with self.arena.lock:                               # two Python threads may ask one network
+            slot = self.slots[self.turn]
+            self.turn = (self.turn + 1) % SLOTS
             slot.fill(x, labels, self.optimizer and self.optimizer())
             slot.enter(self)
             self.graph.launch()
@@ -111,19 +111,19 @@ class _Slot:
     """Pinned memory for a batch and for what comes back of it, and where the batch arrives on the GPU."""
 
     def __init__(self, step):
-        N, outcome = step.x_shape[0], (step.y.shape, step.losses.shape)
+        N, answer = step.x_shape[0], (step.y.shape, step.losses.shape)
         shapes = ((N, step.x.data.size // N), step.dtype), ((N,), np.int64), ((OPTIONS,), step.dtype)
         self.here = [_cuda_streams.pinned(*shape) for shape in shapes]
         self.there = [_cuda.allocate(*shape) for shape in shapes]
-        self.back = [_cuda_streams.pinned(shape, step.dtype) for shape in outcome]
+        self.back = [_cuda_streams.pinned(shape, step.dtype) for shape in answer]
         self.arrived, self.done = _cuda_streams.event(), _cuda_streams.event()
-        self.outcome = None
+        self.answer = None
 
     def fill(self, x, labels, optimizer):
         """Copy a batch into pinned memory, and let it go over."""
-        if self.outcome is not None:
-            self.outcome.settle()                           # the step before has left this slot, and nobody waits for what it holds
-            self.outcome = None
+        if self.answer is not None:
+            self.answer.settle()                            # the step before has left this slot, and nobody waits for what it holds
+            self.answer = None
         self.here[0][...] = x.reshape(self.here[0].shape)
         if labels is not None:
             self.here[1][...] = labels
@@ -147,11 +147,11 @@ class _Slot:
         for array, here in zip((step.y, step.losses), self.back):
             array.copy_to_host(here, stream)
         self.done.record(stream)
-        self.outcome = Outcome(self.done, self.back, step.y_shape)
-        return self.outcome
+        self.answer = Answer(self.done, self.back, step.y_shape)
+        return self.answer
 
 
-class Outcome:
+class Answer:
     """What a step on the GPU has made: `y`, the scores (N, ...), and `losses` (N,), waited for when they are asked for."""
 
     def __init__(self, done, back, y_shape):
