@@ -1,4 +1,4 @@
-"""The one command for a machine with a GPU: checks everything, then measures it, in under 8 minutes.
+"""The one command for a machine with a GPU: checks everything, then measures it, within a budget of under 8 minutes.
 
     python -m tinyconv.benchmarks.gpu [--json FILE] [--quick]       in a checkout that is installed: pip install -e ".[cuda]"
     python -m tinyconv.benchmarks.gpu --sanitizer                   the second command: compute-sanitizer over the small tests

@@ -101,6 +101,7 @@ def test_two_runs_give_the_same_bits(batch):
         np.testing.assert_array_equal(runs[1][name], value)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
 @pytest.mark.parametrize("scale", [np.nan, np.inf])
 def test_a_loss_that_is_not_finite_leaves_the_weights(batch, scale):
     x, labels = batch

@@ -2,10 +2,10 @@
 import numpy as np
 import pytest
 
-from tinyconv.kernels import _cuda, _cuda_convolution, _cuda_gpu, _cuda_ptx, _cuda_tile_shapes, _cuda_tiles, load
+from tinyconv.kernels import _cuda, _cuda_convolution, _cuda_ptx, _cuda_tile_shapes, _cuda_tiles, load
 from tinyconv.kernels._cuda_native import CudaNative
 
-pytestmark = pytest.mark.skipif(_cuda_gpu.missing() is not None, reason=f"{_cuda_gpu.missing()}; or set NUMBA_ENABLE_CUDASIM=1")
+pytestmark = pytest.mark.skipif(not _cuda.INSTALLED, reason="numba-cuda is not installed: tinyconv[cuda]")
 
 
 def native(x):
