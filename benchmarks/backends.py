@@ -8,7 +8,7 @@ from ..kernels._arena import Arena, taking_from
 from ..kernels._native import Native
 from ..kernels._tape import SharedTape, Tape, recording
 from ..kernels._threads import play
-from ..plan import PARTS
+from ..execution.cpu import PARTS
 from .timing import Contender, team
 from .workloads import IN_PLACE
 

@@ -4,8 +4,9 @@ from dataclasses import fields
 
 import numpy as np
 
-from ..device import as_numpy, put
+from ..device import as_numpy, pack, put
 from ..gradient_cases import CASES
+from ..network import walk
 from ..optimizers import SGD
 from . import parity, workloads
 from .backends import BACKENDS
@@ -93,10 +94,7 @@ def adjoint(model, layer, batch):
     """<dy, A x> = <A' dy, x> at full size, with no two images alike: forward and backward_input are each other's transposes, whatever the reference."""
     net, _ = workloads.MODELS[model]()
     net, leave, rng, shape = net.to("cuda"), BACKENDS["cuda"].leave, np.random.default_rng(1), (batch, *net.input_shape)
-    for name, one in net.named_layers.items():
-        if name == layer:
-            break
-        shape = one.output_shape(shape)
+    one, shape = next((node.layer, node.x_shape) for node in walk(net, shape) if node.name == layer)
     if "bias" in one.params:                                # less the bias it is linear in x
         put(np.zeros(one.params["bias"].shape), one.params["bias"])
     x = rng.standard_normal(shape, np.float32)
@@ -126,7 +124,7 @@ def replayed(model, batch, precision):
             if captured:
                 net.train_step(x, labels, loss, optimizer)
                 continue
-            scores = net.forward(net._enter(x), training=True)
+            scores = net.forward(pack(x, "cuda", net), training=True)
             loss.forward(scores, labels)
             net.backward(loss.backward(), need_dx=False)
             optimizer.step()

@@ -4,11 +4,12 @@ import time
 
 import numpy as np
 
-from .. import parallel
+from .. import execution
 from ..cli.recipes import build, recipe, sgd
 from ..data import Inputs, cifar10, mnist
 from ..data.dataset import Images
 from ..evaluation import central, evaluate
+from ..execution.plans import plan_for
 from ..optimizers import SGD
 from ..training import Trainer
 from . import networks, parity
@@ -53,7 +54,7 @@ class OurSteps:
     def __call__(self, n):
         one, last = self.one, None
         for _ in range(n):
-            this = parallel.submit(one.net, one.x, one.labels, one.loss, one.optimizer)
+            this = execution.submit(one.net, one.x, one.labels, one.loss, one.optimizer)
             if last is not None:
                 last.checked()
             last = this
@@ -63,8 +64,8 @@ class OurSteps:
         """The captured step by itself, on the batch that lies on the GPU."""
         one = self.one
         self(1)
-        plan = parallel._plan(one.net, one.x, parallel.available_threads(), one.loss, one.optimizer)
-        return OnGpu("cuda, resident", plan.graph.launch, clock())
+        plan = plan_for(one.net, one.x, execution.available_threads(), one.loss, one.optimizer)
+        return OnGpu("cuda, resident", plan.launch, clock())
 
 
 class TorchSteps:
@@ -98,7 +99,7 @@ class TorchSteps:
 
 
 def _task(model, batch, work="training step"):
-    return Task(model, work, batch, "float32", parallel.available_threads())
+    return Task(model, work, batch, "float32", execution.available_threads())
 
 
 def _step(run, model, batch, precision):
@@ -189,7 +190,7 @@ def _crossing(run, model, batches):
     slower = [place for place, row in enumerate(times) if row["cuda"] >= row["cpu"]]
     first = max(slower) + 1 if slower else 0
     return {"status": "ok", "model": model, "times": times, "from_batch": times[first]["batch"] if first < len(times) else None,
-            "threads": parallel.available_threads()}
+            "threads": execution.available_threads()}
 
 
 # ---- training to an error

@@ -7,7 +7,7 @@ from pathlib import Path
 import llvmlite.binding as llvm
 
 from ..kernels._native import vector_bytes
-from ..parallel import available_threads
+from ..execution import available_threads
 
 CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
 

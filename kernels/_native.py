@@ -20,6 +20,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from ._arena import LINE, arena_in_use
+from ._numpy_form import NumPyForm
 
 
 @lru_cache(maxsize=None)
@@ -61,7 +62,7 @@ def aligned_empty(shape, dtype, lasting=False):
     return memory[first:first + size].view(dtype).reshape(shape)
 
 
-class Native:
+class Native(NumPyForm):
     """Activations in native form: `data` (blocks, ..., L), which stands for an array of the logical `shape` (N, ...)."""
 
     def __init__(self, data, shape):
@@ -72,6 +73,23 @@ class Native:
         """Room for an array of the logical `shape`, its contents undefined; L as in the array that it is made from, else as suits the batch."""
         L = L or images_together(shape[0], dtype)
         return cls(aligned_empty((-(-shape[0] // L), *shape[1:], L), dtype), shape)
+
+    @classmethod
+    def pack(cls, x):
+        """Return a NumPy array (N, ...) in native form; the unused lanes of the last block are zero."""
+        native, N = cls.empty(x.shape, x.dtype), len(x)
+        L = native.data.shape[-1]
+        full = N // L
+        native.data[:full] = np.moveaxis(x[:full * L].reshape(full, L, *x.shape[1:]), 1, -1)
+        if full < len(native.data):
+            native.data[full] = 0
+            native.data[full, ..., :N - full * L] = np.moveaxis(x[full * L:], 0, -1)
+        return native
+
+    def unpack(self):
+        """Return a copy as a NumPy array (N, ...)."""
+        images = np.moveaxis(self.data, -1, 1)
+        return np.ascontiguousarray(images.reshape(-1, *self.shape[1:])[:self.shape[0]])
 
     def like(self):
         """Room for an array of the same shape and dtype."""

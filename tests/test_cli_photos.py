@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinyconv import Sequential, memory
+from tinyconv import Sequential
+from tinyconv.execution import memory
 from tinyconv.cli import main, recipes
 from tinyconv.data import Inputs, prepare_image
 from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU

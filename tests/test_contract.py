@@ -10,7 +10,7 @@ from tinyconv import kernels
 from tinyconv.kernels import BACKENDS, OPERATIONS, load
 
 EXPECTED = {"conv2d", "table_conv2d", "subsample2d", "max_pool2d", "avg_pool2d", "dense", "rbf", "scaled_tanh", "tanh", "sigmoid", "relu",
-            "local_response_norm", "dropout", "softmax_cross_entropy", "rbf_loss", "sgd"}
+            "local_response_norm", "add", "dropout", "softmax_cross_entropy", "rbf_loss", "sgd"}
 FOLDER = Path(kernels.__file__).parent
 
 
@@ -58,7 +58,7 @@ def test_kernels_do_not_import_the_framework():
 
 
 def test_load_says_what_is_missing():
-    with pytest.raises(ValueError, match="unknown operation 'conv3d': expected one of avg_pool2d"):
+    with pytest.raises(ValueError, match="unknown operation 'conv3d': expected one of add, avg_pool2d"):
         load("conv3d", "cpu")
     with pytest.raises(ValueError, match="unknown backend 'gpu': expected one of reference, cpu, cuda"):
         load("conv2d", "gpu")

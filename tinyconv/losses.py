@@ -5,7 +5,6 @@ import numpy as np
 
 from . import device as door
 from .errors import DataError, ShapeError
-from .kernels import load
 from .kernels.rbf_loss import CRITERIA
 
 
@@ -64,18 +63,20 @@ class Loss:
     def _options(self):
         return ()
 
-    @property
-    def replayable(self):
-        """As Layer.replayable: whether the kernels are all there is to it."""
-        return type(self).__module__ == __name__ and not any(map(callable, vars(self).values()))
+    def not_recordable(self) -> str | None:
+        """Return None where the kernels are all there is to this loss, so that their calls may be recorded, else the reason."""
+        if not vars(type(self)).get("recordable", False):
+            return f"{type(self).__name__} does not say recordable = True: it may compute in Python, which no tape can repeat"
+        patched = [name for name, value in vars(self).items() if callable(value)]
+        return f"{patched[0]} of {type(self).__name__} was replaced by a function of Python" if patched else None
 
     @property
     def kernel(self):
         """The kernels of this loss on its device."""
-        return load(self.operation, self.device)
+        return door.backend(self.device).load(self.operation)
 
     def to(self, device):
-        """Compute on `device` from now on; gives the loss itself."""
+        """Compute on `device` from now on; returns the loss itself."""
         door.check_device(device)
         self.device, self.cache = device, None
         return self
@@ -97,6 +98,7 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     operation = "softmax_cross_entropy"
+    recordable = True
 
     @staticmethod
     def predict(scores):
@@ -113,6 +115,7 @@ class RBFLoss(Loss):
     """
 
     operation = "rbf_loss"
+    recordable = True
 
     def __init__(self, criterion="map", j=10.0):
         super().__init__()

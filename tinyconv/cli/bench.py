@@ -8,7 +8,7 @@ from tqdm import tqdm
 from ..device import check_device
 from ..errors import TinyconvError
 from ..kernels import BACKENDS, OPERATIONS
-from ..parallel import available_threads
+from ..execution import available_threads
 from . import options
 
 MODELS = ("lenet5", "alexnet")

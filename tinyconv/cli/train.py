@@ -4,12 +4,12 @@ import signal
 from itertools import count
 from pathlib import Path
 
-from .. import data, memory
+from .. import data
 from ..data.image_folder import NOT_HELD_OUT
 from ..device import gpu_name
 from ..errors import TinyconvError
 from ..models import PRESETS
-from ..parallel import available_threads
+from ..execution import available_threads
 from ..training import Trainer
 from . import options
 from .pictures import draw_curves, draw_filters

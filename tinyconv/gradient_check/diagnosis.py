@@ -7,6 +7,7 @@ import copy
 
 import numpy as np
 
+from ..network import named_leaves, observe
 from .hypotheses import HYPOTHESES
 from .report import Diagnosis
 
@@ -134,14 +135,14 @@ def _cluster(used, size, name):
 def _layer_at_fault(subject):
     """The last layer of a network that is wrong when it is checked alone, at the x that reaches it; () where none is, or obj is no network."""
     from .check import check_gradients
-    layers = getattr(subject.obj, "named_layers", {}) if subject.dtype == np.float64 else {}
-    x, inputs = subject.values["x"] if layers else None, {}
-    for name, layer in layers.items():
-        inputs[name] = x
-        x = copy.deepcopy(layer).astype(np.float64).forward(x, **subject.call_options)
-    for name, layer in reversed(layers.items()):
-        layer = copy.deepcopy(layer).astype(np.float64)
-        report = check_gradients(layer, inputs[name], training=bool(subject.call_options), sample=50, quiet=True)
+    if subject.dtype != np.float64 or not getattr(subject.obj, "named_layers", None):
+        return ()
+    net, training = copy.deepcopy(subject.obj).astype(np.float64), bool(subject.call_options)
+    seen = observe(net, subject.values["x"], training)
+    for name, layer in reversed(named_leaves(net).items()):
+        if "x" not in seen[name]:
+            continue
+        report = check_gradients(copy.deepcopy(layer), seen[name]["x"], training=bool(subject.call_options), sample=50, quiet=True)
         if report.verdict == "wrong":
             return tuple(Diagnosis(f"{name}.{found.array}", found.name, f"in layer {name}, {layer!r}: {found.sentence}", found.where)
                          for found in report.diagnoses)

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..errors import ShapeError
+from ..network import named_leaves, observe, state_restored
 from .oracles import EPS, central
 from .report import Diagnosis, Report, Row
 
@@ -31,20 +32,27 @@ def check_full_size(net, x=None, *, training=False, seed=0, quiet=False, progres
         raise ShapeError(f"check_full_size: {net!r} has no input_shape; give x=...")
     x = rng.standard_normal((1, *net.input_shape)) if x is None else np.asarray(x, np.float64)
     title, net, rows = textwrap.shorten(repr(net), 130, placeholder=" ..."), copy.deepcopy(net).astype(np.float64), []
-    inputs, y = {}, x
-    for name, layer in net.named_layers.items():
-        inputs[name], y = y, _called(layer, y, training)
-    dy = dy_of_net = rng.standard_normal(y.shape)
-    for name, layer in tqdm(reversed(net.named_layers.items()), desc="layers", leave=False, disable=not progress, total=len(net.named_layers)):
-        state = copy.deepcopy(layer.state)
-        y = layer.forward(inputs[name], training=training)
-        dx = layer.backward(dy)
-        layer.state = state                                 # so that dropout draws the same mask again
-        rows[:0] = _rows_of_layer(name, layer, inputs[name], y, dy, dx, training, rng)
-        dy = dx
+    dy_of_net = None
+
+    def dy(y):
+        nonlocal dy_of_net
+        dy_of_net = rng.standard_normal(y.shape)
+        return dy_of_net
+
+    with state_restored(net):
+        seen = observe(net, x, training, dy)
+    layers = {name: layer for name, layer in named_leaves(net).items() if layer is not net}
+    for name, layer in tqdm(layers.items(), desc="layers", leave=False, disable=not progress):
+        at = seen[name]
+        if "dx" not in at:
+            raise RuntimeError(f"check_full_size: {name} = {layer!r} was not called by the network's forward and backward; take it out, or call it")
+        with state_restored(layer):                         # so that dropout draws the same mask again
+            y = layer.forward(at["x"], training=training)
+            dx = layer.backward(at["dy"])
+        rows += _rows_of_layer(name, layer, at["x"], y, at["dy"], dx, training, rng)
     rows.append(_row_of_network(net, x, dy_of_net, training, rng))
     wrong = {row.array.rpartition(".")[0]: row for row in rows[:-1] if not row.ok}
-    said = tuple(Diagnosis(row.array, "", f"wrong somewhere; check the layer alone, on a small x: check_gradients(net.named_layers[{name!r}])", "")
+    said = tuple(Diagnosis(row.array, "", f"wrong somewhere; check the layer alone, on a small x: check_gradients(layer, x), the layer being {name}", "")
                  for name, row in wrong.items())
     report = Report(title, tuple(rows), diagnoses=said)
     if not quiet:
@@ -54,10 +62,8 @@ def check_full_size(net, x=None, *, training=False, seed=0, quiet=False, progres
 
 def _called(layer, x, training):
     """forward of a layer that is left as it was."""
-    state = copy.deepcopy(layer.state)
-    y = layer.forward(x, training=training)
-    layer.state = state
-    return y
+    with state_restored(layer):
+        return layer.forward(x, training=training)
 
 
 def _rows_of_layer(name, layer, x, y, dy, dx, training, rng):
@@ -99,11 +105,9 @@ def _along(forward, value, u):
 
 def _row_of_network(net, x, dy, training, rng):
     """All arrays at once. Each is moved so far that it takes an equal part in the sum, however small its gradients are."""
-    state = copy.deepcopy(net.state)
-    y = net.forward(x, training=training)
-    found = {"x": net.backward(dy), **net.grads}
-    for name, value in state.items():
-        net.state[name][...] = value
+    with state_restored(net):
+        y = net.forward(x, training=training)
+        found = {"x": net.backward(dy), **net.grads}
     u = {name: (rng.random(gradient.shape) - 0.5) / (np.sqrt(np.sum(np.asarray(gradient) ** 2)) or 1) for name, gradient in found.items()}
     products = np.array([np.sum(found[name] * u[name]) for name in found])
     values = {"x": x, **net.params}

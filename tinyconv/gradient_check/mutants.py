@@ -11,7 +11,7 @@ import numpy as np
 from .. import losses
 from ..layers import (RBF, AvgPool2d, Conv2d, Dense, Dropout, Flatten, LocalResponseNorm, MaxPool2d, ReLU, ScaledTanh, Sigmoid, Subsample2d,
                       TableConv2d, Tanh)
-from ..sequential import Sequential
+from ..composite import Sequential
 from .shapes import distinct
 from .wrong_passes import (adding, conv_dweight, conv_dx, first_cache, forgotten_generator, forwards, in_place, lrn_parts, of_the_largest,
                            pool_loop, right, rights, shifted_crop, skipping, softmax, stop_at, window_loop)

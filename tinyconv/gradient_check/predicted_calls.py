@@ -244,6 +244,9 @@ def label_term(e):
 
 def chain(e):
     """The layers of a network in the wrong order, or not all of them."""
+    edges = e.obj.edges() if hasattr(e.obj, "edges") else None
+    if edges is not None and any(layer is e.obj for _, layer, _ in edges):
+        return                                              # two paths, which no order of layers describes
     layers = dict(getattr(e.obj, "named_layers", None) or enumerate(getattr(e.obj, "layers", ())))
     if len(layers) < 2:
         return

@@ -1,34 +1,10 @@
-"""How much memory training takes, and how much there is."""
-import math
+"""How much memory of this machine a process may still take."""
 import os
 from pathlib import Path
 
-import numpy as np
 
-from .plan import leaves
-
-
-def needed(net, x_shape, training=True):
-    """Bytes that a batch of x_shape takes in the network, with its parameters, and in training their velocities and gradients too (these twice:
-    the last batch of an epoch may be smaller, and has its own).
-
-    Every y is kept until the way back, and along with it there are up to three arrays as large as the largest: dy, dx, and a copy with margins
-    (what nobody needs any more is used again: kernels/_arena.py). The batch itself is there twice, as it came and in native form.
-    """
-    sizes, shape = [math.prod(x_shape)], tuple(x_shape)
-    for layer in leaves(net):
-        shape = layer.output_shape(shape)
-        sizes.append(math.prod(shape))
-    parameters = sum(array.size for array in net.params.values())
-    return np.dtype(np.float32).itemsize * (2 * sizes[0] + 3 * max(sizes) + ((sum(sizes[1:]) + 4 * parameters) if training else parameters))
-
-
-def available(device="cpu"):
-    """Bytes that this process can still take without swapping or being killed, or on the GPU; None where the system does not say."""
-    if device == "cuda":
-        from .kernels import _cuda_gpu                          # where a GPU is asked for, and not before: it takes most of a second
-        free = _cuda_gpu.memory()
-        return free and free[0]
+def free_memory():
+    """Return the bytes that this process can still take without swapping or being killed; None where the system does not say."""
     found = [amount for amount in (_free_of_the_machine(), *_free_of_the_groups()) if amount is not None]
     return min(found) if found else None
 
@@ -73,8 +49,3 @@ def _left(folder, limit, usage, files):
         return max(limit - usage + kept, 0)
     except (OSError, ValueError):
         return None
-
-
-def say(amount):
-    """1.5 GB, 20 MB"""
-    return f"{amount / 1e9:.1f} GB" if amount >= 5e8 else f"{max(amount / 1e6, 1):.0f} MB"

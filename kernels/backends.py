@@ -1,0 +1,240 @@
+"""Backends: one object a device, all with one protocol. Only a backend copies between a user's arrays and a device.
+
+    device        native form of activations                                            parameters, states, gradients
+    "reference"   the NumPy array itself, (N, C, H, W)                                   NumPy arrays
+    "cpu"         kernels/_native.py, images innermost: (blocks, C, H, W, L)              NumPy arrays
+    "cuda"        kernels/_cuda_native.py, images innermost: (C, H, W, N) on the GPU      arrays on the GPU
+
+    >>> cpu = backend("cpu")
+    >>> y = cpu.unpack(cpu.load("relu").forward(cpu.pack(x)))
+
+A plain array is a parameter, a state or a gradient; a native array holds activations.
+"""
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from . import BACKENDS, load
+from ._arena import Arena
+from ._machine_memory import free_memory
+from ._native import Native
+
+PRECISIONS = ("float32", "tf32")
+
+
+class Backend:
+    """The reference, which computes on NumPy arrays as they are; and what the other backends do in the same way.
+
+    name        "reference", "cpu" or "cuda"
+    dtypes      the dtypes that its kernels compute in
+    precisions  of matrix products: "float32", exact, or "tf32", on tensor cores
+    records     a step can be recorded here once and then be played for every batch
+    """
+
+    name = "reference"
+    dtypes: tuple[type, ...] = (np.float32, np.float64, np.complex128)
+    precisions: tuple[str, ...] = ("float32",)
+    records = False
+
+    def available(self) -> str | None:
+        """Return None where this process can compute here, else the sentence that says what is missing and how to get it."""
+        return None
+
+    def load(self, operation: str) -> ModuleType:
+        """Return the kernels of an operation. Raises ValueError for an operation that does not exist."""
+        return load(operation, self.name)
+
+    def pack(self, x):
+        """Return a NumPy array (N, ...) in native form."""
+        return x
+
+    def unpack(self, native):
+        """Return a native array as a NumPy array (N, ...)."""
+        return native
+
+    def is_native(self, x) -> bool:
+        """Return True for an array in the native form of this device, which is not a NumPy array."""
+        return False
+
+    def empty(self, shape: tuple[int, ...], dtype):
+        """Return a native array for activations of the logical `shape` (N, ...), its contents undefined."""
+        return np.empty(shape, dtype)
+
+    def move(self, array):
+        """Return a plain array, from whatever device, where this device keeps it: the array itself, or a copy."""
+        return to_host(array)
+
+    def convert(self, array, dtype):
+        """Return a plain array of this device in `dtype` and contiguous: the array itself, or a copy."""
+        return np.ascontiguousarray(array, dtype)
+
+    def copy(self, array):
+        """Return a copy of a plain array of this device."""
+        return array.copy()
+
+    def put(self, value, array) -> None:
+        """array[...] = value, for a plain array of this device."""
+        array[...] = value
+
+    def arena(self) -> Arena:
+        """Return new memory for the arrays of recorded steps."""
+        return Arena()
+
+    def recorded(self, step: Callable, arena: Arena, rehearsed: Callable | None = None) -> tuple[Any, Callable[[], None]]:
+        """Call step() and record its kernel calls; return its result and a function that makes the calls again.
+
+        rehearsed  called with the result of a step that comes before the recorded one
+        """
+        raise NotImplementedError(f"the device {self.name!r} records nothing")
+
+    def memory(self) -> tuple[int, int | None] | None:
+        """Return (free, total) bytes of the device's memory; None for a number that nobody tells."""
+        free = free_memory()
+        return None if free is None else (free, None)
+
+    def arithmetic(self, precision: str) -> AbstractContextManager:
+        """Return a context in which matrix products are computed in `precision`."""
+        return nullcontext()
+
+
+class CpuBackend(Backend):
+    """Numba on the processor, images innermost."""
+
+    name = "cpu"
+    dtypes = (np.float32, np.float64)
+    records = True
+
+    def pack(self, x):
+        return Native.pack(x)
+
+    def unpack(self, native):
+        return native.unpack()
+
+    def is_native(self, x):
+        return isinstance(x, Native)
+
+    def empty(self, shape, dtype):
+        return Native.empty(shape, dtype)
+
+    def recorded(self, step, arena, rehearsed=None):
+        from ._tape import Tape, recording                  # compiles what plays a tape
+        if rehearsed:
+            rehearsed(step())
+        with recording() as calls:
+            result = step()
+        return result, Tape(calls).play
+
+
+class CudaBackend(Backend):
+    """numba.cuda on an NVIDIA GPU. Its package takes most of a second to import: the imports stand in its methods, and nowhere else."""
+
+    name = "cuda"
+    dtypes = (np.float32, np.float64)
+    precisions = PRECISIONS
+    records = True
+
+    def available(self):
+        from . import _cuda_gpu
+        return _cuda_gpu.missing()
+
+    def pack(self, x):
+        from ._cuda_native import CudaNative
+        return CudaNative.pack(x)
+
+    def unpack(self, native):
+        return native.unpack()
+
+    def is_native(self, x):
+        return type(x).__name__ == "CudaNative"
+
+    def empty(self, shape, dtype):
+        from ._cuda_native import CudaNative
+        return CudaNative.empty(shape, dtype)
+
+    def move(self, array):
+        from . import _cuda
+        return array if is_on_gpu(array) else _cuda.to_gpu(array)
+
+    def convert(self, array, dtype):
+        from ._cuda_native import converted
+        return converted(array, dtype)
+
+    def copy(self, array):
+        from . import _cuda
+        return _cuda.to_gpu(_cuda.to_host(array))
+
+    def put(self, value, array):
+        from . import _cuda
+        whole = np.empty(array.shape, array.dtype)
+        whole[...] = value
+        _cuda.put(whole, array)
+
+    def arena(self):
+        from ._cuda_arena import CudaArena
+        return CudaArena()
+
+    def recorded(self, step, arena, rehearsed=None):
+        from ._arena import taking_from
+        from ._cuda_arena import NoRoom
+        from ._cuda_graph import capturing
+        with taking_from(arena):
+            # compiles, fills tables of constants, takes as much memory as it will need
+            rehearsed(step()) if rehearsed else step()
+            while True:
+                try:
+                    with capturing() as graph:
+                        result = step()
+                    return result, graph.launch
+                except NoRoom as needed:                    # the same pieces may fit differently into what is free
+                    arena.grow(needed.size)
+
+    def memory(self):
+        from . import _cuda_gpu
+        return _cuda_gpu.memory()
+
+    def arithmetic(self, precision):
+        from ._cuda import computing_in
+        return computing_in(precision)
+
+    def device_name(self) -> str:
+        """Return the name of the GPU; the simulator of one says that it is one."""
+        from ._cuda import gpu_name
+        return gpu_name()
+
+
+_MAKERS: dict[str, Callable[[], Backend]] = {"reference": Backend, "cpu": CpuBackend, "cuda": CudaBackend}
+
+
+@lru_cache(maxsize=None)
+def backend(name: str) -> Backend:
+    """Return the backend of a device. Raises ValueError for a name that is none of "reference", "cpu" and "cuda"."""
+    if name not in BACKENDS:
+        raise ValueError(f"unknown device {name!r}: expected one of {', '.join(BACKENDS)}")
+    return _MAKERS[name]()
+
+
+def native_backend(x) -> Backend | None:
+    """Return the backend whose native form x has; None for a NumPy array or anything else."""
+    return next((one for one in map(backend, BACKENDS) if one.is_native(x)), None)
+
+
+def holder(array) -> Backend:
+    """Return the backend that a plain array belongs to: that of the GPU, or else that of the processor."""
+    return backend("cuda" if is_on_gpu(array) else "cpu")
+
+
+def is_on_gpu(array) -> bool:
+    """Return True for an array that lies in the memory of a GPU."""
+    return bool(getattr(array, "__cuda_ndarray__", False))
+
+
+def to_host(array):
+    """Return a plain array as a NumPy array: the array itself, or a copy of an array on the GPU."""
+    if not is_on_gpu(array):
+        return array
+    from . import _cuda
+    return _cuda.to_host(array)
