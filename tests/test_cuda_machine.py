@@ -8,7 +8,7 @@ pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: tinyconv[
 
 from tinyconv import SGD, Sequential, SoftmaxCrossEntropy, execution, layers  # noqa: E402
 from tinyconv import device as door  # noqa: E402
-from tinyconv import graph as captured  # noqa: E402
+from tinyconv.execution import cuda as captured  # noqa: E402
 from tinyconv.kernels import _cuda, _cuda_gpu, _cuda_streams  # noqa: E402
 
 

@@ -13,8 +13,8 @@ from .errors import ShapeError
 from .kernels import add as add_contract
 from .layer import Layer
 from .network import INPUT, observe, walk
-from .strangers import forgotten_arrays, persistent_arrays
-from .summary import Summary
+from .strangers import forgotten_arrays, persistent_arrays, replace_array
+from .summary import Summary, class_name
 
 
 class Composite(Layer):
@@ -46,7 +46,9 @@ class Composite(Layer):
             raise ValueError(f"{own}: the same layer stands in two places, but remembers one forward only; make a second one")
         self._layers = {name: layer if isinstance(layer, Layer) else NumPyLayer(layer) for name, layer in named.items()}
 
-    supports_complex_step = property(lambda self: all(layer.supports_complex_step for layer in self.layers))
+    @property
+    def supports_complex_step(self):
+        return all(layer.supports_complex_step for layer in self.layers)
 
     @property
     def layers(self) -> list[Layer]:
@@ -137,7 +139,7 @@ class Composite(Layer):
         return {"x": x} | {name: arrays["y"] for name, arrays in observe(self, x).items() if name and "y" in arrays}
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{name}: {type(layer).__name__}' for name, layer in self._layers.items())})"
+        return f"{type(self).__name__}({', '.join(f'{name}: {class_name(layer)}' for name, layer in self._layers.items())})"
 
 
 class Sequential(Composite):
@@ -228,7 +230,11 @@ class Collected(dict):
         if name not in self:
             raise KeyError(f"{name!r} is none of {', '.join(self)}; the layers of a network decide which {self._attribute} there are")
         layer, _, key = name.partition(".")
-        getattr(self._layers[layer], self._attribute)[key] = value
+        owner = self._layers[layer]
+        if self._attribute == "params" and not isinstance(owner, Composite):
+            owner.replace_parameter(key, value)
+        else:
+            getattr(owner, self._attribute)[key] = value
         super().__setitem__(name, value)
 
     def update(self, *others, **named):
@@ -253,8 +259,6 @@ class Collected(dict):
 
 class NumPyLayer(Layer):
     """Lets an object of a user's own stand in a network: it is handed NumPy arrays, and gives NumPy arrays back."""
-
-    supports_complex_step = False
 
     def __init__(self, inner):
         # instead of super().__init__(): params, grads and state are those of the object
@@ -283,11 +287,15 @@ class NumPyLayer(Layer):
     def _backward(self, dy, need_dx):
         return self.inner.backward(dy)
 
+    def replace_parameter(self, name, value):
+        before, self.params[name] = self.params.get(name), value
+        replace_array(self.inner, before, value)
+
     def _arrays_of_its_own(self):
         return persistent_arrays(self.inner)
 
     def _refuse_untrained(self):
-        if message := forgotten_arrays(self.inner, self._persistent):
+        if message := forgotten_arrays(self.inner, self._persistent, hasattr(self.inner, "params")):
             raise TypeError(f"{self!r}: {message}")
         self._persistent = {}
 

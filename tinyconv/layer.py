@@ -7,7 +7,7 @@ import numpy as np
 from . import device as door
 from .errors import DtypeError, ShapeError
 from .kernels.backends import backend
-from .strangers import forgotten_arrays, persistent_arrays
+from .strangers import forgotten_arrays, persistent_arrays, replace_array
 
 
 class Layer:
@@ -39,7 +39,6 @@ class Layer:
 
     operation = None                                        # the kernel folder: kernels/<operation>/
     settings: tuple[str, ...] = ()                          # the attributes that __repr__ shows
-    supports_complex_step = True                            # on the reference, for check_gradients
     recordable = False
     per_image = False
     fused: tuple[str, ...] = ()                             # parts that a neighbour computes in its own launch (execution/fusing.py)
@@ -130,7 +129,7 @@ class Layer:
 
     def _refuse_untrained(self):
         """Raises TypeError where a layer of a user's own holds arrays that nothing would train."""
-        if message := forgotten_arrays(self, self._persistent):
+        if message := forgotten_arrays(self, self._persistent, says_params=bool(self.params)):
             raise TypeError(f"{self!r}: {message}")
         self._persistent = {}                               # once is enough
 
@@ -148,6 +147,11 @@ class Layer:
     def takes_single_images(self) -> bool:
         """True where parts of a batch may go through the layer apart from each other: where its class says per_image = True."""
         return self._says("per_image")
+
+    @property
+    def supports_complex_step(self) -> bool:
+        """True where forward takes complex numbers on the reference: where the class computes by kernels alone."""
+        return self._says("recordable")
 
     def _says(self, name):
         """True where the class itself, in its own body, says `name = True`; what a base class says of itself does not count."""
@@ -238,9 +242,15 @@ class Layer:
         """Keep the parameters in `dtype` (float32 or float64; complex128 for the reference) from now on; returns the layer itself."""
         if np.dtype(dtype) not in backend("reference").dtypes:
             raise DtypeError(f"{self!r}: expected float32, float64 or complex128, got {np.dtype(dtype)}")
-        for name, value in self.params.items():
-            self.params[name] = door.convert(value, dtype) if door.is_on_gpu(value) else value.astype(dtype)
+        for name, value in list(self.params.items()):
+            self.replace_parameter(name, door.convert(value, dtype) if door.is_on_gpu(value) else value.astype(dtype))
         return self
+
+    def replace_parameter(self, name: str, value) -> None:
+        """Put an array in the place of params[name], also where a layer of a user's own holds the same array under another name."""
+        before, self.params[name] = self.params.get(name), value
+        if before is not None and not self._says("recordable"):
+            replace_array(self, before, value)
 
     def replica(self, frees_cache: bool = False):
         """Return the same layer for another use: it shares params and state; cache and grads are its own."""

@@ -7,7 +7,7 @@ class Summary:
 
     def __init__(self, net, input_shape):
         self.input_shape = input_shape
-        self.rows = [(node.name, _class_name(node.layer), tuple(node.y_shape[1:]), node.parameters, node.connections, node.macs)
+        self.rows = [(node.name, class_name(node.layer), tuple(node.y_shape[1:]), node.parameters, node.connections, node.macs)
                      for node in walk(net, (1, *input_shape))]
         self.by_calls = not_recordable(net)
         self.parameters, self.connections, self.multiply_adds = (sum(row[column] for row in self.rows) for column in (3, 4, 5))
@@ -43,8 +43,8 @@ def difference(columns):
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
-def _class_name(layer):
-    """The class of a layer; of an object of a user's own, its class."""
+def class_name(layer):
+    """Return the name of a layer's class; of an object of a user's own in a network, the name of its class."""
     return type(getattr(layer, "inner", layer)).__name__
 
 

@@ -51,7 +51,7 @@ def check_full_size(net, x=None, *, training=False, seed=0, quiet=False, progres
             dx = layer.backward(at["dy"])
         rows += _rows_of_layer(name, layer, at["x"], y, at["dy"], dx, training, rng)
     rows.append(_row_of_network(net, x, dy_of_net, training, rng))
-    wrong = {row.array.rpartition(".")[0]: row for row in rows[:-1] if not row.ok}
+    wrong = {name: row for name in layers for row in rows[:-1] if row.array.startswith(f"{name}.d") and not row.ok}
     said = tuple(Diagnosis(row.array, "", f"wrong somewhere; check the layer alone, on a small x: check_gradients(layer, x), the layer being {name}", "")
                  for name, row in wrong.items())
     report = Report(title, tuple(rows), diagnoses=said)
@@ -71,13 +71,13 @@ def _rows_of_layer(name, layer, x, y, dy, dx, training, rng):
         return _called(layer, value, training)
 
     yield _row(f"{name}.dx", with_x, x, y, dy, dx, rng, layer, training)
-    for key, value in layer.params.items():
+    for key, value in list(layer.params.items()):
         def with_parameter(moved, key=key, value=value):
-            layer.params[key] = moved
+            layer.replace_parameter(key, moved)
             try:
                 return _called(layer, x, training)
             finally:
-                layer.params[key] = value
+                layer.replace_parameter(key, value)
 
         yield _row(f"{name}.d{key}", with_parameter, value, y, dy, layer.grads[key], rng)
 
