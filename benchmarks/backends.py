@@ -32,7 +32,7 @@ class Cpu:
     """Images innermost. Each thread takes whole blocks of images, as in training: the threads meet once a sample, not once a call."""
 
     def parts(self, arrays, threads):
-        arrays = {name: device.pack(value) if name in ACTIVATIONS and np.ndim(value) > 1 else value for name, value in arrays.items()}
+        arrays = {name: Native.pack(value) if name in ACTIVATIONS and np.ndim(value) > 1 else value for name, value in arrays.items()}
         native = next((value for value in arrays.values() if isinstance(value, Native)), None)
         if native is None:
             return [arrays]

@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from ..errors import ShapeError
 from ..network import named_leaves, observe, state_restored
+from .diagnosis import Diagnosis
 from .oracles import EPS, central
-from .report import Diagnosis, Report, Row
+from .report import Report, Row
 
 TOLERANCE = {"linear": 1e-10, "complex": 1e-10, "central": 1e-6}    # relative to the root of the sum of the squared terms, its size if they are random
 

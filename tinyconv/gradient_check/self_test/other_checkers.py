@@ -1,6 +1,6 @@
 """The criteria of other gradient checkers, as their documentation gives them, for `tinyconv gradcheck --self-test` to compare with.
 
-Each function says whether a subject (subjects.py) passes. All get what ours gets: the object, the point, float64 throughout. Where they leave dy or
+Each function says whether a subject (../subjects.py) passes. All get what ours gets: the object, the point, float64 throughout. Where they leave dy or
 the direction to chance it is drawn from rng. Kinks, and what a call leaves behind, are as each of them treats them.
 """
 import numpy as np

@@ -3,16 +3,16 @@ import gc
 
 import numpy as np
 
-from . import compare, parity, workloads
-from .backends import NotMeasured
-from .gpu_ceilings import precision as computing_in
-from .gpu_checks import check_call, multiplies
-from .gpu_clock import OurCall, TorchCall
-from .timing import interleaved, summary
+from .. import compare, parity, workloads
+from ..backends import NotMeasured
+from ..timing import interleaved, summary
+from .calls import OurCall, TorchCall
+from .ceilings import precision as computing_in
+from .checks import check_call, multiplies
 
 
 def measure(run):
-    """(title, function that gives a row), as gpu.py calls them."""
+    """Yield (title, function that returns a row), in the order in which worker.py calls them."""
     for model, batches in run.sizes.batches.items():
         for workload in workloads.of_model(model):
             for precision in ("float32", "tf32") if multiplies(workload) else ("float32",):

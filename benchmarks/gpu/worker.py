@@ -1,10 +1,12 @@
-"""The process that computes for gpu.py: one task after the other, each answered by a line of JSON.
+"""The process that computes for bench.py: one task after the other, each answered by a line of JSON.
 
-A kernel that goes astray takes its process with it, and everything that is done in it afterwards. So gpu.py computes nothing itself: it starts
-this, listens, and where it ends too early starts it again behind the task that it was at.
+A kernel that goes astray takes its process with it, and everything that is done in it afterwards. So bench.py
+computes nothing itself: it starts this process, listens, and where the process ends too early starts it again
+behind the task that it was at.
 
-`python -m tinyconv.benchmarks.gpu_worker JOB`, JOB as JSON: {"sizes": a name in SIZES, "ends": {section: seconds since 1970}, "from": [section, task],
-"ceilings": {}}. Answers: {"missing": why there is no GPU}; {"section", "tasks": how many}; {"running": title}; {"row": {...}}.
+`python -m tinyconv.benchmarks.gpu.worker JOB`, JOB as JSON: {"sizes": a name in SIZES,
+"ends": {section: seconds since 1970}, "from": [section, task], "ceilings": {}}. Answers:
+{"missing": why there is no GPU}; {"section", "tasks": how many}; {"running": title}; {"row": {...}}.
 """
 import gc
 import json
@@ -14,61 +16,22 @@ import subprocess
 import sys
 import time
 import traceback
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ..kernels import _cuda, _cuda_gpu
-from . import gpu_ceilings, gpu_checks, gpu_networks, gpu_operations, machine, pytorch
-from .backends import NotMeasured
+from ...kernels import _cuda, _cuda_gpu
+from .. import machine, pytorch
+from ..backends import NotMeasured
+from . import ceilings, checks, networks, operations, training
+from .sizes import SIZES
 
-ORDER = {"environment": None, "checks": gpu_checks.measure, "ceilings": gpu_ceilings.measure, "operations": gpu_operations.measure,
-         "networks": gpu_networks.measure, "training": gpu_networks.train}
+ORDER = {"environment": None, "checks": checks.measure, "ceilings": ceilings.measure,
+         "operations": operations.measure, "networks": networks.measure, "training": training.measure}
 ASTRAY = 3                                                  # exit status where the GPU computes no more in this process
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """What is measured, and for how long. batches: of checks; the last one is timed too."""
-
-    cases: object = "all"                                   # of gradient_cases.py, by name
-    batches: dict = field(default_factory=lambda: {"lenet5": (64, 256), "alexnet": (128,)})
-    steps: dict = field(default_factory=lambda: {"lenet5": (64, 256, 1024), "alexnet": (128,)})
-    tf32_steps: tuple = ("alexnet",)
-    predictions: dict = field(default_factory=lambda: {"lenet5": (1, 10_000), "alexnet": (1, 64)})
-    compiled: tuple = ("lenet5", "alexnet")                 # by torch.compile
-    crossing: tuple = ("lenet5", (1, 4, 16, 64, 256, 1024))
-    seconds: float = 0.05                                   # of the samples of one contender
-    fma_steps: int = 2000
-    copied: int = 2 ** 30                                   # bytes
-    crossed: int = 2 ** 28
-    launches: int = 1000
-    matrix: int = 8192
-    images: int | None = None                               # of training; None: all
-    training: dict = field(default_factory=dict)            # settings of MNIST's recipe that are others here
-    mnist_seconds: float = 60
-    alexnet_seconds: float = 90
-    alexnet_precision: str = "tf32"
-    tested: int = 2000                                      # images of CIFAR-10, enlarged
-    torch_device: str = "cuda"
-
-    @staticmethod
-    def multiprocessors():
-        return _cuda_gpu.facts()["multiprocessors"]
-
-
-FULL = Sizes()
-QUICK = replace(FULL, batches={"lenet5": (256,), "alexnet": (128,)}, steps={"lenet5": (64,), "alexnet": (128,)}, compiled=(), crossing=(),
-                seconds=0.02, training={"epochs": 4}, alexnet_seconds=20)
-# In the simulator, where a launch takes a tenth of a second. "tiny" is a network of the tests; PyTorch has no GPU there either.
-REHEARSAL = Sizes(cases=("relu", "softmax_cross_entropy"), batches={"tiny": (1, 3)}, steps={"tiny": (3,)}, tf32_steps=(), predictions={"tiny": (2,)},
-                  compiled=("tiny",), crossing=("tiny", (1,)), seconds=1e-4, fma_steps=1, copied=256, crossed=256, launches=3, matrix=16, images=4,
-                  training={"epochs": 1, "batch_size": 2}, mnist_seconds=1e9, alexnet_seconds=0, tested=2, torch_device="cpu")
-SIZES = {"full": FULL, "quick": QUICK, "rehearsal": REHEARSAL}
-
-
 class Worker:
-    """What the tasks know of each other. answer(**what) tells gpu.py."""
+    """What the tasks know of each other. answer(**what) tells bench.py."""
 
     def __init__(self, sizes, answer, ceilings=None):
         self.sizes, self.answer, self.ceilings, self.torch_device = sizes, answer, dict(ceilings or {}), sizes.torch_device
@@ -152,7 +115,7 @@ def main(job):
     def answer(**what):
         print(json.dumps(what, default=_plain), file=answers, flush=True)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)            # Ctrl-C is for gpu.py, which ends this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)            # Ctrl-C is for bench.py, which ends this
     if missing := _cuda_gpu.missing():
         return answer(missing=missing)
     worker, (section, first) = Worker(SIZES[job["sizes"]], answer, job["ceilings"]), job["from"]

@@ -6,11 +6,11 @@ import time
 
 import numpy as np
 
-from ..kernels import _cuda, _cuda_streams
-from ..kernels._cuda import cuda, kernel
-from ..kernels._cuda_graph import capturing
-from .backends import NotMeasured
-from .gpu_clock import OnGpu, TorchStream, clock
+from ...kernels import _cuda, _cuda_streams
+from ...kernels._cuda import cuda, kernel
+from ...kernels._cuda_graph import capturing
+from ..backends import NotMeasured
+from .clock import OnGpu, TorchStream, clock
 
 CHAINS, UNROLLED = 8, 16                                    # independent multiply-adds of a thread; steps between two tests of the loop
 THREADS, BLOCKS = 256, 8                                    # of a block; blocks for each multiprocessor
@@ -128,7 +128,7 @@ class precision:
 
 
 def measure(run):
-    """[(title, function that gives a row)]: what gpu.py calls in its order."""
+    """Yield (title, function that returns a row), in the order in which worker.py calls them."""
     ceilings, sizes = run.ceilings, run.sizes
 
     def fma():

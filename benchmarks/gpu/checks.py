@@ -4,14 +4,14 @@ from dataclasses import fields
 
 import numpy as np
 
-from ..device import as_numpy, pack, put
-from ..gradient_cases import CASES
-from ..network import walk
-from ..optimizers import SGD
-from . import parity, workloads
-from .backends import BACKENDS
-from .gpu_clock import OurCall
-from .workloads import IN_PLACE, RECIPES, Workload
+from ...device import as_numpy, pack, put
+from ...gradient_cases import CASES
+from ...network import walk
+from ...optimizers import SGD
+from .. import parity, workloads
+from ..backends import BACKENDS
+from ..workloads import IN_PLACE, RECIPES, Workload
+from .calls import OurCall
 
 PRODUCTS = "conv2d", "dense"                                # the operations that have a tf32 path
 TF32 = 2.0 ** -10                                           # of a product of two factors, each rounded to 10 bits behind the point: 2^-11 of each
@@ -134,7 +134,7 @@ def replayed(model, batch, precision):
 
 
 def measure(run):
-    """(title, function that gives a row), as gpu.py calls them."""
+    """Yield (title, function that returns a row), in the order in which worker.py calls them."""
     for name, cases in CASES.items():
         for place, one in enumerate(cases):
             if name in run.sizes.cases or run.sizes.cases == "all":
@@ -144,7 +144,8 @@ def measure(run):
         of_model = workloads.of_model(model)
         for workload in of_model:
             for precision in ("float32", "tf32") if multiplies(workload) else ("float32",):
-                for batch in batches[:-1]:                   # the last is checked before it is timed: gpu_operations.py
+                # operations.py checks the last batch before it times it
+                for batch in batches[:-1]:
                     yield (f"{model} {workload.layer} {workload.operation} {workload.direction}, batch {batch}, {precision}",
                            lambda w=workload, b=batch, p=precision: operation(w, b, p))
         for layer in dict.fromkeys(w.layer for w in of_model if w.operation in ("conv2d", "table_conv2d", "dense")):

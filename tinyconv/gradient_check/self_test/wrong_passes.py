@@ -1,7 +1,7 @@
 """Parts of backward passes that mutants are put together from: some right, most wrong."""
 import numpy as np
 
-from ..layers import Sigmoid
+from ...layers import Sigmoid
 
 
 def right(layer, dy):

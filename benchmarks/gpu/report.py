@@ -1,5 +1,5 @@
-"""What gpu.py prints at its end: a table for each section, what is wrong or missing with the reason, and what was asked for as met or not met."""
-from .report import seconds
+"""The printed report: tables, errors and missing rows with their reasons, goals met or not met."""
+from ..report import seconds
 
 BAD = "failed", "wrong"
 PRODUCTS = "conv2d", "dense"

@@ -1,4 +1,4 @@
-"""What the mistakes predict that spoil the gradient itself: functions of the evidence (diagnosis.Evidence) that give claims."""
+"""Predictions of mistakes that spoil the gradient itself: functions of the Evidence that return claims."""
 from itertools import permutations, product
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What the mistakes predict that take something wrong into account: another dy, another x or weight, another stride. They give claims."""
+"""Predictions of mistakes in a call: another dy, another x or weight, another stride. They return claims."""
 import copy
 from itertools import combinations, product
 

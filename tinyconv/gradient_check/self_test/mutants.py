@@ -1,6 +1,6 @@
 """Wrong backward passes of real layers, as people write them: what `tinyconv gradcheck --self-test` lets the checker find, and name.
 
-Each is a right layer one method of which is replaced. `names` are the hypotheses (hypotheses.py), or refusals, that say rightly what is wrong.
+Each is a right layer one method of which is replaced. `names` are the hypotheses (../diagnosis/hypotheses.py), or refusals, that say rightly what is wrong.
 To add one: a line of the table. The wrong code is written as a person would write it, not by means of the hypothesis that should find it.
 """
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .. import losses
-from ..layers import (RBF, AvgPool2d, Conv2d, Dense, Dropout, Flatten, LocalResponseNorm, MaxPool2d, ReLU, ScaledTanh, Sigmoid, Subsample2d,
-                      TableConv2d, Tanh)
-from ..composite import Sequential
-from .shapes import distinct
+from ... import losses
+from ...composite import Sequential
+from ...layers import (RBF, AvgPool2d, Conv2d, Dense, Dropout, Flatten, LocalResponseNorm, MaxPool2d, ReLU, ScaledTanh, Sigmoid, Subsample2d,
+                       TableConv2d, Tanh)
+from ..shapes import distinct
 from .wrong_passes import (adding, conv_dweight, conv_dx, first_cache, forgotten_generator, forwards, in_place, lrn_parts, of_the_largest,
                            pool_loop, right, rights, shifted_crop, skipping, softmax, stop_at, window_loop)
 

@@ -1,15 +1,15 @@
-"""The checker, checked: how many wrong backward passes it finds and names, and how often it calls a right one wrong."""
+"""Scores of the checkers: wrong backward passes found and named, and right ones called wrong."""
 from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 from tqdm import tqdm
 
-from .. import layers, losses
-from .check import check_gradients
+from ... import layers, losses
+from ..check import check_gradients
+from ..subjects import subject as as_subject
 from .mutants import MUTANTS, TABLE
 from .other_checkers import OTHERS
-from .subjects import subject as as_subject
 
 OURS = "tinyconv check_gradients"
 
