@@ -184,10 +184,10 @@ def _there(triples):
 @pytest.mark.parametrize("scale", [1.0, 0.25, 0.0])
 def test_change_reads_its_options_from_the_gpu(nesterov, scale, rng):
     sgd, triples = load("sgd", "cuda"), _triples(rng, [(3, 4), (1,), (2, 2, 5)])
-    there, options = _there(triples), _cuda.to_gpu(np.zeros(4))
+    there, options = _there(triples), _cuda.to_gpu(np.zeros(5))
     for lr in (0.1, 0.02):                                   # the same call, other numbers
-        _cuda.put(np.array([lr, 0.9, 0.01, scale]), options)
-        sgd.change(there, options, nesterov)
+        _cuda.put(np.array([lr, 0.9, 0.01, nesterov, scale]), options)
+        sgd.change(there, options)
         for found, expected in zip(there, triples):
             load("sgd", "reference").update(*expected, lr, 0.9, 0.01, nesterov, scale)
             for array, value in zip(found, expected):
@@ -198,7 +198,7 @@ def test_more_parameters_than_one_launch_takes(rng):
     sgd = load("sgd", "cuda")
     triples = _triples(rng, [(2,)] * (sgd.TOGETHER + 1))
     there = _there(triples)
-    sgd.change(there, _cuda.to_gpu(np.array([0.1, 0.9, 0.0, 1.0])), False)
+    sgd.change(there, _cuda.to_gpu(np.array([0.1, 0.9, 0.0, 0.0, 1.0])))
     for found, expected in zip(there, triples):
         load("sgd", "reference").update(*expected, 0.1, 0.9, 0.0, False, 1.0)
         np.testing.assert_allclose(_cuda.to_host(found[0]), expected[0], rtol=1e-13)
@@ -207,7 +207,7 @@ def test_more_parameters_than_one_launch_takes(rng):
 def test_a_scale_that_is_no_number_changes_nothing(rng):
     triples = _triples(rng, [(3, 4)])
     there = _there(triples)
-    load("sgd", "cuda").change(there, _cuda.to_gpu(np.array([0.1, 0.9, 0.01, np.nan])), False)
+    load("sgd", "cuda").change(there, _cuda.to_gpu(np.array([0.1, 0.9, 0.01, 0.0, np.nan])))
     for found, expected in zip(there[0], triples[0]):
         np.testing.assert_array_equal(_cuda.to_host(found), expected)
 
