@@ -1,4 +1,4 @@
-"""Clipping: a gradient whose norm, over all parameters together, is too large is made shorter; its direction stays.
+"""Clipping: a gradient whose norm, over all parameters together, is too large is made shorter, in its direction.
 
     norm  = sqrt(sum over all parameters of dweight^2)
     scale = min(1, clip / norm)                            the factor by which an update multiplies every dweight

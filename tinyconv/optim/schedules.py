@@ -1,4 +1,4 @@
-"""Schedules: functions step -> rate that an optimizer follows. Step 0 is the first one."""
+"""Schedules: functions step -> rate that an optimizer follows. The first step has the number 0."""
 import math
 from collections.abc import Callable, Iterable, Sequence
 
@@ -6,25 +6,31 @@ Rate = Callable[[int], float]
 
 
 def constant(lr: float) -> Rate:
-    """rate(step) = lr"""
+    """Return rate(step) = lr."""
     return lambda step: lr
 
 
 def stepped(lr: float, every: int, factor: float = 0.1) -> Rate:
-    """rate(step) = lr factor^(step // every): lower by a factor after each `every` steps (Krizhevsky et al. 2012 divide by 10)."""
+    """Return rate(step) = lr factor^(step // every): lower by a factor after each `every` steps.
+
+    Source: Krizhevsky et al. 2012 divide by 10.
+    """
     return lambda step: lr * factor ** (step // every)
 
 
 def lowered_at(lr: float, steps: Sequence[int], factor: float = 0.1) -> Rate:
-    """rate(step) = lr factor^k, k how many of `steps` have been reached: lower by a factor at given steps."""
+    """Return rate(step) = lr factor^k, k how many of `steps` have been reached: lower by a factor at given steps."""
     return lambda step: lr * factor ** sum(step >= at for at in steps)
 
 
-def plateau(lr: float, errors: Callable[[], Iterable[float]], patience: int = 5, factor: float = 0.1, times: int = 3) -> Rate:
-    """rate(step) = lr factor^k: lower by a factor whenever the error has not got below its best for `patience` epochs, `times` at most.
+def plateau(lr: float, errors: Callable[[], Iterable[float]], patience: int = 5, factor: float = 0.1,
+            times: int = 3) -> Rate:
+    """Return rate(step) = lr factor^k: lower by a factor whenever the error has stopped improving.
 
-    errors   a function without arguments: the validation errors of all epochs so far. The rate follows from them alone, so that a resumed
-             run goes on with the rate that it had.
+    errors     a function without arguments: the validation errors of all epochs so far. The rate follows from them
+               alone, so that a resumed run goes on with the rate that it had
+    patience   epochs in a row without a new best error, after which the rate is lowered
+    times      the largest k
 
     Source: Krizhevsky et al. 2012, section 5: divided by 10 when the validation error stopped improving, three times.
     """
@@ -42,5 +48,8 @@ def _times_without_progress(errors, patience):
 
 
 def cosine(lr: float, steps: int) -> Rate:
-    """rate(step) = lr/2 (1 + cos(pi step / steps)): from lr down to 0 after `steps` steps (Loshchilov, Hutter 2017)."""
+    """Return rate(step) = lr/2 (1 + cos(pi step / steps)): from lr down to 0 after `steps` steps.
+
+    Source: Loshchilov, Hutter 2017.
+    """
     return lambda step: lr / 2 * (1 + math.cos(math.pi * min(step, steps) / steps))

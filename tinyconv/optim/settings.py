@@ -1,4 +1,5 @@
 """Settings of an optimizer: attributes that are checked when they are set, and read anew at every step."""
+import functools
 import math
 import numbers
 from collections.abc import Callable
@@ -44,8 +45,28 @@ class Setting:
             raise ValueError(message) from None
 
 
+def closing(init: Callable) -> Callable:
+    """Return the constructor `init`, which then closes the optimizer: no attribute of another name can be set any more.
+
+    Raises TypeError where a constructor does not call that of Optimizer.
+    """
+    @functools.wraps(init)
+    def constructor(self, *arguments, **options):
+        init(self, *arguments, **options)
+        # the constructor of the object's own class, not one that it calls by super()
+        if type(self).__init__ is constructor:
+            if "net" not in vars(self):
+                raise TypeError(f"{type(self).__name__}: its __init__ must call super().__init__(net, lr, ...)")
+            self._check_settings()
+            vars(self)["_closed"] = True
+    return constructor
+
+
 def real(value: Any) -> float:
-    """Return a finite number as a Python float, which leaves arrays in their dtype. Raises TypeError or ValueError for anything else."""
+    """Return a finite number as a Python float, which leaves arrays in their dtype.
+
+    Raises TypeError or ValueError for anything else.
+    """
     scalar = isinstance(value, np.ndarray) and value.ndim == 0
     if isinstance(value, (bool, np.bool_)) or not (scalar or isinstance(value, numbers.Real)):
         raise TypeError

@@ -1,23 +1,28 @@
 """SGD: stochastic gradient descent."""
 from typing import Any
 
-from .base import Optimizer
+from .compiled import CompiledOptimizer
 from .schedules import Rate
 from .settings import Setting, at_least, truth
 
 
-class SGD(Optimizer):
-    """Stochastic gradient descent: velocity = momentum velocity + g; weight -= lr velocity, with g = scale dweight + weight_decay weight.
+class SGD(CompiledOptimizer):
+    """Stochastic gradient descent with momentum.
+
+        g        = scale dweight + weight_decay weight
+        velocity = momentum velocity + g
+        weight   = weight - lr velocity
 
     net            anything with params and grads; both are read at every step
-    lr             the rate, or a function step -> rate: constant(...), stepped(...), lowered_at(...), plateau(...) or cosine(...)
+    lr             the rate, or a function step -> rate: constant, stepped, lowered_at, plateau or cosine
     momentum       0 for none
     weight_decay   the share of the weight that is added to its gradient
-    nesterov       True: the step looks ahead, weight -= lr (g + momentum velocity)
-    clip           the largest allowed norm of the gradient, taken over all parameters together; None: not limited
-    velocity       a dict with the keys of net.params
+    nesterov       True: the step looks ahead, weight = weight - lr (g + momentum velocity)
+    clip           the largest allowed norm of the gradient, over all parameters together; None: not limited
+    velocity       {name: array like the parameter}: slots["velocity"]
 
-    Every setting can be set between steps. Raises ValueError for one out of range, or parameters that cannot be updated in their memory.
+    A setting takes effect at the next step. Raises ValueError for one out of range; ValueError or DtypeError for a
+    parameter that cannot be updated in its memory.
     Source: the contract page of kernels/sgd; clipping: Pascanu, Mikolov, Bengio 2013.
     """
 
@@ -26,20 +31,25 @@ class SGD(Optimizer):
     momentum = Setting("of 0 or more", at_least(0))
     nesterov = Setting("True or False", truth)
 
-    def __init__(self, net: Any, lr: float | Rate = 0.01, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False, *,
-                 clip: float | None = None):
+    def __init__(self, net: Any, lr: float | Rate = 0.01, momentum: float = 0.0, weight_decay: float = 0.0,
+                 nesterov: bool = False, *, clip: float | None = None):
         super().__init__(net, lr, weight_decay, clip)
         self.momentum = momentum
         self.nesterov = nesterov
 
     @property
     def velocity(self) -> dict[str, Any]:
-        """The running sums of gradients, by the names of the parameters: slots["velocity"]."""
+        """The running sum of gradients of every parameter, by name."""
         return self.slots["velocity"]
+
+    @velocity.setter
+    def velocity(self, arrays: dict[str, Any]):
+        self.slots["velocity"] = arrays
 
     def arguments(self) -> tuple:
         return self.lr, self.momentum, self.weight_decay, self.nesterov
 
     def _check_settings(self):
         if self.nesterov and self.momentum == 0:
-            raise ValueError(f"{type(self).__name__}: nesterov=True looks ahead along the momentum, so it needs momentum above 0")
+            raise ValueError(f"{type(self).__name__}: nesterov=True looks ahead along the momentum, so it needs "
+                             "momentum above 0")
