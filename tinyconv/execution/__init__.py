@@ -14,7 +14,6 @@ from .. import device
 from ..kernels._kernel import shared
 from ..kernels._native import images_together
 from ..losses import Loss
-from ..optimizers import SGD
 from .pending import Pending
 from .plans import plan_for
 from .strategy import Strategy, strategy
@@ -59,7 +58,8 @@ def submit(net, x: np.ndarray, labels: np.ndarray, loss: Loss, optimizer=None, t
     if not isinstance(loss, Loss):
         raise TypeError(f"expected a loss of tinyconv.losses, got {loss!r}; with one of your own call forward, backward and step yourself")
     threads = _check_threads(threads)
-    in_graph = optimizer if net.device == "cuda" and type(optimizer) is SGD and optimizer.net is net else None
+    captured = net.device == "cuda" and getattr(optimizer, "capturable", False) and optimizer.net is net
+    in_graph = optimizer if captured else None
     plan = plan_for(net, x, threads, loss, in_graph)
     if plan:
         pending = plan.submit(x, np.ascontiguousarray(loss.check_labels(labels, x.shape[0], plan.y_shape[1])))

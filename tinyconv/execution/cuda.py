@@ -12,7 +12,7 @@ import weakref
 import numpy as np
 
 from ..device import backend
-from ..kernels import _cuda, _cuda_streams, load
+from ..kernels import _cuda, _cuda_streams
 from ..kernels._cuda_native import CudaNative, cast, transpose
 from ..network import leaves, named_leaves, state_restored, states
 from .fingerprint import Fingerprint
@@ -21,7 +21,6 @@ from .pending import Pending
 from .proof import digest, random_batch, refuse
 
 SLOTS = 2                                                   # batches on their way: one arrives while the other is computed
-OPTIONS = 4                                                 # of an update: rate, momentum, weight decay, scale of the gradient
 
 
 class CapturedStep:
@@ -42,7 +41,8 @@ class CapturedStep:
         self.labels = _cuda.to_gpu(np.zeros(N, np.int64))
         self.losses = _cuda.to_gpu(np.zeros(N, dtype))
         self.dy = _cuda.to_gpu(np.full(N, 1 / N, dtype))    # the loss is the mean over the batch
-        self.options = _cuda.to_gpu(np.zeros(OPTIONS, dtype))                    # a scale of 0 makes the update a no-op
+        # the numbers of an update; their scale, the last of them, is 0 until the first step: it makes the update a no-op
+        self.options = _cuda.to_gpu(np.zeros(1 if optimizer is None else len(optimizer.options()), dtype))
         self.slots, self.turn = [_Slot(self) for _ in range(SLOTS)], 0
         self._record(net)
 
@@ -93,14 +93,11 @@ class CapturedStep:
         return grads
 
     def _update(self, grads):
-        sgd, optimizer = load("sgd", "cuda"), self.optimizer()
-        optimizer.take_along()
-        triples = [(layer.params[key], arrays[key], optimizer.velocity[f"{name}.{key}" if name else key])
-                   for (name, layer), arrays in zip(named_leaves(self.net()).items(), grads) for key in arrays]
-        self.velocity = [velocity for _, _, velocity in triples]
-        guarded = sgd.guarded_options(self.options, self.losses, [dweight for _, dweight, _ in triples], optimizer.clip)
-        sgd.change(triples, guarded, optimizer.nesterov)
-        self.captured = optimizer.nesterov, optimizer.clip
+        optimizer = self.optimizer()
+        optimizer.capture({f"{name}.{key}" if name else key: array for name, arrays in zip(named_leaves(self.net()), grads) for key, array in arrays.items()},
+                          self.options, self.losses)
+        # it holds the slots, which must outlive the graph
+        self.captured = optimizer.fingerprint()
 
     def is_stale(self) -> bool:
         if self.fingerprint.is_stale():
@@ -108,8 +105,10 @@ class CapturedStep:
         if self.optimizer is None:
             return False
         optimizer = self.optimizer()
-        options = optimizer and (optimizer.nesterov, optimizer.clip)
-        return options != self.captured or any(velocity is not known for velocity, known in zip(optimizer.velocity.values(), self.velocity))
+        if optimizer is None or not optimizer.capturable:
+            return True
+        now = optimizer.fingerprint()
+        return len(now) != len(self.captured) or any(one is not known for one, known in zip(now, self.captured))
 
     def submit(self, x, labels=None):
         _cuda_streams.enter_context()
@@ -129,7 +128,7 @@ class _Slot:
 
     def __init__(self, step):
         N, result = step.x_shape[0], (step.y.shape, step.losses.shape)
-        shapes = ((N, step.x.data.size // N), step.dtype), ((N,), np.int64), ((OPTIONS,), step.dtype)
+        shapes = ((N, step.x.data.size // N), step.dtype), ((N,), np.int64), (step.options.shape, step.dtype)
         self.here = [_cuda_streams.pinned(*shape) for shape in shapes]
         self.there = [_cuda.allocate(*shape) for shape in shapes]
         self.back = [_cuda_streams.pinned(shape, step.dtype) for shape in result]
@@ -145,7 +144,7 @@ class _Slot:
         if labels is not None:
             self.here[1][...] = labels
         if optimizer is not None:
-            self.here[2][...] = optimizer.rate(optimizer.steps), optimizer.momentum, optimizer.weight_decay, 1
+            self.here[2][...] = optimizer.options()
         for here, there in zip(self.here, self.there):
             there.copy_to_device(here, _cuda_streams.copy_stream())
         self.arrived.record(_cuda_streams.copy_stream())
