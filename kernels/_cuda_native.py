@@ -12,6 +12,8 @@ from ._numpy_form import NumPyForm
 class CudaNative(NumPyForm):
     """Activations in native form: `data` (..., N) on the GPU, which stands for an array of the logical `shape` (N, ...)."""
 
+    device = "cuda"
+
     def __init__(self, data, shape):
         self.data, self.shape = data, tuple(shape)
 

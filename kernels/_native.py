@@ -65,6 +65,8 @@ def aligned_empty(shape, dtype, lasting=False):
 class Native(NumPyForm):
     """Activations in native form: `data` (blocks, ..., L), which stands for an array of the logical `shape` (N, ...)."""
 
+    device = "cpu"
+
     def __init__(self, data, shape):
         self.data, self.shape = data, tuple(shape)
 

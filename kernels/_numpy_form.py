@@ -7,7 +7,9 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 
 class NumPyForm(NDArrayOperatorsMixin):
-    """Base of native forms. A subclass has shape, dtype, unpack() and the class method pack(x)."""
+    """Base of native forms. A subclass has shape, dtype, unpack(), the class method pack(x), and the name of its device."""
+
+    device = ""
 
     def __array__(self, dtype=None, copy=None):
         return self.unpack() if dtype is None else self.unpack().astype(dtype)

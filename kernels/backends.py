@@ -22,6 +22,8 @@ from . import BACKENDS, load
 from ._arena import Arena
 from ._machine_memory import free_memory
 from ._native import Native
+from ._numpy_form import NumPyForm
+from ._tape import Tape, recording
 
 PRECISIONS = ("float32", "tf32")
 
@@ -32,13 +34,15 @@ class Backend:
     name        "reference", "cpu" or "cuda"
     dtypes      the dtypes that its kernels compute in
     precisions  of matrix products: "float32", exact, or "tf32", on tensor cores
-    records     a step can be recorded here once and then be played for every batch
+    records     how a step is recorded once and then repeated for every batch: on a "tape", as a "graph", or None: not at all
+    copies_cache  copy.deepcopy can copy what a layer keeps for the way back
     """
 
     name = "reference"
     dtypes: tuple[type, ...] = (np.float32, np.float64, np.complex128)
     precisions: tuple[str, ...] = ("float32",)
-    records = False
+    records: str | None = None
+    copies_cache = True
 
     def available(self) -> str | None:
         """Return None where this process can compute here, else the sentence that says what is missing and how to get it."""
@@ -55,10 +59,6 @@ class Backend:
     def unpack(self, native):
         """Return a native array as a NumPy array (N, ...)."""
         return native
-
-    def is_native(self, x) -> bool:
-        """Return True for an array in the native form of this device, which is not a NumPy array."""
-        return False
 
     def empty(self, shape: tuple[int, ...], dtype):
         """Return a native array for activations of the logical `shape` (N, ...), its contents undefined."""
@@ -106,7 +106,7 @@ class CpuBackend(Backend):
 
     name = "cpu"
     dtypes = (np.float32, np.float64)
-    records = True
+    records = "tape"
 
     def pack(self, x):
         return Native.pack(x)
@@ -114,14 +114,10 @@ class CpuBackend(Backend):
     def unpack(self, native):
         return native.unpack()
 
-    def is_native(self, x):
-        return isinstance(x, Native)
-
     def empty(self, shape, dtype):
         return Native.empty(shape, dtype)
 
     def recorded(self, step, arena, rehearsed=None):
-        from ._tape import Tape, recording                  # compiles what plays a tape
         if rehearsed:
             rehearsed(step())
         with recording() as calls:
@@ -129,97 +125,20 @@ class CpuBackend(Backend):
         return result, Tape(calls).play
 
 
-class CudaBackend(Backend):
-    """numba.cuda on an NVIDIA GPU. Its package takes most of a second to import: the imports stand in its methods, and nowhere else."""
-
-    name = "cuda"
-    dtypes = (np.float32, np.float64)
-    precisions = PRECISIONS
-    records = True
-
-    def available(self):
-        from . import _cuda_gpu
-        return _cuda_gpu.missing()
-
-    def pack(self, x):
-        from ._cuda_native import CudaNative
-        return CudaNative.pack(x)
-
-    def unpack(self, native):
-        return native.unpack()
-
-    def is_native(self, x):
-        return type(x).__name__ == "CudaNative"
-
-    def empty(self, shape, dtype):
-        from ._cuda_native import CudaNative
-        return CudaNative.empty(shape, dtype)
-
-    def move(self, array):
-        from . import _cuda
-        return array if is_on_gpu(array) else _cuda.to_gpu(array)
-
-    def convert(self, array, dtype):
-        from ._cuda_native import converted
-        return converted(array, dtype)
-
-    def copy(self, array):
-        from . import _cuda
-        return _cuda.to_gpu(_cuda.to_host(array))
-
-    def put(self, value, array):
-        from . import _cuda
-        whole = np.empty(array.shape, array.dtype)
-        whole[...] = value
-        _cuda.put(whole, array)
-
-    def arena(self):
-        from ._cuda_arena import CudaArena
-        return CudaArena()
-
-    def recorded(self, step, arena, rehearsed=None):
-        from ._arena import taking_from
-        from ._cuda_arena import NoRoom
-        from ._cuda_graph import capturing
-        with taking_from(arena):
-            # compiles, fills tables of constants, takes as much memory as it will need
-            rehearsed(step()) if rehearsed else step()
-            while True:
-                try:
-                    with capturing() as graph:
-                        result = step()
-                    return result, graph.launch
-                except NoRoom as needed:                    # the same pieces may fit differently into what is free
-                    arena.grow(needed.size)
-
-    def memory(self):
-        from . import _cuda_gpu
-        return _cuda_gpu.memory()
-
-    def arithmetic(self, precision):
-        from ._cuda import computing_in
-        return computing_in(precision)
-
-    def device_name(self) -> str:
-        """Return the name of the GPU; the simulator of one says that it is one."""
-        from ._cuda import gpu_name
-        return gpu_name()
-
-
-_MAKERS: dict[str, Callable[[], Backend]] = {"reference": Backend, "cpu": CpuBackend, "cuda": CudaBackend}
-
-
 @lru_cache(maxsize=None)
 def backend(name: str) -> Backend:
     """Return the backend of a device. Raises ValueError for a name that is none of "reference", "cpu" and "cuda"."""
     if name not in BACKENDS:
         raise ValueError(f"unknown device {name!r}: expected one of {', '.join(BACKENDS)}")
-    return _MAKERS[name]()
+    if name == "cuda":
+        from ._cuda_backend import CudaBackend              # not before a GPU is asked for: the package takes most of a second
+        return CudaBackend()
+    return CpuBackend() if name == "cpu" else Backend()
 
 
 def native_backend(x) -> Backend | None:
     """Return the backend whose native form x has; None for a NumPy array or anything else."""
-    return next((one for one in map(backend, BACKENDS) if one.is_native(x)), None)
+    return backend(x.device) if isinstance(x, NumPyForm) else None
 
 
 def holder(array) -> Backend:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from . import device as door
+from .device import check_device, checked, convert, copies_on_gpu, is_native, is_on_gpu, move, pack, unpack
 from .errors import DtypeError, ShapeError
 from .kernels.backends import backend
 from .strangers import forgotten_arrays, persistent_arrays, replace_array
@@ -111,17 +111,17 @@ class Layer:
         if self._persistent is None:
             self._persistent = self._arrays_of_its_own()
         if self._computes_natively:
-            return door.pack(x, self.device, self, dtype)
-        return door.checked(door.unpack(x), self.device, self, dtype)
+            return pack(x, self.device, self, dtype)
+        return checked(unpack(x), self.device, self, dtype)
 
     def _given(self, y, x, dtype, method):
         """The array that _forward or _backward made, in `dtype`; native where x is."""
-        if not door.is_native(y):
+        if not is_native(y):
             if not isinstance(y, (np.ndarray, np.generic)):
                 raise DtypeError(f"{self!r}: {method} gave {type(y).__name__}; expected a NumPy array")
             complex_step = y.dtype.kind == "c" and self.device == "reference"
             y = y if complex_step else np.asarray(y, dtype)
-        return door.pack(y, self.device, self) if door.is_native(x) else door.unpack(y)
+        return pack(y, self.device, self) if is_native(x) else unpack(y)
 
     def _arrays_of_its_own(self):
         """The arrays that a layer of a user's own holds outside of params and state; a class that says recordable = True has none."""
@@ -175,13 +175,13 @@ class Layer:
         if value is None and optional:
             return None
         self._check_parameter(name, value)
-        return door.convert(value, like.dtype)
+        return convert(value, like.dtype)
 
     def _check_parameter(self, name, value):
         expected = tuple(self.param_shapes()[name])
         if value is None:
             raise ShapeError(f"{self!r}: expected {name} of shape {expected}, and there is none; put it back into params")
-        if not (isinstance(value, np.ndarray) or door.is_on_gpu(value)):
+        if not (isinstance(value, np.ndarray) or is_on_gpu(value)):
             raise DtypeError(f"{self!r}: expected {name} as a NumPy array, got {type(value).__name__}; use numpy.array(..., numpy.float32)")
         if tuple(value.shape) != expected:
             raise ShapeError(f"{self!r}: expected {name} of shape {expected}, got {tuple(value.shape)}; put in an array of that shape, "
@@ -226,7 +226,7 @@ class Layer:
         precision  of matrix products on "cuda": "float32", exact, or "tf32": factors rounded to 10 bits behind the point, several times as fast
         Raises ValueError for an unknown device or precision, DeviceError where the GPU, its driver or a package is missing.
         """
-        door.check_device(device, precision)
+        check_device(device, precision)
         self._move_arrays(device)
         self._reset(device, precision)
         return self
@@ -236,14 +236,14 @@ class Layer:
             return                                          # it computes in NumPy, wherever its neighbours do
         for arrays in (self.params, self.state, self.grads):
             for name, value in arrays.items():
-                arrays[name] = door.move(value, device)
+                arrays[name] = move(value, device)
 
     def astype(self, dtype):
         """Keep the parameters in `dtype` (float32 or float64; complex128 for the reference) from now on; returns the layer itself."""
         if np.dtype(dtype) not in backend("reference").dtypes:
             raise DtypeError(f"{self!r}: expected float32, float64 or complex128, got {np.dtype(dtype)}")
         for name, value in list(self.params.items()):
-            self.replace_parameter(name, door.convert(value, dtype) if door.is_on_gpu(value) else value.astype(dtype))
+            self.replace_parameter(name, convert(value, dtype) if is_on_gpu(value) else value.astype(dtype))
         return self
 
     def replace_parameter(self, name: str, value) -> None:
@@ -259,13 +259,13 @@ class Layer:
         return twin
 
     def __deepcopy__(self, memo):
-        """A copy with arrays of its own. On the GPU it does not remember the last forward."""
+        """Return a copy with arrays of its own. On the GPU it does not remember the last forward."""
         twin = memo[id(self)] = type(self).__new__(type(self))
         own = vars(self) | {"_persistent": None}
-        if self.device == "cuda":
+        if not backend(self.device).copies_cache:
             own |= {"cache": None, "_made": None}
         for arrays in (own.get("params", {}), own.get("state", {}), own.get("grads", {})):
-            memo.update(door.copies_on_gpu(arrays.values()))
+            memo.update(copies_on_gpu(arrays.values()))
         twin.__dict__.update(copy.deepcopy(own, memo))
         return twin
 

@@ -58,7 +58,7 @@ def submit(net, x: np.ndarray, labels: np.ndarray, loss: Loss, optimizer=None, t
     if not isinstance(loss, Loss):
         raise TypeError(f"expected a loss of tinyconv.losses, got {loss!r}; with one of your own call forward, backward and step yourself")
     threads = _check_threads(threads)
-    captured = net.device == "cuda" and getattr(optimizer, "capturable", False) and optimizer.net is net
+    captured = device.backend(net.device).records == "graph" and getattr(optimizer, "capturable", False) and optimizer.net is net
     in_graph = optimizer if captured else None
     plan = plan_for(net, x, threads, loss, in_graph)
     if plan:

@@ -47,7 +47,7 @@ def strategy(net, x, loss=None) -> Strategy:
     y_shape = net.output_shape(x.shape)
     if loss is not None and len(y_shape) != 2:
         return Strategy("calls", f"the network gives {y_shape}, no scores (N, classes)")
-    if net.device == "cuda":
+    if backend(net.device).records == "graph":
         return Strategy("graph", "on the GPU a step is captured once and then launched as a whole")
     if whole := [layer for layer in leaves(net) if not layer.takes_single_images]:
         return Strategy("layers", f"{whole[0]!r} takes a batch as a whole")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as door
+from ..device import copies_on_gpu, is_on_gpu, put, to_host
 from ..kernels import load
 from . import checks, clipping
 from .schedules import Rate, constant
@@ -116,7 +116,7 @@ class Optimizer:
         """Call update() for one parameter after the other. What lies on a GPU is fetched, and put back."""
         scale = self._scale(rows)
         for name, row in zip(self.net.params, rows, strict=True):
-            weight, dweight, *slots = map(door.as_numpy, row)
+            weight, dweight, *slots = map(to_host, row)
             gradient = scale * dweight + self.weight_decay * weight
             given = self.update(name, weight, gradient, **dict(zip(self.slot_names, slots, strict=True)))
             if given is not None:
@@ -124,8 +124,8 @@ class Optimizer:
                     f"{type(self).__name__}: update must change weight in its memory (weight -= ...) and return "
                     f"nothing, it returned {type(given).__name__}")
             for array, value in zip((row[0], *row[2:]), (weight, *slots), strict=True):
-                if door.on_gpu(array):
-                    door.put(value, array)
+                if is_on_gpu(array):
+                    put(value, array)
 
     def _scale(self, rows):
         """The factor of all gradients that keeps their norm within clip."""
@@ -136,7 +136,7 @@ class Optimizer:
 
     def _backend(self, weight):
         """The backend whose kernels work on a parameter where it lies."""
-        if door.on_gpu(weight):
+        if is_on_gpu(weight):
             return "cuda"
         return "reference" if getattr(self.net, "device", "cpu") == "reference" else "cpu"
 
@@ -180,7 +180,7 @@ class Optimizer:
     def __deepcopy__(self, memo: dict):
         """A copy with arrays and a network of its own."""
         for arrays in self.slots.values():
-            memo.update(door.copies_on_gpu(arrays.values()))
+            memo.update(copies_on_gpu(arrays.values()))
         twin = memo[id(self)] = object.__new__(type(self))
         twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo))
         return twin

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as door
+from ..device import convert, is_on_gpu, move
 from ..errors import DtypeError, ShapeError
 
 DTYPES = np.float32, np.float64
@@ -37,10 +37,10 @@ def _check_weight(owner, name, weight):
     if weight.dtype not in DTYPES:
         raise DtypeError(
             f"{owner}: expected the parameter {name} in float32 or float64, got {weight.dtype}; use astype(\"float32\")")
-    if not (weight.is_c_contiguous() if door.on_gpu(weight) else weight.flags.c_contiguous):
+    if not (weight.is_c_contiguous() if is_on_gpu(weight) else weight.flags.c_contiguous):
         raise ValueError(
             f"{owner}: {name} must lie contiguously in memory to be updated there; use numpy.ascontiguousarray")
-    if not (door.on_gpu(weight) or weight.flags.carray):
+    if not (is_on_gpu(weight) or weight.flags.carray):
         raise ValueError(f"{owner}: {name} must be writable and aligned to be updated in its memory; use {name}.copy()")
 
 
@@ -83,18 +83,18 @@ def ready_slot(owner: str, slot: str, name: str, array: Any, weight: Any) -> Any
             f"{owner}: expected {slot} of {name} in the parameter's shape {weight.shape}, got {array.shape}; where the "
             "parameter was replaced by one of another shape, make a new optimizer")
     array = _ready(array, weight)
-    return array if door.on_gpu(array) or array.flags.carray else array.copy()
+    return array if is_on_gpu(array) or array.flags.carray else array.copy()
 
 
 def _ready(array, weight):
     """The array in the dtype and place of `weight`, contiguous and aligned: itself, or a copy."""
-    array = door.moved(array, "cuda" if door.on_gpu(weight) else "cpu")
-    if door.on_gpu(array):
-        return door.converted(array, weight.dtype)
+    array = move(array, "cuda" if is_on_gpu(weight) else "cpu")
+    if is_on_gpu(array):
+        return convert(array, weight.dtype)
     if array.dtype == weight.dtype and array.flags.c_contiguous and array.flags.aligned:
         return array
     return np.array(array, weight.dtype, order="C")
 
 
 def _is_array(array):
-    return isinstance(array, np.ndarray) or door.on_gpu(array)
+    return isinstance(array, np.ndarray) or is_on_gpu(array)
