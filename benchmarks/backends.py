@@ -5,9 +5,9 @@ from .. import device
 from ..errors import TinyconvError
 from ..kernels import load
 from ..kernels._arena import Arena, taking_from
-from ..kernels._native import Native
-from ..kernels._tape import SharedTape, Tape, recording
-from ..kernels._threads import play
+from ..kernels._cpu.native import Native
+from ..kernels._cpu.tape import SharedTape, Tape, recording
+from ..kernels._cpu.threads import play
 from ..execution.cpu import PARTS
 from .timing import Contender, team
 from .workloads import IN_PLACE

@@ -2,7 +2,7 @@
 
     device        native form of activations                                            parameters, states, gradients
     "reference"   the NumPy array itself, (N, C, H, W)                                   NumPy arrays
-    "cpu"         kernels/_native.py, images innermost: (blocks, C, H, W, L)              NumPy arrays
+    "cpu"         kernels/_cpu/native.py, images innermost: (blocks, C, H, W, L)              NumPy arrays
     "cuda"        kernels/_cuda_native.py, images innermost: (C, H, W, N) on the GPU      arrays on the GPU
 
     >>> cpu = backend("cpu")
@@ -21,9 +21,9 @@ import numpy as np
 from . import BACKENDS, load
 from ._arena import Arena
 from ._machine_memory import free_memory
-from ._native import Native
+from ._cpu.native import Native
 from ._numpy_form import NumPyForm
-from ._tape import Tape, recording
+from ._cpu.tape import Tape, recording
 
 PRECISIONS = ("float32", "tf32")
 

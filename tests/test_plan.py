@@ -10,9 +10,9 @@ import pytest
 
 import tinyconv as tc
 from tinyconv import execution
-from tinyconv.kernels._kernel import kernel
-from tinyconv.kernels._tape import Tape, recording
-from tinyconv.kernels._threads import run
+from tinyconv.kernels._cpu.kernel import kernel
+from tinyconv.kernels._cpu.tape import Tape, recording
+from tinyconv.kernels._cpu.threads import run
 from tinyconv.layers import RBF, Conv2d, Dense, Dropout, Flatten, ScaledTanh, TableConv2d, Tanh
 from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy
 from tinyconv.models import lenet5

@@ -150,8 +150,8 @@ class Layer:
 
     @property
     def supports_complex_step(self) -> bool:
-        """True where forward takes complex numbers on the reference: where the class computes by kernels alone."""
-        return self._says("recordable")
+        """True where forward takes complex numbers on the reference, as kernels do there."""
+        return self._computes_natively
 
     def _says(self, name):
         """True where the class itself, in its own body, says `name = True`; what a base class says of itself does not count."""

@@ -1,6 +1,6 @@
 """add in Numba: one loop over all elements, a register of them at a time, whatever they stand for."""
-from .._kernel import kernel
-from .._vector import load_run, store_run, width
+from .._cpu.kernel import kernel
+from .._cpu.vector import load_run, store_run, width
 
 
 def forward(x, other):

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import __version__, data, kernels
 from ..kernels import _cuda_gpu
-from ..kernels._native import lanes, vector_bytes
+from ..kernels._cpu.native import lanes, vector_bytes
 from ..models import MODELS
 from ..execution import available_threads
 from ..execution import memory, strategy

@@ -4,7 +4,7 @@
           the cache when the next one takes it, and the threads meet only once a step, to add up their gradients in a fixed order.
 "layers"  The whole batch is one chunk, and the threads share the work inside each call.
 
-The kernel calls of a chunk are on a tape (kernels/_tape.py), recorded when the plan is made, and then proved (proof.py).
+The kernel calls of a chunk are on a tape (kernels/_cpu/tape.py), recorded when the plan is made, and then proved (proof.py).
 """
 import weakref
 from contextlib import ExitStack
@@ -12,11 +12,11 @@ from contextlib import ExitStack
 import numpy as np
 
 from ..kernels._arena import taking_from
-from ..kernels._batches import add, add_up, enter_images, enter_labels, leave_images, leave_losses
-from ..kernels._kernel import shared
-from ..kernels._native import Native, aligned_empty, images_together
-from ..kernels._tape import SharedTape, Tape, recording
-from ..kernels._threads import cut, play
+from ..kernels._cpu.batches import add, add_up, enter_images, enter_labels, leave_images, leave_losses
+from ..kernels._cpu.kernel import shared
+from ..kernels._cpu.native import Native, aligned_empty, images_together
+from ..kernels._cpu.tape import SharedTape, Tape, recording
+from ..kernels._cpu.threads import cut, play
 from ..network import leaves, state_restored, states
 from .fingerprint import Fingerprint
 from .pending import Pending

@@ -35,22 +35,24 @@ def check_full_size(net, x=None, *, training=False, seed=0, quiet=False, progres
     title, net, rows = textwrap.shorten(repr(net), 130, placeholder=" ..."), copy.deepcopy(net).astype(np.float64), []
     dy_of_net = None
 
-    def dy(y):
+    def random_dy(y):
         nonlocal dy_of_net
         dy_of_net = rng.standard_normal(y.shape)
         return dy_of_net
 
     with state_restored(net):
-        seen = observe(net, x, training, dy)
+        seen = observe(net, x, training, random_dy)
     layers = {name: layer for name, layer in named_leaves(net).items() if layer is not net}
     for name, layer in tqdm(layers.items(), desc="layers", leave=False, disable=not progress):
         at = seen[name]
-        if "dx" not in at:
-            raise RuntimeError(f"check_full_size: {name} = {layer!r} was not called by the network's forward and backward; take it out, or call it")
+        if "y" not in at:
+            raise RuntimeError(f"check_full_size: {name} = {layer!r} was not called by the network's forward; take it out, or call it")
+        # where backward left a layer out, the last row shows it, and the layer itself is checked all the same
+        dy = at.get("dy", rng.standard_normal(at["y"].shape))
         with state_restored(layer):                         # so that dropout draws the same mask again
             y = layer.forward(at["x"], training=training)
-            dx = layer.backward(at["dy"])
-        rows += _rows_of_layer(name, layer, at["x"], y, at["dy"], dx, training, rng)
+            dx = layer.backward(dy)
+        rows += _rows_of_layer(name, layer, at["x"], y, dy, dx, training, rng)
     rows.append(_row_of_network(net, x, dy_of_net, training, rng))
     wrong = {name: row for name in layers for row in rows[:-1] if row.array.startswith(f"{name}.d") and not row.ok}
     said = tuple(Diagnosis(row.array, "", f"wrong somewhere; check the layer alone, on a small x: check_gradients(layer, x), the layer being {name}", "")
@@ -91,10 +93,18 @@ def _row(array, forward, value, y, dy, gradient, rng, layer=None, training=False
         slope = (plus - minus) / 2
     elif layer is not None and layer.supports_complex_step:
         oracle, twin = "complex", copy.deepcopy(layer).to("reference")
-        slope = _called(twin, value + 1e-30j * u, training).imag / 1e-30
-    else:
+        slope = _complex_slope(lambda: _called(twin, value + 1e-30j * u, training))
+    if slope is None:
         oracle, slope = "central", central(_along(forward, value, u), y).y
     return _compared(array, oracle, value.size, dy * slope, gradient * u if np.shape(gradient) == value.shape else np.full(1, np.nan))
+
+
+def _complex_slope(forward):
+    """The slope of a forward pass that was moved by 1e-30 i; None where a user's own code does not take complex numbers."""
+    try:
+        return forward().imag / 1e-30
+    except Exception:                                       # whatever it says of them
+        return None
 
 
 def _along(forward, value, u):
@@ -115,8 +125,9 @@ def _row_of_network(net, x, dy, training, rng):
     if net.supports_complex_step:
         moved = {name: value + 1e-30j * u[name] for name, value in values.items()}
         twin = copy.deepcopy(net, {id(value): moved[name] for name, value in net.params.items()}).to("reference")
-        return _compared("network", "complex", sum(value.size for value in values.values()),
-                         dy * twin.forward(moved["x"], training=training).imag / 1e-30, products)
+        slope = _complex_slope(lambda: twin.forward(moved["x"], training=training))
+        if slope is not None:
+            return _compared("network", "complex", sum(value.size for value in values.values()), dy * slope, products)
 
     def along(t):
         twin = copy.deepcopy(net, {id(value): value + t * u[name] for name, value in net.params.items()})

@@ -6,16 +6,16 @@ import numba
 import numpy as np
 
 from ..kernels import load
-from ..kernels._kernel import threads_at_hand
-from ..kernels._tape import Tape, recording
-from ..kernels._threads import cut, play
+from ..kernels._cpu.kernel import threads_at_hand
+from ..kernels._cpu.tape import Tape, recording
+from ..kernels._cpu.threads import cut, play
 
 # of all parameters together, in elements: below it, calls from Python would take longer than the work
 SMALL = 2 ** 20
 
 
 class Tapes:
-    """One tape for each thread at hand (kernels/_tape.py); each thread updates its share of every parameter.
+    """One tape for each thread at hand (kernels/_cpu/tape.py); each thread updates its share of every parameter.
 
     They are recorded on arrays of one element, since a kernel is compiled for the dtype alone, and are then given the
     real arrays by put().

@@ -6,7 +6,7 @@ what stands in the arrays differs. So the calls of one step are written down whi
 of memory that its compiled code can be called with, and from then on `Tape.play` walks through the list in compiled code:
 
     calls    [ address of code that takes the arguments and calls the kernel | address of the arguments ]     one row a call
-    play     for every chunk of images: position = the chunk; for every row: code(arguments)                  kernels/_replay.py
+    play     for every chunk of images: position = the chunk; for every row: code(arguments)                  kernels/_cpu/replay.py
 
 A tape keeps the arrays that it works on alive, or lies in an arena that does (kernels/_arena.py). It is the plan of a network's memory: repeating
 it allocates nothing large. Two kinds: a Tape is played by one thread, chunk of images after chunk; a SharedTape by several together, call after call.
@@ -20,9 +20,9 @@ from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
-from . import _replay as replay
-from ._kernel import thread
-from ._threads import play
+from . import replay
+from .kernel import thread
+from .threads import play
 
 
 @contextmanager
@@ -63,7 +63,7 @@ class Tape:
         play([self.task(first, last, images)])
 
     def task(self, first=0, last=1, images=1):
-        """The same as a task for a thread: see kernels/_threads.py, play."""
+        """The same as a task for a thread: see kernels/_cpu/threads.py, play."""
         return (replay.TAPE, *self._tables, first, last, images)
 
     def slot(self, array):

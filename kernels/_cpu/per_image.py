@@ -1,6 +1,6 @@
 """One number an image, laid out in lanes as activations are: what the losses share."""
-from ._kernel import kernel
-from ._native import aligned_empty
+from .kernel import kernel
+from .native import aligned_empty
 
 
 def spread(values, otherwise, scores):

@@ -1,4 +1,4 @@
-"""The tables by which tiles (kernels/_tiles.py) become a convolution: which maps feed which, and where they lie.
+"""The tables by which tiles (kernels/_cpu/tiles.py) become a convolution: which maps feed which, and where they lie.
 
 Both directions are one operation here. Forward goes from x to y by the taps of the window. backward_input goes from dy to dx by the same taps
 turned round, once for every phase of the stride: the pixels h of dx with (h + PH) mod SH = r see only the taps u = r, r + SH, r + 2 SH, ...,
@@ -11,10 +11,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import _layouts as layouts
-from . import _tiles as tiles
-from ._native import aligned_empty, lanes
-from ._simd import DOTS, TILES
+from . import layouts
+from . import tiles
+from .native import aligned_empty, lanes
+from .simd import DOTS, TILES
 
 CACHE = 2 ** 18 + 2 ** 17                                   # bytes that a piece of dy, or one of x, may take of a core's second-level cache
 MAPS_TOGETHER = 8                                           # of dy, in a piece of backward_weight

@@ -1,11 +1,11 @@
-"""How the vectors of kernels/_vector.py are loaded from arrays and stored in them, in LLVM; what is computed with them stands in _vector_llvm.py."""
+"""How the vectors of kernels/_cpu/vector.py are loaded from arrays and stored in them, in LLVM; what is computed with them stands in _vector_llvm.py."""
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import lower_builtin, type_callable
 
-from . import _vector
-from ._vector_llvm import Vector, full_width, splat
+from . import vector
+from .vector_llvm import Vector, full_width, splat
 
 
 def _indices(index):
@@ -34,33 +34,33 @@ def _check_rows(x, index):
     return isinstance(x, types.Array) and x.layout == "C" and 0 <= x.ndim - _indices(index) <= 1
 
 
-@type_callable(_vector.width)
+@type_callable(vector.width)
 def _type_width(context):
     return lambda x: types.intp
 
 
-@lower_builtin(_vector.width, types.Array)
+@lower_builtin(vector.width, types.Array)
 def _lower_width(context, builder, signature, values):
     return context.get_constant(types.intp, full_width(signature.args[0].dtype))
 
 
-@type_callable(_vector.load)
+@type_callable(vector.load)
 def _type_load(context):
     return lambda x, index: Vector(x.dtype, full_width(x.dtype) if x.ndim > _indices(index) else 1) if _check_rows(x, index) else None
 
 
-@lower_builtin(_vector.load, types.Array, types.Any)
+@lower_builtin(vector.load, types.Array, types.Any)
 def _lower_load(context, builder, signature, values):
     pointer, _ = _pointer(context, builder, *signature.args, values, signature.return_type)
     return builder.load(pointer, align=signature.args[0].dtype.bitwidth // 8)
 
 
-@type_callable(_vector.store)
+@type_callable(vector.store)
 def _type_store(context):
     return lambda y, index, v: types.none if _check_rows(y, index) and isinstance(v, Vector) and v.dtype == y.dtype else None
 
 
-@lower_builtin(_vector.store, types.Array, types.Any, Vector)
+@lower_builtin(vector.store, types.Array, types.Any, Vector)
 def _lower_store(context, builder, signature, values):
     y, index, vector = signature.args
     pointer, _ = _pointer(context, builder, y, index, values[:2], vector)
@@ -68,12 +68,12 @@ def _lower_store(context, builder, signature, values):
     return context.get_dummy_value()
 
 
-@type_callable(_vector.load_run)
+@type_callable(vector.load_run)
 def _type_load_run(context):
     return lambda x, index: Vector(x.dtype, full_width(x.dtype)) if x.layout == "C" and x.ndim == _indices(index) else None
 
 
-@lower_builtin(_vector.load_run, types.Array, types.Any)
+@lower_builtin(vector.load_run, types.Array, types.Any)
 def _lower_load_run(context, builder, signature, values):
     vector, size = signature.return_type, signature.args[0].dtype.bitwidth // 8
     pointer, left = _pointer(context, builder, *signature.args, values, vector)
@@ -91,12 +91,12 @@ def _lower_load_run(context, builder, signature, values):
     return value
 
 
-@type_callable(_vector.store_run)
+@type_callable(vector.store_run)
 def _type_store_run(context):
     return lambda y, index, v: types.none if y.layout == "C" and y.ndim == _indices(index) and v == Vector(y.dtype, full_width(y.dtype)) else None
 
 
-@lower_builtin(_vector.store_run, types.Array, types.Any, Vector)
+@lower_builtin(vector.store_run, types.Array, types.Any, Vector)
 def _lower_store_run(context, builder, signature, values):
     y, index, vector = signature.args
     size = y.dtype.bitwidth // 8

@@ -1,7 +1,7 @@
-"""The micro-kernels of kernels/_simd.py as NumPy functions of the same contract, for stepping through under NUMBA_DISABLE_JIT=1."""
+"""The micro-kernels of kernels/_cpu/simd.py as NumPy functions of the same contract, for stepping through under NUMBA_DISABLE_JIT=1."""
 import numpy as np
 
-from ._native import lanes
+from .native import lanes
 
 
 def transpose(x, x0, x_row, y, y0, y_row):

@@ -1,4 +1,4 @@
-"""Playing tapes (kernels/_tape.py) in compiled code, on this thread or on one that waits for them.
+"""Playing tapes (kernels/_cpu/tape.py) in compiled code, on this thread or on one that waits for them.
 
 A thread that waits in Python for its next task must first get hold of Python's global lock, and on the way it may be put to sleep: tens of
 microseconds, of a step that takes some hundreds. So a worker waits in compiled code (`serve`), where a tape is played as soon as its numbers

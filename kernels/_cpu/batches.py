@@ -1,6 +1,6 @@
-"""How a chunk of images enters and leaves a tape (kernels/_tape.py). position = (first image of the chunk, whether it is the first chunk)."""
-from ._kernel import kernel
-from ._simd import transpose
+"""How a chunk of images enters and leaves a tape (kernels/_cpu/tape.py). position = (first image of the chunk, whether it is the first chunk)."""
+from .kernel import kernel
+from .simd import transpose
 
 
 @kernel(split=("which", "native"))

@@ -19,8 +19,8 @@ from functools import lru_cache
 import llvmlite.binding as llvm
 import numpy as np
 
-from ._arena import LINE, arena_in_use
-from ._numpy_form import NumPyForm
+from .._arena import LINE, arena_in_use
+from .._numpy_form import NumPyForm
 
 
 @lru_cache(maxsize=None)

@@ -1,7 +1,7 @@
 """Random numbers without a state: a hash of a key and a counter, so that threads, parts of a batch and resumed runs draw the same."""
 import numpy as np
 
-from ._kernel import compiled
+from .kernel import compiled
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 Plain Numba loops do not reach the machine's limit, because LLVM will not keep a block of accumulators in registers by itself. These
 do: Numba `intrinsics` that write the LLVM code of a loop whose accumulators are local vectors. A vector is as wide as the machine's registers
-(kernels/_native.py), whatever they are, so the same text makes AVX-512, AVX2 and NEON code, in float32 and in float64.
+(kernels/_cpu/native.py), whatever they are, so the same text makes AVX-512, AVX2 and NEON code, in float32 and in float64.
 
 multiply_add    y[m, p, :] = bias[m] + sum_k weight[k, m] x[offset[k] + p, :]         a scalar times a vector: forward and backward_input
 
@@ -28,14 +28,14 @@ dot             out[a, b] = sum over lanes and pixels q of dy[a, q, :] x[q + b, 
                     a = 1  | acc | acc | acc |
                            +-----+-----+-----+
 
-Under NUMBA_DISABLE_JIT=1 they are NumPy functions of the same contract, for stepping through (kernels/_simd_in_numpy.py).
+Under NUMBA_DISABLE_JIT=1 they are NumPy functions of the same contract, for stepping through (kernels/_cpu/simd_in_numpy.py).
 """
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ._native import lanes, vector_bytes, vector_registers
+from .native import lanes, vector_bytes, vector_registers
 
 # (M, P) that exist, for each M the widest first. Accumulators, M weights or P pixels must fit into the registers together.
 TILES = {8: (3, 2, 1), 6: (4, 2, 1), 4: (4, 2, 1), 2: (8, 4, 1), 1: (10, 4, 1)} if vector_registers() >= 32 else \
@@ -296,4 +296,4 @@ def transpose(typing, x, x0, x_row, y, y0, y_row):
 
 
 if config.DISABLE_JIT:
-    from ._simd_in_numpy import add_row, add_row_turned, dot, multiply_add, transpose  # noqa: F401, F811
+    from .simd_in_numpy import add_row, add_row_turned, dot, multiply_add, transpose  # noqa: F401, F811

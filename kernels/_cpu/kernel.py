@@ -2,16 +2,15 @@
 import inspect
 import threading
 from contextlib import contextmanager
-from functools import lru_cache
-from pathlib import Path
 
 import numba
 import numpy as np
 from numba import njit
 
-from ._threads import run
+from .._cache import kept_until_a_change
+from .threads import run
 
-# of each Python thread: .calls, where a tape is being recorded, the list of calls (kernels/_tape.py); .threads, how many may share a call
+# of each Python thread: .calls, where a tape is being recorded, the list of calls (kernels/_cpu/tape.py); .threads, how many may share a call
 thread = threading.local()
 SMALLEST_PART = 2 ** 15                                     # bytes of arrays, below which it takes longer to meet again than to do a part
 SMALLEST_SHARE = 2 ** 19                                    # bytes of arrays for each thread, below which waking it takes longer than its share
@@ -20,23 +19,6 @@ SMALLEST_SHARE = 2 ** 19                                    # bytes of arrays fo
 def compiled(function):
     """njit for kernels, and for what only kernels call: no Python lock, division as in NumPy, kept on disk until a file of the kernels changes."""
     return kept_until_a_change(njit(cache=True, nogil=True, error_model="numpy")(function))
-
-
-def kept_until_a_change(dispatcher):
-    """The dispatcher of a function that Numba keeps on disk, so that it is compiled again where any file that kernels share has changed.
-
-    Numba compares only the file of the function itself; but what it calls stands in the files that all kernels share (kernels/_*.py), so the
-    sizes and times of those belong to the stamp too.
-    """
-    kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    if kept is not None:                                    # None under NUMBA_DISABLE_JIT, and in the simulator of a GPU
-        kept._source_stamp = kept._source_stamp, _shared_files()
-    return dispatcher
-
-
-@lru_cache(maxsize=None)
-def _shared_files():
-    return tuple((path.name, path.stat().st_mtime, path.stat().st_size) for path in sorted(Path(__file__).parent.glob("_*.py")))
 
 
 class Kernel:

@@ -1,4 +1,4 @@
-"""tanh, exp, log and sigmoid of vectors (kernels/_vector.py): no branches, so that all lanes go the same way.
+"""tanh, exp, log and sigmoid of vectors (kernels/_cpu/vector.py): no branches, so that all lanes go the same way.
 
 Largest error measured, against a longer type, over every 13th float32 and six million float64 (tests/test_math.py holds them to it over fewer),
 in ulp, the distance of neighbouring floats at the result:
@@ -13,7 +13,7 @@ NaN gives NaN everywhere.
 """
 from math import factorial, inf, log as _log, nan
 
-from ._vector import choose, exponent, fma, inner, mantissa, maximum, minimum, nearest, polynomial, two_to, where
+from .vector import choose, exponent, fma, inner, mantissa, maximum, minimum, nearest, polynomial, two_to, where
 
 # tanh(x) = x P(x^2) / Q(x^2) for |x| <= 8.65, constant beyond: of the fractions of these degrees the one whose largest relative error, 2e-8, is
 # smallest (found by Lawson's iteratively reweighted least squares), then made 1.5e-7 smaller, so that no rounding error leads beyond 1.

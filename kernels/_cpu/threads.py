@@ -1,7 +1,7 @@
 """Threads that are at hand within a microsecond: what shares a step of less than a millisecond among processors.
 
 A processor that has gone to sleep takes half a millisecond to come back. So a worker that has finished watches for its next task for a while
-before it sleeps, in compiled code and without Python's global lock (kernels/_replay.py), as OpenMP's threads do.
+before it sleeps, in compiled code and without Python's global lock (kernels/_cpu/replay.py), as OpenMP's threads do.
 """
 import os
 import threading
@@ -9,7 +9,7 @@ import time
 
 from numba import config
 
-from . import _replay as replay
+from . import replay
 
 WATCH = 2 ** 18                                             # looks at a number that another thread may change: a quarter of a millisecond
 FOR_PYTHON = (replay.PYTHON,) + (0,) * 8

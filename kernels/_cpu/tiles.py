@@ -1,13 +1,13 @@
-"""The loops that lay micro-kernels (kernels/_simd.py) over whole arrays.
+"""The loops that lay micro-kernels (kernels/_cpu/simd.py) over whole arrays.
 
 Arrays are flat here, positions in them are counted in elements, and where things lie is told by tables that are made once for every
-geometry (kernels/_convolution.py).
+geometry (kernels/_cpu/convolution.py).
 """
 import numpy as np
 
-from ._kernel import compiled, kernel
-from ._simd import DOTS, ROWS, TILES, add_row, add_row_turned, dot, multiply_add
-from ._vector import fill_like, lane_sum, load_run, width
+from .kernel import compiled, kernel
+from .simd import DOTS, ROWS, TILES, add_row, add_row_turned, dot, multiply_add
+from .vector import fill_like, lane_sum, load_run, width
 
 # What a row of `panels` says of a group of M maps of y that are fed by the same maps of x.
 M, SOURCES, WEIGHT, WEIGHT_U, WEIGHT_T, WEIGHT_M, OFFSET, Y, BIAS = range(9)

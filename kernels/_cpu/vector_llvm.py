@@ -1,4 +1,4 @@
-"""What the operations of kernels/_vector.py are in LLVM: a Numba type whose values are LLVM vectors, and one instruction or few for each function.
+"""What the operations of kernels/_cpu/vector.py are in LLVM: a Numba type whose values are LLVM vectors, and one instruction or few for each function.
 
 For each function two things are registered: of which type its result is (type_callable), and which instructions make it (lower_builtin). LLVM
 lowers a vector to what the machine has: one register, or two halves.
@@ -10,8 +10,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import lower_builtin, models, register_model, type_callable
 
-from . import _vector
-from ._native import vector_bytes
+from . import vector
+from .native import vector_bytes
 
 
 class Vector(types.Type):
@@ -95,45 +95,45 @@ _operation(operator.mul, lambda builder, a, b: builder.fmul(a, b))
 _operation(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))
 _operation(operator.neg, lambda builder, a: builder.fneg(a), count=1)
 _operation(abs, _llvm("fabs"), count=1)
-_operation(_vector.sqrt, _llvm("sqrt"), count=1)
-_operation(_vector.nearest, _llvm("rint"), count=1)
-_operation(_vector.fma, _llvm("fmuladd"), count=3)
-_operation(_vector.minimum, _smaller_or_larger("<"))
-_operation(_vector.maximum, _smaller_or_larger(">"))
-_operation(_vector.fill_like, lambda builder, v, value: value)
+_operation(vector.sqrt, _llvm("sqrt"), count=1)
+_operation(vector.nearest, _llvm("rint"), count=1)
+_operation(vector.fma, _llvm("fmuladd"), count=3)
+_operation(vector.minimum, _smaller_or_larger("<"))
+_operation(vector.maximum, _smaller_or_larger(">"))
+_operation(vector.fill_like, lambda builder, v, value: value)
 for _symbol, _comparison in {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}.items():
     _operation(_comparison, lambda builder, a, b, symbol=_symbol: builder.fcmp_ordered(symbol, a, b), mask=True)
 _operation(operator.ne, lambda builder, a, b: builder.fcmp_unordered("!=", a, b), mask=True)
 
 
-@type_callable(_vector.where)
+@type_callable(vector.where)
 def _type_where(context):
     return lambda mask, a, b: _first_vector(a, b)
 
 
-@lower_builtin(_vector.where, Vector, types.Any, types.Any)
+@lower_builtin(vector.where, Vector, types.Any, types.Any)
 def _lower_where(context, builder, signature, values):
     a, b = (_to_vector(context, builder, value, type_, signature.return_type) for value, type_ in zip(values[1:], signature.args[1:]))
     return builder.select(values[0], a, b)
 
 
-@type_callable(_vector.double)
+@type_callable(vector.double)
 def _type_double(context):
     return lambda v: Vector(types.float64, v.width)
 
 
-@lower_builtin(_vector.double, Vector)
+@lower_builtin(vector.double, Vector)
 def _lower_double(context, builder, signature, values):
     target = ir.VectorType(ir.DoubleType(), signature.return_type.width)
     return values[0] if values[0].type == target else builder.fpext(values[0], target)
 
 
-@type_callable(_vector.lane_sum)
+@type_callable(vector.lane_sum)
 def _type_lane_sum(context):
     return lambda v: v.dtype
 
 
-@lower_builtin(_vector.lane_sum, Vector)
+@lower_builtin(vector.lane_sum, Vector)
 def _lower_lane_sum(context, builder, signature, values):
     v, count = values[0], values[0].type.count
     while count > 1:
@@ -143,22 +143,22 @@ def _lower_lane_sum(context, builder, signature, values):
     return builder.extract_element(v, ir.Constant(ir.IntType(32), 0))
 
 
-@type_callable(_vector.choose)
+@type_callable(vector.choose)
 def _type_choose(context):
     return lambda v, single, double: single if v.dtype == types.float32 else double
 
 
-@lower_builtin(_vector.choose, Vector, types.Any, types.Any)
+@lower_builtin(vector.choose, Vector, types.Any, types.Any)
 def _lower_choose(context, builder, signature, values):
     return values[1] if signature.args[0].dtype == types.float32 else values[2]
 
 
-@type_callable(_vector.polynomial)
+@type_callable(vector.polynomial)
 def _type_polynomial(context):
     return lambda v, coefficients: v
 
 
-@lower_builtin(_vector.polynomial, Vector, types.UniTuple)
+@lower_builtin(vector.polynomial, Vector, types.UniTuple)
 def _lower_polynomial(context, builder, signature, values):
     v, coefficients = values
     terms = [_to_vector(context, builder, builder.extract_value(coefficients, k), signature.args[1].dtype, signature.args[0])
@@ -173,7 +173,7 @@ def _bits_of(builder, v):
     """The float vector v as integers; the function that makes constants of them; how floats of its dtype lie in memory."""
     single = isinstance(v.type.element, ir.FloatType)
     integers = ir.VectorType(ir.IntType(32 if single else 64), v.type.count)
-    bits = _vector.bits_of_float("float32" if single else "float64")
+    bits = vector.bits_of_float("float32" if single else "float64")
     return builder.bitcast(v, integers), lambda value: ir.Constant(integers, [int(value)] * v.type.count), bits
 
 
@@ -197,6 +197,6 @@ def _build_mantissa(builder, v):
     return builder.bitcast(builder.sub(integers, builder.shl(_whole_exponent(builder, v), constant(bits.mantissa))), v.type)
 
 
-_operation(_vector.two_to, _build_two_to, count=1)
-_operation(_vector.exponent, _build_exponent, count=1)
-_operation(_vector.mantissa, _build_mantissa, count=1)
+_operation(vector.two_to, _build_two_to, count=1)
+_operation(vector.exponent, _build_exponent, count=1)
+_operation(vector.mantissa, _build_mantissa, count=1)

@@ -10,7 +10,7 @@ not. So the kernels say it themselves:
     v = load_run(x, e)                            x[e:e + width(x)]: a full register, whatever the numbers stand for; zeros behind the end
     store_run(y, e, v)
 
-The number of lanes is known when a kernel is compiled: an axis left over means a full register (as lanes() in _native.py has it), none
+The number of lanes is known when a kernel is compiled: an axis left over means a full register (as lanes() in native.py has it), none
 means one lane. Arithmetic with Python's numbers stays in the dtype of the vector, as in NumPy. Compared vectors give a mask for where().
 
 Every operation is defined here in NumPy, which is what it means and what runs under NUMBA_DISABLE_JIT=1; _vector_llvm.py and
@@ -19,7 +19,7 @@ _vector_memory.py say the same to LLVM.
 import numpy as np
 from numba import njit
 
-from ._native import Native, aligned_empty, lanes, vector_bytes
+from .native import Native, aligned_empty, lanes, vector_bytes
 
 inner = njit(nogil=True, error_model="numpy", forceinline=True)     # for functions of vectors, which become part of the kernel that calls them
 
@@ -155,4 +155,4 @@ class bits_of_float:
         self.root_half = np.array(0.5 ** 0.5, str(dtype)).view(self.integer)[()]
 
 
-from . import _vector_llvm, _vector_memory  # noqa: E402, F401 (last, because they teach Numba the functions above)
+from . import vector_llvm, vector_memory  # noqa: E402, F401 (last, because they teach Numba the functions above)

@@ -1,7 +1,7 @@
-"""Copies that bring arrays into the form that the tiles (kernels/_tiles.py) need: packed, padded, transposed."""
-from ._kernel import kernel
-from ._native import vector_bytes
-from ._simd import transpose
+"""Copies that bring arrays into the form that the tiles (kernels/_cpu/tiles.py) need: packed, padded, transposed."""
+from .kernel import kernel
+from .native import vector_bytes
+from .simd import transpose
 
 VECTOR_BYTES = vector_bytes()
 

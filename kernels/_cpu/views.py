@@ -3,8 +3,8 @@ import math
 
 import numpy as np
 
-from ._kernel import compiled, kernel
-from ._random import random_bits
+from .kernel import compiled, kernel
+from .random import random_bits
 
 
 @compiled
