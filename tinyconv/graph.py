@@ -38,7 +38,7 @@ class CapturedStep:
         self.labels = _cuda.to_gpu(np.zeros(N, np.int64))
         self.losses = _cuda.to_gpu(np.zeros(N, dtype))
         self.dy = _cuda.to_gpu(np.full(N, 1 / N, dtype))    # the loss is the mean over the batch
-        # the numbers of an update; their scale, the last of them, is 0 until the first step: it makes the update a no-op
+        # the numbers of an update; the last is the scale of the gradient: 0 makes the update a no-op
         self.options = _cuda.to_gpu(np.zeros(1 if optimizer is None else len(optimizer.options()), dtype))
         self.slots, self.turn = [_Slot(self) for _ in range(SLOTS)], 0
         self._record(net)
@@ -76,7 +76,8 @@ class CapturedStep:
 
     def _update(self):
         optimizer = self.optimizer()
-        gradients = {f"{prefix}{name}": dweight for prefix, (_, grads) in zip(_prefixes(self.net()), self.grads) for name, dweight in grads.items()}
+        grads = zip(_prefixes(self.net()), self.grads, strict=True)
+        gradients = {f"{prefix}{name}": dweight for prefix, (_, some) in grads for name, dweight in some.items()}
         optimizer.capture(gradients, self.options, self.losses)
         # it holds the slots, which must outlive the graph
         self.captured = optimizer.fingerprint()
