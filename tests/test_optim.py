@@ -1,4 +1,4 @@
-"""The base of optimizers: refusals, settings during training, replaced arrays, an optimizer of a user's own."""
+"""The base of optimizers: refusals, settings during training, replaced arrays, a user's own optimizer."""
 
 import copy
 import pickle
@@ -11,6 +11,7 @@ import tinyconv as tc
 from tinyconv import checkpoint, layers
 from tinyconv.data import Dataset, Inputs
 from tinyconv.errors import DtypeError, ShapeError
+from tinyconv.kernels._kernel import shared
 from tinyconv.optim import SGD, Adam, Optimizer, constant, cosine, stepped
 from tinyconv.training import Trainer
 
@@ -116,8 +117,11 @@ def test_gradients_of_another_dtype_or_order_are_taken(kind):
     assert net.params["s"] < 1
 
 
-def test_a_gradient_that_is_converted_is_read_anew_at_every_step():
-    net = target(w=np.ones((3, 2), np.float16))
+@pytest.mark.parametrize(
+    "form", [lambda w: w.astype(np.float16), np.asfortranarray, lambda w: np.repeat(w, 2, 0)[::2]]
+)
+def test_a_gradient_that_is_converted_is_read_anew_at_every_step(form):
+    net = target(w=form(np.ones((3, 2))))
     optimizer = SGD(net, lr=1.0)
     optimizer.step()
     net.grads["w"][...] = 5
@@ -529,6 +533,15 @@ def test_a_trainer_is_resumed_to_the_same_bits(kind, tmp_path):
 
 
 # ---- copies
+
+
+def test_an_update_takes_as_many_threads_as_are_at_hand():
+    net = target()
+    optimizer = Adam(net)
+    for threads in (2, 2, 1, 2):
+        with shared(threads):
+            optimizer.step()
+        assert len(optimizer._tapes.update_tapes) == threads
 
 
 @pytest.mark.parametrize("kind", [SGD, Adam, Signs])

@@ -55,6 +55,8 @@ def ready_gradient(owner: str, name: str, gradient: Any, weight: Any) -> Any:
     Raises RuntimeError for one that is None, ShapeError or DtypeError for one that does not belong to the
     parameter.
     """
+    if _fits(gradient, weight):
+        return gradient
     if gradient is None:
         raise RuntimeError(
             f"{owner}: the gradient of {name} is None; backward must set it to an array of shape "
@@ -81,6 +83,8 @@ def ready_slot(owner: str, slot: str, name: str, array: Any, weight: Any) -> Any
     Raises RuntimeError for one that is missing, ShapeError or DtypeError for one that does not belong to the
     parameter.
     """
+    if _fits(array, weight):
+        return array
     if array is None:
         raise RuntimeError(
             f"{owner}: the slot {slot} has no array for {name}; make a new optimizer, or set "
@@ -94,6 +98,12 @@ def ready_slot(owner: str, slot: str, name: str, array: Any, weight: Any) -> Any
             "where the parameter was replaced by one of another shape, make a new optimizer")
     array = _ready(array, weight)
     return array if door.on_gpu(array) or array.flags.carray else array.copy()
+
+
+def _fits(array, weight):
+    """True for NumPy arrays that are alike, contiguous, aligned and writable: the case of nearly every step."""
+    return (type(array) is type(weight) is np.ndarray and array.dtype == weight.dtype
+            and array.shape == weight.shape and array.flags.carray)
 
 
 def _ready(array, weight):
