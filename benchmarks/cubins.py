@@ -128,8 +128,11 @@ def _training_step(model, images, precision):
         cast[array.size](array, array)
     params, sgd, adam = list(net.params.values()), load("sgd", "cuda"), load("adam", "cuda")
     for clip in (None, 1.0):
-        sgd.change([(param, param, param) for param in params], sgd.guarded_options(options, losses, params, clip))
-    adam.change([(param, param, param, param) for param in params], np.empty(10, np.float32))
+        guarded = sgd.guarded_options(options, losses, params, clip)
+        sgd.change([(param, param, param) for param in params], guarded)
+    # all parameters at once, and one as from Python
+    for some in (params, params[:1]):
+        adam.change([(param, param, param, param) for param in some], np.empty(10, np.float32))
 
 
 def name(kernel, arguments):

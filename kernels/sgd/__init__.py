@@ -20,5 +20,5 @@ Source: Polyak 1964; Sutskever et al. 2013 (Nesterov in this form: Bengio et al.
 
 
 def numbers(lr, momentum, weight_decay, nesterov):
-    """Return the numbers that the compiled update works with, in the order in which it reads them; nesterov is 1 or 0."""
+    """Return the numbers that the compiled update reads, in its order; nesterov is 1 or 0."""
     return lr, momentum, weight_decay, float(nesterov)
