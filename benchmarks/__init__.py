@@ -13,6 +13,6 @@
     session.py      one run of all that; report.py and plot.py show it, results/ keeps it, readme_table.py writes README's tables from there
     ladder/         conv2d from textbook loops to the shipped kernel, one idea a file
 
-To add a model: its lines in workloads.MODELS, workloads.RECIPES and networks.PREDICTED. To add a backend: its class in backends.BACKENDS. To
+To add a model: the `bench` of its Model (tinyconv/recipe.py). To add a backend: its class in backends.BACKENDS. To
 compare another operation with PyTorch: its forward in pytorch.FORWARD.
 """
