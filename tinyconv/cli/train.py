@@ -25,15 +25,15 @@ AHEAD = 3                                                    # batches of inputs
 def add_parser(commands):
     command = options.parser(commands, "train", "train a network; test it after each epoch",
                              "tinyconv train lenet5 --data mnist --epochs 20 --out runs/first\n  tinyconv train alexnet --data photographs",
-                             "Each model has a recipe; what is not given here is taken from it (tinyconv/models), and all of it goes into RUN.")
+                             "Each model has a recipe; what is not given here is taken from it (tinyconv.models), and all of it goes into RUN.")
     command.add_argument("model", choices=MODELS)
+    add_group(command, "run")
     command.add_argument("--out", metavar="RUN", type=Path,
                          help="folder of the run (default: runs/MODEL-DATA, with a number where that is taken)")
     command.add_argument("--resume", action="store_true",
                          help="continue the run in --out where it stopped, with its own settings")
     command.add_argument("--checkpoint-minutes", type=positive_float, default=5, metavar="M",
                          help="save within long epochs too, about every M minutes (default: 5)")
-    add_group(command, "run")
     add_group(command.add_argument_group("recipe"), "recipe")
     of_model = command.add_argument_group("model")
     add_group(of_model, "model")
