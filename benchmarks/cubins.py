@@ -123,12 +123,13 @@ def _training_step(model, images, precision):
     loss.forward(net.forward(CudaNative.empty((images, *net.input_shape), np.float32), training=True), np.zeros(images, np.int64))
     net.backward(loss.backward(), need_dx=False)
     # what a captured step launches besides (tinyconv/graph.py)
-    options, losses, labels, sgd = np.empty(4, np.float32), np.empty(images, np.float32), np.empty(images, np.int64), load("sgd", "cuda")
+    options, losses, labels = np.empty(5, np.float32), np.empty(images, np.float32), np.empty(images, np.int64)
     for array in (options, losses, labels):
         cast[array.size](array, array)
-    params = list(net.params.values())
+    params, sgd, adam = list(net.params.values()), load("sgd", "cuda"), load("adam", "cuda")
     for clip in (None, 1.0):
-        sgd.change([(param, param, param) for param in params], sgd.guarded_options(options, losses, params, clip), True)
+        sgd.change([(param, param, param) for param in params], sgd.guarded_options(options, losses, params, clip))
+    adam.change([(param, param, param, param) for param in params], np.empty(10, np.float32))
 
 
 def name(kernel, arguments):

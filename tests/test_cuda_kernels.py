@@ -1,5 +1,6 @@
 """What the cuda kernels promise beyond parity with the reference: sums always in the same order, the very bits of dropout, ties, extremes, options on the GPU."""
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -184,10 +185,10 @@ def _there(triples):
 @pytest.mark.parametrize("scale", [1.0, 0.25, 0.0])
 def test_change_reads_its_options_from_the_gpu(nesterov, scale, rng):
     sgd, triples = load("sgd", "cuda"), _triples(rng, [(3, 4), (1,), (2, 2, 5)])
-    there, options = _there(triples), _cuda.to_gpu(np.zeros(4))
+    there, options = _there(triples), _cuda.to_gpu(np.zeros(5))
     for lr in (0.1, 0.02):                                   # the same call, other numbers
-        _cuda.put(np.array([lr, 0.9, 0.01, scale]), options)
-        sgd.change(there, options, nesterov)
+        _cuda.put(np.array([lr, 0.9, 0.01, nesterov, scale]), options)
+        sgd.change(there, options)
         for found, expected in zip(there, triples):
             load("sgd", "reference").update(*expected, lr, 0.9, 0.01, nesterov, scale)
             for array, value in zip(found, expected):
@@ -198,7 +199,7 @@ def test_more_parameters_than_one_launch_takes(rng):
     sgd = load("sgd", "cuda")
     triples = _triples(rng, [(2,)] * (sgd.TOGETHER + 1))
     there = _there(triples)
-    sgd.change(there, _cuda.to_gpu(np.array([0.1, 0.9, 0.0, 1.0])), False)
+    sgd.change(there, _cuda.to_gpu(np.array([0.1, 0.9, 0.0, 0.0, 1.0])))
     for found, expected in zip(there, triples):
         load("sgd", "reference").update(*expected, 0.1, 0.9, 0.0, False, 1.0)
         np.testing.assert_allclose(_cuda.to_host(found[0]), expected[0], rtol=1e-13)
@@ -207,9 +208,38 @@ def test_more_parameters_than_one_launch_takes(rng):
 def test_a_scale_that_is_no_number_changes_nothing(rng):
     triples = _triples(rng, [(3, 4)])
     there = _there(triples)
-    load("sgd", "cuda").change(there, _cuda.to_gpu(np.array([0.1, 0.9, 0.01, np.nan])), False)
+    load("sgd", "cuda").change(there, _cuda.to_gpu(np.array([0.1, 0.9, 0.01, 0.0, np.nan])))
     for found, expected in zip(there[0], triples[0]):
         np.testing.assert_array_equal(_cuda.to_host(found), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_adam_is_the_reference(decoupled, dtype, rng):
+    start = [np.abs(rng.standard_normal((3, 7))).astype(dtype) for _ in range(4)]
+    expected, there = [value.astype(np.float64) for value in start], [_cuda.to_gpu(value) for value in start]
+    for step in (1, 2):
+        settings = 0.1, 0.9, 0.999, 1e-8, 0.01, decoupled, step, 0.5
+        load("adam", "cuda").update(*there, *settings)
+        load("adam", "reference").update(*expected, *settings)
+    for found, value in zip(there, expected, strict=True):
+        assert found.dtype == dtype
+        np.testing.assert_allclose(_cuda.to_host(found), value, rtol=0, atol=16 * np.finfo(dtype).eps * np.abs(value).max())
+
+
+def test_adam_of_more_parameters_than_one_launch_takes_and_of_none(rng):
+    adam, contract = load("adam", "cuda"), import_module("tinyconv.kernels.adam")
+    rows = [[np.abs(rng.standard_normal(2)) for _ in range(4)] for _ in range(load("sgd", "cuda").TOGETHER + 1)]
+    there = [tuple(map(_cuda.to_gpu, row)) for row in rows]
+    settings = 0.1, 0.9, 0.999, 1e-8, 0.01, True, 3
+    # a scale that is no number changes nothing
+    for scale in (np.nan, 0.25):
+        adam.change(there, _cuda.to_gpu(np.array([*contract.numbers(*settings), scale])))
+        for found, expected in zip(there, rows, strict=True):
+            if scale == 0.25:
+                load("adam", "reference").update(*expected, *settings, scale)
+            for array, value in zip(found, expected, strict=True):
+                np.testing.assert_allclose(_cuda.to_host(array), value, rtol=1e-13)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

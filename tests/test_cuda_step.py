@@ -7,9 +7,9 @@ import weakref
 import numpy as np
 import pytest
 
-from tinyconv import SGD, Sequential, SoftmaxCrossEntropy, check_gradients, layers, parallel
+from tinyconv import SGD, Adam, Optimizer, Sequential, SoftmaxCrossEntropy, check_gradients, layers, parallel
 from tinyconv import device as door
-from tinyconv.errors import DataError, DeviceError, DivergedError, DtypeError
+from tinyconv.errors import DataError, DeviceError, DivergedError, DtypeError, ShapeError
 from tinyconv.optimizers import stepped
 
 pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: tinyconv[cuda]")
@@ -31,12 +31,12 @@ def batch(rng):
     return rng.standard_normal((3, 2, 4, 4)), np.array([0, 2, 1])
 
 
-def both(**options):
+def both(kind=SGD, **options):
     """(net, loss, optimizer) on the cpu and on the GPU, from the same weights."""
     made = []
     for device in ("cpu", "cuda"):
         net = network().to(device)
-        made.append((net, SoftmaxCrossEntropy().to(device), SGD(net, **options)))
+        made.append((net, SoftmaxCrossEntropy().to(device), kind(net, **options)))
     return made
 
 
@@ -45,21 +45,82 @@ def same(a, b, tolerance=1e-12):
         np.testing.assert_allclose(door.as_numpy(b[name]), value, rtol=0, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("options", [dict(lr=0.1), dict(lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True), dict(lr=0.5, momentum=0.5, clip=0.1),
-                                     dict(lr=stepped(0.3, every=1), momentum=0.9)], ids=["plain", "nesterov", "clip", "schedule"])
-def test_steps_are_those_of_the_cpu(batch, options):
-    (net, loss, sgd), (gpu, gpu_loss, gpu_sgd) = both(**options)
+@pytest.mark.parametrize("kind, options", [
+    (SGD, dict(lr=0.1)), (SGD, dict(lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True)), (SGD, dict(lr=0.5, momentum=0.5, clip=0.1)),
+    (SGD, dict(lr=stepped(0.3, every=1), momentum=0.9)), (Adam, dict(lr=0.01)), (Adam, dict(lr=stepped(0.1, every=1), weight_decay=0.1, clip=0.1)),
+    (Adam, dict(lr=0.01, weight_decay=0.1, decoupled=False, beta1=0.5, eps=0.01)),
+], ids=["plain", "nesterov", "clip", "schedule", "adam", "adam, clip and schedule", "adam, decay in the gradient"])
+def test_steps_are_those_of_the_cpu(batch, kind, options):
+    (net, loss, optimizer), (gpu, gpu_loss, gpu_optimizer) = both(kind, **options)
     x, labels = batch
+    # Adam divides by the root of the square: where a gradient is nearly 0, its rounding error is as large as the step
+    tolerance = 1e-12 if kind is SGD else 1e-9
     for step in range(3):
-        value, scores = parallel.train_step(net, x + step, labels, loss, sgd)
-        found, found_scores = parallel.train_step(gpu, x + step, labels, gpu_loss, gpu_sgd)
-        assert found == pytest.approx(value, rel=1e-12)
-        np.testing.assert_allclose(found_scores, scores, rtol=0, atol=1e-12)
-        same(net.grads, gpu.grads)
-    same(net.params, gpu.params)
-    same(sgd.velocity, gpu_sgd.velocity)
-    assert gpu_sgd.steps == 3
+        value, scores = parallel.train_step(net, x + step, labels, loss, optimizer)
+        found, found_scores = parallel.train_step(gpu, x + step, labels, gpu_loss, gpu_optimizer)
+        assert found == pytest.approx(value, rel=tolerance)
+        np.testing.assert_allclose(found_scores, scores, rtol=0, atol=tolerance)
+        same(net.grads, gpu.grads, tolerance)
+    same(net.params, gpu.params, tolerance)
+    for slot in optimizer.slot_names:
+        same(optimizer.slots[slot], gpu_optimizer.slots[slot], tolerance)
+    assert gpu_optimizer.steps == 3
     assert door.as_numpy(gpu.state["D.draws"]) == net.state["D.draws"] == 3       # neither the rehearsal nor the capture drew
+
+
+@pytest.mark.parametrize("kind, changes", [
+    (SGD, [("lr", 0.01), ("momentum", 0.5), ("nesterov", True), ("weight_decay", 0.5), ("clip", 0.01), ("lr", stepped(0.1, every=1)), ("steps", 1)]),
+    (Adam, [("lr", 0.01), ("beta1", 0.5), ("beta2", 0.5), ("eps", 0.5), ("weight_decay", 0.5), ("decoupled", False), ("clip", 0.01), ("steps", 100)])])
+def test_settings_take_effect_at_the_next_captured_step(batch, kind, changes):
+    (net, loss, optimizer), (gpu, gpu_loss, gpu_optimizer) = both(kind, lr=0.1)
+    x, labels = batch
+    for name, value in [("lr", 0.1), *changes]:
+        setattr(optimizer, name, value), setattr(gpu_optimizer, name, value)
+        before = {name: value.copy() for name, value in net.params.items()}
+        parallel.train_step(net, x, labels, loss, optimizer)
+        parallel.train_step(gpu, x, labels, gpu_loss, gpu_optimizer)
+        same(net.params, gpu.params, 1e-9)
+        assert not np.array_equal(before["E.weight"], net.params["E.weight"])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.1, "clip": 0.05}], ids=["plain", "decay and clip"])
+def test_an_optimizer_of_ones_own_steps_in_numpy(batch, options):
+    """It is fetched from the GPU, computed and put back: as it is on the cpu. Its slots go where the parameters go."""
+    class Mine(Optimizer):
+        slot_names = ("mean",)
+
+        def update(self, name, weight, gradient, mean):
+            assert all(isinstance(array, np.ndarray) for array in (weight, gradient, mean))
+            mean[...] = 0.5 * mean + gradient
+            weight -= self.lr * mean
+
+    x, labels = batch
+    (net, loss, mine), (gpu, gpu_loss, gpu_mine) = both(Mine, lr=0.1, **options)
+    for _ in range(3):
+        parallel.train_step(net, x, labels, loss, mine)
+        parallel.train_step(gpu, x, labels, gpu_loss, gpu_mine)
+    same(net.params, gpu.params)
+    same(mine.slots["mean"], gpu_mine.slots["mean"])
+    assert gpu_mine.steps == 3 and all(map(door.on_gpu, gpu_mine.slots["mean"].values()))
+    with pytest.raises(DataError):
+        parallel.train_step(gpu, np.full_like(x, np.nan), labels, gpu_loss, gpu_mine)
+    same(net.params, gpu.params)
+
+
+def test_slots_that_do_not_fit_are_refused_on_the_gpu(batch):
+    x, labels = batch
+    gpu = network().to("cuda")
+    loss, adam = SoftmaxCrossEntropy().to("cuda"), Adam(gpu)
+    parallel.train_step(gpu, x, labels, loss, adam)
+    before = {name: door.as_numpy(value) for name, value in gpu.params.items()}
+    adam.slots["square"]["G.bias"] = np.zeros(2)
+    with pytest.raises(ShapeError, match=r"Adam: expected square of G.bias in the parameter's shape \(3,\), got \(2,\)"):
+        parallel.train_step(gpu, x, labels, loss, adam)
+    same(before, gpu.params, 0)
+    adam.slots["square"]["G.bias"] = np.zeros(3, np.float32)
+    parallel.train_step(gpu, x, labels, loss, adam)
+    assert door.as_numpy(adam.slots["square"]["G.bias"]).dtype == np.float64 and adam.steps == 2
 
 
 def test_a_captured_step_is_a_step_called_from_python(batch):

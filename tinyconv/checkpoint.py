@@ -1,7 +1,7 @@
 """Saved networks and training runs: one .npz file, written whole or not at all.
 
     header          JSON: the format, each layer's name and repr, and whatever a training run adds
-    params/<name>   parameters          state/<name>   counters of random draws          velocity/<name>   the optimiser's
+    params/<name>   parameters          state/<name>   counters of random draws          <slot>/<name>   the optimizer's, such as velocity
 """
 import json
 import zipfile
@@ -50,7 +50,7 @@ def read(path, net, optimizer=None):
 
 
 def _groups(net, optimizer):
-    return {"params": net.params, "state": net.state, "velocity": optimizer.velocity if optimizer else {}}
+    return {"params": net.params, "state": net.state, **(optimizer.slots if optimizer else {})}
 
 
 def _layers(net):

@@ -11,7 +11,7 @@ import weakref
 
 import numpy as np
 
-from .kernels import _cuda, _cuda_streams, load
+from .kernels import _cuda, _cuda_streams
 from .kernels._arena import taking_from
 from .kernels._cuda_arena import NoRoom
 from .kernels._cuda_graph import capturing
@@ -20,7 +20,6 @@ from .layers import Conv2d, Dense, ReLU
 from .plan import facts, leaves, still
 
 SLOTS = 2                                                   # batches on their way: one arrives while the other is computed
-OPTIONS = 4                                                 # of an update: rate, momentum, weight decay, scale of the gradient
 
 
 class CapturedStep:
@@ -39,7 +38,8 @@ class CapturedStep:
         self.labels = _cuda.to_gpu(np.zeros(N, np.int64))
         self.losses = _cuda.to_gpu(np.zeros(N, dtype))
         self.dy = _cuda.to_gpu(np.full(N, 1 / N, dtype))    # the loss is the mean over the batch
-        self.options = _cuda.to_gpu(np.zeros(OPTIONS, dtype))                    # the scale 0 stands for: change nothing
+        # the numbers of an update; their scale, the last of them, is 0 until the first step: it makes the update a no-op
+        self.options = _cuda.to_gpu(np.zeros(1 if optimizer is None else len(optimizer.options()), dtype))
         self.slots, self.turn = [_Slot(self) for _ in range(SLOTS)], 0
         self._record(net)
 
@@ -75,14 +75,11 @@ class CapturedStep:
             self._update()
 
     def _update(self):
-        sgd, optimizer = load("sgd", "cuda"), self.optimizer()
-        optimizer.take_along()
-        triples = [(layer().params[name], dweight, optimizer.velocity[f"{prefix}{name}"])
-                   for prefix, (layer, grads) in zip(_prefixes(self.net()), self.grads) for name, dweight in grads.items()]
-        self.velocity = [velocity for _, _, velocity in triples]
-        guarded = sgd.guarded_options(self.options, self.losses, [dweight for _, dweight, _ in triples], optimizer.clip)
-        sgd.change(triples, guarded, optimizer.nesterov)
-        self.captured = optimizer.nesterov, optimizer.clip
+        optimizer = self.optimizer()
+        gradients = {f"{prefix}{name}": dweight for prefix, (_, grads) in zip(_prefixes(self.net()), self.grads) for name, dweight in grads.items()}
+        optimizer.capture(gradients, self.options, self.losses)
+        # it holds the slots, which must outlive the graph
+        self.captured = optimizer.fingerprint()
 
     def fits(self):
         """Whether the network, and the optimiser, still have the arrays and options that were captured."""
@@ -91,8 +88,10 @@ class CapturedStep:
         if self.optimizer is None:
             return True
         optimizer = self.optimizer()
-        options = optimizer and (optimizer.nesterov, optimizer.clip)
-        return options == self.captured and all(velocity is known for velocity, known in zip(optimizer.velocity.values(), self.velocity))
+        if optimizer is None or not optimizer.capturable:
+            return False
+        now = optimizer.fingerprint()
+        return len(now) == len(self.captured) and all(one is known for one, known in zip(now, self.captured))
 
     def submit(self, x, labels=None):
         _cuda_streams.enter_context()
@@ -112,7 +111,7 @@ class _Slot:
 
     def __init__(self, step):
         N, answer = step.x_shape[0], (step.y.shape, step.losses.shape)
-        shapes = ((N, step.x.data.size // N), step.dtype), ((N,), np.int64), ((OPTIONS,), step.dtype)
+        shapes = ((N, step.x.data.size // N), step.dtype), ((N,), np.int64), (step.options.shape, step.dtype)
         self.here = [_cuda_streams.pinned(*shape) for shape in shapes]
         self.there = [_cuda.allocate(*shape) for shape in shapes]
         self.back = [_cuda_streams.pinned(shape, step.dtype) for shape in answer]
@@ -128,7 +127,7 @@ class _Slot:
         if labels is not None:
             self.here[1][...] = labels
         if optimizer is not None:
-            self.here[2][...] = optimizer.rate(optimizer.steps), optimizer.momentum, optimizer.weight_decay, 1
+            self.here[2][...] = optimizer.options()
         for here, there in zip(self.here, self.there):
             there.copy_to_device(here, _cuda_streams.copy_stream())
         self.arrived.record(_cuda_streams.copy_stream())

@@ -24,7 +24,6 @@ from .kernels._arena import Arena
 from .kernels._kernel import shared
 from .kernels._native import images_together, lanes
 from .losses import Loss
-from .optimizers import SGD
 from .plan import BLOCKS_TOGETHER, Plan, leaves
 
 CACHE = 8 * 2 ** 20             # bytes of second- and third-level cache that one core can count on
@@ -82,7 +81,8 @@ def submit(net, x, labels, loss, optimizer=None, threads=None):
     if not isinstance(loss, Loss):
         raise TypeError(f"expected a loss of tinyconv.losses, got {loss!r}; with one of your own call forward, backward and step yourself")
     threads = _check_threads(threads)
-    in_graph = optimizer if net.device == "cuda" and type(optimizer) is SGD and optimizer.net is net else None
+    captured = net.device == "cuda" and getattr(optimizer, "capturable", False) and optimizer.net is net
+    in_graph = optimizer if captured else None
     plan = _plan(net, x, threads, loss, in_graph)
     if plan:
         labels = np.ascontiguousarray(loss.check_labels(labels, x.shape[0], plan.y_shape[1]))

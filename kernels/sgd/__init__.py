@@ -17,3 +17,8 @@ update writes into weight and velocity: the one operation that is not pure, beca
 
 Source: Polyak 1964; Sutskever et al. 2013 (Nesterov in this form: Bengio et al. 2013); Krizhevsky et al. 2012, section 5.
 """
+
+
+def numbers(lr, momentum, weight_decay, nesterov):
+    """Return the numbers that the compiled update works with, in the order in which it reads them; nesterov is 1 or 0."""
+    return lr, momentum, weight_decay, float(nesterov)

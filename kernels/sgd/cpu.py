@@ -3,22 +3,23 @@ import numpy as np
 
 from .._kernel import kernel
 from .._vector import double, fill_like, fma, lane_sum, load_run, store_run, width
+from . import numbers
 
 
 def update(weight, dweight, velocity, lr, momentum, weight_decay, nesterov, scale):
-    options = np.array([lr, momentum, weight_decay, scale], np.float64)
-    _update(weight.reshape(-1), dweight.reshape(-1), velocity.reshape(-1), options, bool(nesterov))
+    options = np.array([*numbers(lr, momentum, weight_decay, nesterov), scale], np.float64)
+    _update(weight.reshape(-1), dweight.reshape(-1), velocity.reshape(-1), options)
 
 
 @kernel(split=("weight", "dweight", "velocity"))
-def _update(weight, dweight, velocity, options, nesterov):
-    lr, momentum, weight_decay, scale = options[0], options[1], options[2], options[3]
+def _update(weight, dweight, velocity, options):
+    lr, momentum, weight_decay, nesterov, scale = options[0], options[1], options[2], options[3], options[4]
     for e in range(0, len(weight), width(weight)):
         w = load_run(weight, e)
         g = fma(scale, load_run(dweight, e), weight_decay * w)
         v = fma(momentum, load_run(velocity, e), g)
         store_run(velocity, e, v)
-        if nesterov:
+        if nesterov != 0:
             v = fma(momentum, v, g)
         store_run(weight, e, fma(-lr, v, w))
 
