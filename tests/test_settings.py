@@ -31,18 +31,21 @@ def named(*arguments):
     return given(parser().parse_args(["train", *map(str, arguments)]))
 
 
-def other_texts(setting):
-    """Two texts for the option of a setting, with values other than its default; fewer where there are not so many."""
-    texts = setting.kind.choices or ("0.5", "0.25", "3", "7", "1,2", "2,5", "words", "more")
+def two_values(setting):
+    """(its option with a value that is not the default, that value as a run keeps it, and another value)"""
+    if setting.kind in (switch, off_switch):
+        value = setting.kind is switch and not setting.default
+        return [setting.option(value)], value, not value
     found = {}
-    for text in map(str, texts):
+    for text in map(str, setting.kind.choices or ("0.5", "0.25", "3", "7", "1,2", "2,5", "words", "more")):
         try:
-            value = setting.kind(text)
+            value = setting.kept(setting.kind(text))
         except argparse.ArgumentTypeError:
             continue
         if value != setting.default:
-            found.setdefault(str(value), text)
-    return list(found.values())[:2]
+            found[text] = value
+    (text, value), *others = found.items()
+    return [setting.option(), text], value, others[0][1] if others else setting.default
 
 
 def written_and_read(settings, folder):
@@ -82,13 +85,9 @@ def test_recipes_name_settings_of_the_table_with_values_that_they_may_have():
 @pytest.mark.parametrize("name", WITH_OPTION)
 def test_command_line_run_json_and_resume_agree(name, tmp_path):
     setting = TABLE[name]
-    model = model_with(setting)
-    texts = [[]] if setting.kind in (switch, off_switch) else [[text] for text in other_texts(setting)]
-    assert texts, f"{name} has one value only"
-    option = setting.option(False if setting.kind is off_switch else None)
-    arguments = named(*model, option, *texts[0])
-    expected = False if setting.kind is off_switch else setting.kept(setting.kind(texts[0][0]))
-    assert arguments[name] == expected
+    option, expected, other = two_values(setting)
+    arguments = named(*model_with(setting), *option)
+    assert arguments[name] == expected != other
 
     settings = complete(arguments) | {key: value for key, value in FOUND.items() if key not in arguments}
     assert settings[name] == expected and settings.keys() == TABLE.keys()
@@ -96,14 +95,11 @@ def test_command_line_run_json_and_resume_agree(name, tmp_path):
     assert own == settings and json.loads((tmp_path / "run" / "run.json").read_text())[name] == expected
 
     check_resumed(tmp_path, own, arguments)
-    another = own | {name: True if setting.kind is off_switch else setting.kept(setting.kind(texts[-1][0] + "9"))
-                     if setting.kind.choices == () else next(c for c in setting.kind.choices if c != expected)}
-    assert another[name] != expected
     if setting.may_change:
-        check_resumed(tmp_path, another, arguments)
+        check_resumed(tmp_path, own | {name: other}, arguments)
     else:
-        with pytest.raises(TinyconvError, match=rf"was started with(out)? {option}\b.*; leave the option out, or start a new run"):
-            check_resumed(tmp_path, another, arguments)
+        with pytest.raises(TinyconvError, match=rf"was started with(out)? {option[0]}\b.*; leave the option out, or start a new run"):
+            check_resumed(tmp_path, own | {name: other}, arguments)
 
 
 @pytest.mark.parametrize("model, name", OPTIONS_OF_MODELS)
@@ -127,11 +123,10 @@ def test_options_of_models_agree(model, name, tmp_path):
 def test_a_setting_without_effect_is_refused(name):
     setting = TABLE[name]
     other, value = setting.goes_with
-    instead = next((choice for choice in TABLE[other].kind.choices if choice not in (value, "steps")), None)
-    if instead is None:
-        pytest.skip(f"{other} has one value only")
-    with pytest.raises(TinyconvError, match=f"{setting.option()}: goes with --{other} {value}, not {instead}; leave one of them out"):
-        complete(named("lenet5", setting.option(), other_texts(setting)[0], f"--{other}", instead))
+    instead = next(choice for choice in TABLE[other].kind.choices if choice not in (value, "steps"))
+    option, _, _ = two_values(setting)
+    with pytest.raises(TinyconvError, match=f"{option[0]}: goes with --{other} {value}, not {instead}; leave one of them out"):
+        complete(named("lenet5", *option, f"--{other}", instead))
 
 
 @pytest.mark.parametrize("name", TABLE)

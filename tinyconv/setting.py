@@ -58,6 +58,8 @@ positive_int = whole(lambda value: value >= 1, "a whole number of 1 or more")
 natural_int = whole(lambda value: value >= 0, "a whole number of 0 or more")
 positive_float = real(lambda value: 0 < value <= 1e9, "a number above 0 and up to 1e9")
 not_negative_float = real(lambda value: 0 <= value <= 1e9, "a number from 0 to 1e9")
+# no smaller than the smallest normal float32
+small_float = real(lambda value: 1.2e-38 <= value <= 1, "a number from 1.2e-38 to 1")
 percentage = real(lambda value: 0 <= value <= 100, "per cent from 0 to 100")
 below_one = real(lambda value: 0 <= value < 1, "a number from 0 up to, but not including, 1")
 ascending_ints = Kind(_ascend, "whole numbers of 1 or more that ascend, such as 30,60,80", lambda text: [int(part) for part in text.split(",")])

@@ -6,6 +6,7 @@ from typing import Any
 from ..errors import TinyconvError
 from ..models import MODELS
 from ..setting import REQUIRED, Setting, off_switch
+from .optimizing import OPTIMIZERS
 from .recipes import default_loss
 from .settings import TABLE, defaults
 
@@ -45,7 +46,9 @@ def complete(given: dict) -> dict:
     """
     model = given["model"]
     chosen = defaults(model, given.get("loss", default_loss(model)))
-    settings = chosen | given | {"options": chosen["options"] | _options(model, given["options"])}
+    rule = given.get("optimizer", chosen["optimizer"])
+    of_rule = OPTIMIZERS[rule].training if rule != chosen["optimizer"] else {}
+    settings = chosen | of_rule | given | {"options": chosen["options"] | _options(model, given["options"])}
     if settings["data"] is None:
         raise TinyconvError(f"{model}: name its images with --data DIR, a folder with one sub-folder of photographs a "
                             "class")
@@ -55,7 +58,7 @@ def complete(given: dict) -> dict:
         other, value = setting.goes_with
         if settings[other] != value:
             leave = "leave one of them out" if other in given else "leave it out"
-            raise TinyconvError(f"{setting.option()}: goes with {TABLE[other].option()} {value}, not "
+            raise TinyconvError(f"{setting.option(given[setting.name])}: goes with {TABLE[other].option()} {value}, not "
                                 f"{settings[other]}; {leave}")
     if settings["schedule"] == "steps" and settings["lr_steps"] is None:
         raise TinyconvError("--schedule steps: name the epochs with --lr-steps, such as --lr-steps 30,60,80")

@@ -58,7 +58,8 @@ _ENTRIES = (
     Setting("batch_size", setting.positive_int, "images a step", default=64, group="recipe", metavar="B"),
     Setting("optimizer", choice(*OPTIMIZERS), "the rule that changes the weights", default="sgd", before="sgd",
             group="recipe"),
-    Setting("lr", setting.positive_float, "learning rate at the start", group="recipe"),
+    Setting("lr", setting.positive_float, "learning rate at the start", group="recipe", said="by model and loss" + "".join(
+            f"; {name}: {rule.training['lr']}" for name, rule in OPTIMIZERS.items() if "lr" in rule.training)),
     Setting("schedule", choice(*SCHEDULES), "how the rate goes on: " + "; ".join(
             f"{name}: {schedule.help}" for name, schedule in SCHEDULES.items()), default="cosine", before="cosine",
             group="recipe"),
@@ -68,9 +69,17 @@ _ENTRIES = (
     Setting("patience", setting.positive_int, "plateau: epochs without a lower test error before the rate is "
             "divided, three times at most", default=5, before=5, group="recipe", metavar="E",
             goes_with=("schedule", "plateau")),
-    Setting("momentum", setting.below_one, "share of the last step that the next one keeps", default=0.9,
+    Setting("momentum", setting.below_one, "sgd: share of the last step that the next one keeps", default=0.9,
             group="recipe", goes_with=("optimizer", "sgd")),
     Setting("nesterov", setting.switch, default=True, before=True),
+    Setting("beta1", setting.below_one, "adam: share of the mean gradient that a step keeps", default=0.9, before=0.9,
+            group="recipe", goes_with=("optimizer", "adam")),
+    Setting("beta2", setting.below_one, "adam: share of the mean squared gradient that a step keeps", default=0.999,
+            before=0.999, group="recipe", goes_with=("optimizer", "adam")),
+    Setting("eps", setting.small_float, "adam: added to the root of that mean", default=1e-8, before=1e-8,
+            group="recipe", goes_with=("optimizer", "adam")),
+    Setting("decoupled", setting.switch, "adam: weight decay apart from the gradient (AdamW), or as a part of it",
+            default=True, before=True, said="apart", group="recipe", goes_with=("optimizer", "adam")),
     Setting("weight_decay", setting.not_negative_float, "pull the weights towards 0 by this times the rate",
             default=0.0, before=0.0, group="recipe", metavar="W"),
     Setting("clip", setting.not_negative_float, "limit the norm of the gradient to this; 0: no limit", default=None,
