@@ -14,6 +14,6 @@
     gpu/            the benchmark of a machine with a GPU: python -m tinyconv.benchmarks.gpu
     ladder/         conv2d from textbook loops to the shipped kernel, one idea a file
 
-To add a model: its lines in workloads.MODELS, workloads.RECIPES and networks.PREDICTED. To add a backend: its class in backends.BACKENDS. To
+To add a model: the `bench` of its Model (tinyconv/recipe.py). To add a backend: its class in backends.BACKENDS. To
 compare another operation with PyTorch: its forward in pytorch.FORWARD.
 """

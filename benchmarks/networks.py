@@ -13,14 +13,15 @@ from . import parity, process, pytorch
 from .backends import NotMeasured
 from .compare import timed
 from .timing import Contender
-from .workloads import MODELS, RECIPES, distinct
+from .workloads import MEASURED, MODELS, RECIPES, distinct
 
 CHECKED = 100                                               # images of a prediction that are held against the reference
-PREDICTED = {"lenet5": (10_000,), "alexnet": (1, 64)}       # images of each prediction, of which contestants in this process take the best of CHUNKS
+# model -> images of each prediction, of which contestants in this process take the best of CHUNKS
+PREDICTED = {name: model.bench.predictions for name, model in MEASURED.items()}
 CHUNKS = (100, 250, 500, 1000, 2500, 10_000)
 # Large networks get a process for each contestant, whose peak memory tells something then. PyTorch comes in its variants, {name: what its
 # environment must say before it starts}: eager, compiled, and eager with glibc told to keep memory that was given back to it.
-IN_PROCESSES = {"alexnet"}
+IN_PROCESSES = {name for name, model in MEASURED.items() if model.bench.alone}
 TORCH = {"torch": {}, "torch.compile": {"TORCHINDUCTOR_COMPILE_THREADS": "1"},
          "torch malloc": {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592"}}
 PATIENCE = 10                                               # times the seconds of other rows that are spent on such a contestant

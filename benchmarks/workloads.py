@@ -13,18 +13,22 @@ from .. import execution, models
 from ..errors import TinyconvError
 from ..kernels import load
 from ..layers import Conv2d, Dropout
-from ..losses import RBFLoss, SoftmaxCrossEntropy
 from ..network import walk
 
 IN_PLACE = {"update": ("weight", "velocity")}               # functions that give nothing back, and what they write into
 PER_IMAGE = {"x", "penalties", "scores", "labels", "dy", "y"}             # arguments whose first axis is that of the images
 UPDATED = ("weight", "dweight", "velocity")                 # the arrays of an optimiser, one element for each parameter
 
-# model -> (the network, its loss) and the options of its optimiser. To add one: a line here.
-MODELS = {"lenet5": lambda: (models.lenet5(rng=0), RBFLoss("map", j=10)),
-          "alexnet": lambda: (models.alexnet(rng=0), SoftmaxCrossEntropy())}
-RECIPES = {"lenet5": {"lr": 1e-4, "momentum": 0.9, "nesterov": True},
-           "alexnet": {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}}
+
+
+def _builder(model):
+    return lambda: (model(rng=0), model.bench.loss())
+
+
+MEASURED = {name: model for name, model in models.MODELS.items() if model.bench}
+# model -> a function that gives (the network, its loss); and the options of its optimiser
+MODELS = {name: _builder(model) for name, model in MEASURED.items()}
+RECIPES = {name: model.bench.optimizer for name, model in MEASURED.items()}
 
 # The float64 reference is slow: where it would take more than so many operations, the images of a batch are REPEATED ones over and over, and it
 # computes only those. Every element is still checked. They are no divisor of the lanes of a vector: neighbours differ.

@@ -10,6 +10,9 @@ import numpy as np
 from tinyconv import Sequential
 from tinyconv.initializers import constant, root_fan_in_uniform
 from tinyconv.layers import Conv2d, Dense, Flatten, LocalResponseNorm, MaxPool2d, ReLU, Tanh
+from tinyconv.losses import SoftmaxCrossEntropy
+from tinyconv.recipe import Model, Recipe, photographs
+from tinyconv.setting import Setting, choice, switch
 
 ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
 
@@ -49,3 +52,20 @@ def cifar_net(activation="relu", norm=True, *, classes=10, rng=None):
     summary = net.summary()
     assert summary.parameters == 79_328 + 1025 * classes and summary.multiply_adds == 12_288_000 + 1024 * classes
     return net
+
+
+def _network(classes, rng, activation, norm):
+    return cifar_net(activation, norm, classes=classes, rng=rng)
+
+
+CIFAR_NET = Model(
+    cifar_net,
+    recipes={"softmax": Recipe(
+        _network, SoftmaxCrossEntropy, photographs(1 / 64, mirror=True, shift=4, crops=10), preparation="photo 32",
+        training={"data": "cifar10", "augment": True, "lr": 2e-2, "nesterov": False, "weight_decay": 5e-4, "batch_size": 128, "epochs": 30},
+    )},
+    options=(
+        Setting("activation", choice(*ACTIVATIONS), "after each convolution", default="relu"),
+        Setting("norm", switch, "with or without response normalisation", default=True, said="with"),
+    ),
+)

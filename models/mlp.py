@@ -3,6 +3,8 @@ import numpy as np
 
 from tinyconv import Sequential
 from tinyconv.layers import Dense, Flatten, ScaledTanh
+from tinyconv.losses import SoftmaxCrossEntropy
+from tinyconv.recipe import Model, Recipe, digits
 
 
 def mlp(hidden=100, classes=10, rng=None):
@@ -20,3 +22,8 @@ def mlp(hidden=100, classes=10, rng=None):
     )
     assert net.summary().parameters == 785 * hidden + (hidden + 1) * classes
     return net
+
+
+MLP = Model(mlp, recipes={
+    "softmax": Recipe(lambda classes, rng: mlp(classes=classes, rng=rng), SoftmaxCrossEntropy, digits, training={"lr": 2e-2}),
+})

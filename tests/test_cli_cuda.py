@@ -9,9 +9,8 @@ from PIL import Image
 from conftest import NEEDS
 from test_cli import STATUS_OF_BAD_USAGE, STATUS_OF_FAILURE, call
 from tinyconv import device as door
-from tinyconv.cli.recipes import RECIPES
 from tinyconv.kernels import _cuda_gpu
-from tinyconv.models import mlp
+from tinyconv.models import MODELS, mlp
 
 pytestmark = NEEDS["cuda"]
 
@@ -32,8 +31,8 @@ def digits(tmp_path_factory):
 
 def test_a_run_goes_from_device_to_device(digits, tmp_path, capsys, monkeypatch):
     """Trained on the GPU, tested there and on the cpu, resumed on the cpu: the same network. With two hidden units: the simulator is slow."""
-    small = replace(RECIPES["mlp", "softmax"], network=lambda classes, rng: mlp(2, classes, rng))
-    monkeypatch.setitem(RECIPES, ("mlp", "softmax"), small)
+    recipes = MODELS["mlp"].recipes
+    monkeypatch.setitem(recipes, "softmax", replace(recipes["softmax"], network=lambda classes, rng: mlp(2, classes, rng)))
     run, start = tmp_path / "run", ("train", "mlp", "--data", digits, "--batch-size", "4")
     status, out, err = call(capsys, *start, "--epochs", "1", "--device", "cuda", "--out", run)
     assert status == 0 and f"{door.gpu_name()} in float32" in out, err

@@ -13,10 +13,12 @@ import pytest
 from PIL import Image
 
 from tinyconv import Sequential
-from tinyconv.execution import memory
-from tinyconv.cli import main, recipes
+from tinyconv.cli import main
 from tinyconv.data import Inputs, prepare_image
+from tinyconv.execution import memory
 from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
+from tinyconv.models import MODELS, alexnet_recipe
+from tinyconv.recipe import photographs
 from tinyconv.training import Trainer
 
 CLASSES, IMAGES = 12, 4                                      # of each class; one is for testing
@@ -33,9 +35,11 @@ def tiny(classes, rng, preset="paper", groups=None, dropout=True, **of_cifar_net
 def tiny_networks():
     with pytest.MonkeyPatch.context() as patch:
         for model in ("alexnet", "cifar_net"):
-            key = model, "softmax"
-            patch.setitem(recipes.RECIPES, key, dataclasses.replace(recipes.RECIPES[key], network=tiny, preparation="photo 32", batch_size=8, epochs=3,
-                                                                    lr=0.001, inputs=recipes.photographs(0.02, mirror=True, colour=0.1, crops=10)))
+            recipe = MODELS[model].recipes["softmax"]
+            small = dataclasses.replace(recipe, network=tiny, preparation="photo 32",
+                                        inputs=photographs(0.02, mirror=True, colour=0.1, crops=10),
+                                        training=recipe.training | {"batch_size": 8, "epochs": 3, "lr": 0.001})
+            patch.setitem(MODELS[model].recipes, "softmax", small)
         yield
 
 
@@ -162,8 +166,8 @@ def test_training_without_augmentation_and_dropout(photos, tmp_path, capsys):
 
 
 def test_dropout_goes_from_alexnet(monkeypatch):
-    monkeypatch.setattr(recipes, "alexnet", lambda groups, classes, rng, preset: tiny(classes, rng))
-    names = [list(recipes._alexnet(CLASSES, 0, None, "paper", dropout).named_layers) for dropout in (True, False)]
+    monkeypatch.setattr(alexnet_recipe, "alexnet", lambda groups, classes, rng, preset: tiny(classes, rng))
+    names = [list(alexnet_recipe._network(CLASSES, 0, "paper", None, dropout).named_layers) for dropout in (True, False)]
     assert names[0] == ["conv1", "relu1", "pool1", "flat", "fc2", "relu2", "drop", "output"] and names[1] == [*names[0][:6], "output"]
 
 

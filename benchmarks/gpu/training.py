@@ -3,7 +3,9 @@ import time
 
 import numpy as np
 
-from ...cli.recipes import build, recipe, sgd
+from ...cli.optimizing import optimizer
+from ...cli.recipes import build, recipe
+from ...cli.settings import defaults
 from ...data import Inputs, cifar10, mnist
 from ...data.dataset import Images
 from ...evaluation import central, evaluate
@@ -38,8 +40,7 @@ def _mnist(run):
     if mnist.find() is None:
         raise NotMeasured(f"MNIST is not on this machine: {mnist.where()}; name its folder with TINYCONV_DATA")
     train, test = (_some(part, run.sizes.images) for part in mnist.load(progress=False))
-    settings = recipe("lenet5", "map").settings() | {"model": "lenet5", "loss": "map", "class_names": train.class_names}
-    settings |= run.sizes.training
+    settings = defaults("lenet5", "map") | {"class_names": train.class_names} | run.sizes.training
     trainer, compiled_in = _trainer(settings, train, test, recipe("lenet5", "map").inputs, "float32", augment=False)
     start = time.perf_counter()
     trainer.run(show=False, stop=_after(run.sizes.mnist_seconds))
@@ -58,7 +59,7 @@ def _alexnet(run):
     small, factor = _some(small, run.sizes.images), 7
     train, test = Enlarged(small, factor), Enlarged(_some(test, run.sizes.tested), factor)
     mean = _some(small, 5000).read().mean(axis=0).repeat(factor, 1).repeat(factor, 2)
-    settings = recipe("alexnet", "softmax").settings() | {"model": "alexnet", "loss": "softmax", "class_names": train.class_names}
+    settings = defaults("alexnet", "softmax") | {"class_names": train.class_names}
     inputs = lambda *_: Inputs(train.shape, crop=train.shape[1], mean=mean, mirror=True)
     trainer, compiled_in = _trainer(settings, train, test, inputs, run.sizes.alexnet_precision, augment=True)
     left = run.end - time.time() - 10                       # the test comes behind it
@@ -85,8 +86,8 @@ def _trainer(settings, train, test, inputs, precision, augment):
         net, loss = build(settings, rng=0)
         made_of = inputs(train, net, settings)
         net, loss = net.to("cuda", precision), loss.to("cuda")
-        optimizer = sgd(settings, net, -(-len(train) // size), lambda: [row["test_error"] for row in holder[-1].progress.history])
-        holder.append(Trainer(net, loss, optimizer, train, test, made_of, epochs=settings["epochs"], batch_size=size, seed=0, augment=augment))
+        rule = optimizer(settings, net, -(-len(train) // size), lambda: [row["test_error"] for row in holder[-1].progress.history])
+        holder.append(Trainer(net, loss, rule, train, test, made_of, epochs=settings["epochs"], batch_size=size, seed=0, augment=augment))
     rehearsal, trainer = holder
     start = time.perf_counter()
     for images in {min(size, len(train)), len(train) % size or size}:       # the last batch of an epoch is smaller

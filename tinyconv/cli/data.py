@@ -4,7 +4,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..data import shards
+from ..setting import positive_int
 from . import options
+from .given import add_options
 
 
 def add_parser(commands):
@@ -14,9 +16,9 @@ def add_parser(commands):
                              "tinyconv data prepare photographs --out shards && tinyconv train alexnet --data shards")
     prepare.add_argument("folder", metavar="DIR", type=Path, help="one sub-folder of images a class, or train and test (or val) that look so")
     prepare.add_argument("--out", metavar="SHARDS", type=Path, required=True, help="folder of the shards; an interrupted one is continued")
-    prepare.add_argument("--size", type=options.positive_int, default=256, metavar="N",
+    prepare.add_argument("--size", type=positive_int, default=256, metavar="N",
                          help="the shorter side is scaled to N, of which the central NxN is kept (default: 256, as in 2012)")
-    options.add_threads_option(prepare)
+    add_options(prepare, "threads")
     return command
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from ..errors import TinyconvError
 from ..evaluation import evaluate
 from . import options
+from .given import add_options
 from .pictures import draw_filters, draw_sheet
 from .run_folder import Run
 
@@ -19,9 +20,8 @@ def add_parser(commands):
                              "Images are shown to the network as the run's recipe has it; where it has ten crops of an image, the softmax "
                              "probabilities of the ten are averaged. Draws misclassified.png and filters.png in the run folder.")
     command.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a training run")
-    options.add_data_options(command, "what the run was trained on")
-    options.add_threads_option(command)
-    options.add_device_options(command)
+    add_options(command, "data", said="what the run was trained on")
+    add_options(command, "data_dir", "threads", "device", "precision")
     return command
 
 

@@ -11,6 +11,7 @@ from ..gradient_cases import CASES
 from ..gradient_check import check_full_size, check_gradients, from_file, self_test
 from ..kernels import BACKENDS
 from ..models import MODELS
+from ..setting import natural_int, positive_int
 from . import options
 
 ORACLES = {"complex": "complex step", "linear": "steps along a line", "central": "central differences", "reference": "the reference"}
@@ -27,11 +28,11 @@ def add_parser(commands):
     command.add_argument("--full", action="store_true", help="of a MODEL: the network as it is used, by identities over all elements at once")
     command.add_argument("--self-test", action="store_true", help="check the checker: how many wrong backward passes it finds and names, how often it "
                                                                   "calls a right one wrong, and the same for the criteria of other checkers")
-    command.add_argument("--seeds", type=options.positive_int, default=20, metavar="N", help="of --self-test: random points for each right layer "
+    command.add_argument("--seeds", type=positive_int, default=20, metavar="N", help="of --self-test: random points for each right layer "
                                                                                                "(default: 20)")
     command.add_argument("--device", choices=BACKENDS, default="cpu", help="whose backward pass is checked (default: cpu)")
-    command.add_argument("--sample", type=options.positive_int, metavar="K", help="check only K elements of each array, drawn by the seed")
-    command.add_argument("--seed", type=options.natural_int, default=0, help="of x, dy and the weights (default: 0)")
+    command.add_argument("--sample", type=positive_int, metavar="K", help="check only K elements of each array, drawn by the seed")
+    command.add_argument("--seed", type=natural_int, default=0, help="of x, dy and the weights (default: 0)")
     return command
 
 

@@ -9,6 +9,7 @@ from ..errors import TinyconvError
 from ..evaluation import MANY_CLASSES, average_crops
 from ..losses import RBFLoss
 from . import options
+from .given import add_options
 from .run_folder import Run
 
 BEST = 5                                                     # answers of a network for many classes
@@ -20,8 +21,7 @@ def add_parser(commands):
                              "Up to ten classes: all of them, the best first; more: the best five, in per cent.")
     command.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a training run")
     command.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="any image file; prepared as the training images were")
-    options.add_threads_option(command)
-    options.add_device_options(command)
+    add_options(command, "threads", "device", "precision")
     return command
 
 

@@ -1,6 +1,6 @@
 """A training run as a folder.
 
-    run.json         settings: the model, the recipe, the data and how its images were prepared
+    run.json         settings: the model, the recipe, the data and how its images were prepared (settings.py)
     inputs.npz       how an image becomes what the network sees: crops, mean, principal components
     checkpoint.npz   the state after the last epoch, or where it was interrupted
     metrics.csv      a row an epoch              curves.png, filters.png   pictures
@@ -14,14 +14,8 @@ from .. import data
 from ..data import Inputs
 from ..errors import CheckpointError, TinyconvError
 from ..files import write_atomically
-from .recipes import RECIPES, build, recipe
-
-SETTINGS = {"model": str, "loss": str, "options": dict, "augment": bool, "lr": float, "schedule": str, "patience": int, "lr_steps": list | None,
-            "clip": float | None, "momentum": float, "nesterov": bool, "weight_decay": float, "epochs": int, "until_error": float | None,
-            "batch_size": int, "seed": int, "threads": int, "device": str, "precision": str, "data": str, "data_dir": str | None, "class_names": list,
-            "preparation": str, "fingerprint": str}
-BEFORE = {"weight_decay": 0.0, "options": {}, "augment": False, "schedule": "cosine", "patience": 5, "lr_steps": None, "nesterov": True,
-          "until_error": None, "device": "cpu", "precision": "float32"}                               # what runs of before did without saying so
+from .recipes import build, recipe
+from .settings import checked
 
 
 class FolderTaken(TinyconvError):
@@ -60,20 +54,15 @@ class Run:
     def open(cls, folder):
         """The run in `folder`. Raises CheckpointError where there is none, or its settings cannot be read."""
         try:
-            settings = BEFORE | json.loads((Path(folder) / "run.json").read_text())
-            if missing := SETTINGS.keys() - settings.keys():
-                raise ValueError(f"without {', '.join(sorted(missing))}")
-            if wrong := [name for name, kind in SETTINGS.items() if not isinstance(settings[name], kind)]:
-                raise ValueError(f"{wrong[0]}: {settings[wrong[0]]!r}")
-            if (settings["model"], settings["loss"]) not in RECIPES:
-                raise ValueError(f"no {settings['model']} with the loss {settings['loss']}")
-            if settings["options"].keys() != recipe(settings["model"], settings["loss"]).options.keys():
-                raise ValueError(f"options: {settings['options']!r}")
-            return cls(folder, settings)
+            return cls(folder, checked(json.loads((Path(folder) / "run.json").read_text())))
         except (FileNotFoundError, NotADirectoryError):
             raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train MODEL --out {folder}") from None
-        except (ValueError, TypeError) as error:             # TypeError: JSON, but no object
+        except UnicodeDecodeError as error:
             raise CheckpointError(f"{folder}/run.json: damaged ({error})") from None
+        except ValueError as error:
+            what, *expected = error.args
+            advice = f"; expected {expected[0]}" if expected else ""
+            raise CheckpointError(f"{folder}/run.json: damaged ({what}){advice}") from None
 
     def keep(self, **settings):
         """Change settings, in run.json too."""

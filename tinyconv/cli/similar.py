@@ -8,7 +8,9 @@ from .. import Sequential, execution
 from ..data import prepare_image
 from ..evaluation import central, forward_all
 from ..files import write_atomically
+from ..setting import positive_int
 from . import options
+from .given import add_options
 from .pictures import draw_sheet
 from .run_folder import Run
 
@@ -26,8 +28,8 @@ def add_parser(commands):
     command.add_argument("--among", metavar="mnist5k|mnist|cifar10|DIR",
                          help="whose training images are searched (default: what the run was trained on)")
     command.add_argument("--data-dir", metavar="D", help="where the files of a data set lie (default: TINYCONV_DATA, else the user's cache folder)")
-    command.add_argument("--count", type=options.positive_int, default=6, metavar="K", help="how many are shown for each image (default: 6)")
-    options.add_threads_option(command)
+    command.add_argument("--count", type=positive_int, default=6, metavar="K", help="how many are shown for each image (default: 6)")
+    add_options(command, "threads")
     return command
 
 

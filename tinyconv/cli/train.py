@@ -4,83 +4,53 @@ import signal
 from itertools import count
 from pathlib import Path
 
-from .. import data
 from ..data.image_folder import NOT_HELD_OUT
 from ..device import gpu_name
 from ..errors import TinyconvError
-from ..models import PRESETS
-from ..execution import available_threads
+from ..execution import available_threads, memory
+from ..models import MODELS
+from ..setting import positive_float
 from ..training import Trainer
 from . import options
+from .given import add_group, add_model_options, check_resumed, complete, given
+from .optimizing import optimizer
 from .pictures import draw_curves, draw_filters
-from .recipes import EPOCHS, MODELS, SCHEDULES, build, default_loss, recipe, sgd
+from .recipes import build, recipe
 from .run_folder import FolderTaken, Run
 
-OF_THE_MODEL = ("groups", "preset", "dropout", "activation", "norm")
-OF_THE_RUN = ("data", "data_dir", "epochs", "batch_size", "loss", "lr", "schedule", "lr_steps", "patience", "clip", "momentum",
-              "weight_decay", "augment", "until_error", "seed")
 AHEAD = 3                                                    # batches of inputs that exist beside that in the network (data/feeder.py)
 
 
 def add_parser(commands):
     command = options.parser(commands, "train", "train a network; test it after each epoch",
                              "tinyconv train lenet5 --data mnist --epochs 20 --out runs/first\n  tinyconv train alexnet --data photographs",
-                             "Each model has a recipe; what is not given here is taken from it (tinyconv/cli/recipes.py), and all of it goes into RUN.")
+                             "Each model has a recipe; what is not given here is taken from it (tinyconv.models), and all of it goes into RUN.")
     command.add_argument("model", choices=MODELS)
-    options.add_data_options(command, "mnist5k; cifar_net: cifar10; alexnet has none")
-    command.add_argument("--out", metavar="RUN", type=Path, help="folder of the run (default: runs/MODEL-DATA, with a number where that is taken)")
-    command.add_argument("--resume", action="store_true", help="continue the run in --out where it stopped, with its own settings")
-    command.add_argument("--checkpoint-minutes", type=options.positive_float, default=5, metavar="M",
+    add_group(command, "run")
+    command.add_argument("--out", metavar="RUN", type=Path,
+                         help="folder of the run (default: runs/MODEL-DATA, with a number where that is taken)")
+    command.add_argument("--resume", action="store_true",
+                         help="continue the run in --out where it stopped, with its own settings")
+    command.add_argument("--checkpoint-minutes", type=positive_float, default=5, metavar="M",
                          help="save within long epochs too, about every M minutes (default: 5)")
-    command.add_argument("--seed", type=options.natural_int, metavar="S", help="of weights, order, augmentation and dropout (default: 0)")
-    options.add_threads_option(command)
-    options.add_device_options(command)
-
-    of_recipe = command.add_argument_group("recipe")
-    of_recipe.add_argument("--epochs", type=options.positive_int, metavar="N",
-                           help="default: 20, and 40 for mnist5k; alexnet: 90; cifar_net: 30")
-    of_recipe.add_argument("--until-error", type=options.percentage, metavar="P",
-                           help="stop after the first epoch with a training error of P per cent or less")
-    of_recipe.add_argument("--batch-size", type=options.positive_int, metavar="B", help="images a step (default: 64; alexnet, cifar_net: 128)")
-    of_recipe.add_argument("--lr", type=options.positive_float, help="learning rate at the start (default: by model and loss)")
-    of_recipe.add_argument("--schedule", choices=list(SCHEDULES), help="how the rate goes on: " + "; ".join(
-        f"{name}: {what}" for name, what in SCHEDULES.items()) + " (default: cosine; alexnet: plateau)")
-    of_recipe.add_argument("--lr-steps", type=options.ascending_ints, metavar="E,...",
-                           help="divide the rate by 10 after these many epochs, such as 30,60,80 (makes --schedule steps)")
-    of_recipe.add_argument("--patience", type=options.positive_int, metavar="E",
-                           help="plateau: epochs without a lower test error before the rate is divided, three times at most (default: 5)")
-    of_recipe.add_argument("--momentum", type=options.momentum, help="default: 0.9")
-    of_recipe.add_argument("--weight-decay", type=options.not_negative_float, metavar="W",
-                           help="pull the weights towards 0 by this times the rate (default: by model and loss)")
-    of_recipe.add_argument("--clip", type=options.not_negative_float,
-                           help="limit the norm of the gradient to this; 0: no limit (default: by model and loss)")
-    of_recipe.add_argument("--no-augment", dest="augment", action="store_false", default=None,
-                           help="alexnet, cifar_net: the central part of every image, in training and testing; no random crops, reflections or colours")
-
+    add_group(command.add_argument_group("recipe"), "recipe")
     of_model = command.add_argument_group("model")
-    of_model.add_argument("--loss", choices=["map", "mse", "softmax"],
-                          help="lenet5: map, mse: rbf output units, section II.C of the 1998 paper; softmax: dense output (default: map; "
-                               "other models: softmax)")
-    of_model.add_argument("--preset", choices=list(PRESETS["alexnet"]), help="alexnet: which variant (default: paper)")
-    of_model.add_argument("--groups", type=int, choices=[1, 2], help="alexnet: groups of the convolutions (default: as the preset has it)")
-    of_model.add_argument("--no-dropout", dest="dropout", action="store_false", default=None, help="alexnet: without dropout")
-    of_model.add_argument("--activation", choices=["relu", "tanh"], help="cifar_net (default: relu)")
-    of_model.add_argument("--norm", action=options.Switch, help="cifar_net: with or without response normalisation (default: with)")
+    add_group(of_model, "model")
+    add_model_options(of_model)
     return command
 
 
 def run(args):
-    given = {name: getattr(args, name) for name in OF_THE_RUN if getattr(args, name) is not None} | {"model": args.model}
-    given["options"] = {name: getattr(args, name) for name in OF_THE_MODEL if getattr(args, name) is not None}
+    named = given(args)
     if args.resume:
-        this = _resumed(args.out, given)
+        this = _resumed(args.out, named)
         settings = this.settings
     else:
-        settings = _settings(given)
+        settings = complete(named)
         this = Run(args.out or next(_folders(settings)), settings)
         if args.out:
             this.check_free()                                # before anything takes its time
-    train, test = this.data(data_dir=given.get("data_dir"))
+    train, test = this.data(data_dir=named.get("data_dir"))
     found = {"class_names": list(train.class_names), "preparation": train.preparation, "fingerprint": train.fingerprint()}
     if args.resume and any(settings[name] != value for name, value in found.items()):
         raise TinyconvError(f"{settings['data']}: not the images that {this.folder} was trained on; resume with the same data, or start a new run")
@@ -88,7 +58,7 @@ def run(args):
     _check(settings)
 
     threads = args.threads or settings.get("threads") or available_threads()
-    place = options.chosen_device(args, (settings.get("device", "cpu"), settings.get("precision", "float32")))
+    place = options.chosen_device(args, (settings["device"], settings["precision"]))
     net, loss = build(settings, rng=settings["seed"])
     _check_memory(net, settings["batch_size"], place[0])
     net.to(*place)
@@ -107,8 +77,8 @@ def run(args):
         inputs.save(this.folder / "inputs.npz")
     until = settings["until_error"]
     steps_per_epoch = math.ceil(len(train) / settings["batch_size"])
-    optimizer = sgd(settings, net, steps_per_epoch, lambda: [row["test_error"] for row in trainer.progress.history])
-    trainer = Trainer(net, loss, optimizer, train, test, inputs, threads=threads, until_error=None if until is None else until / 100,
+    rule = optimizer(settings, net, steps_per_epoch, lambda: [row["test_error"] for row in trainer.progress.history])
+    trainer = Trainer(net, loss, rule, train, test, inputs, threads=threads, until_error=None if until is None else until / 100,
                       checkpoint_seconds=60 * args.checkpoint_minutes,
                       **{name: settings[name] for name in ("epochs", "batch_size", "seed", "augment")})
     if args.resume:
@@ -156,49 +126,12 @@ def _train(trainer, this):
     return 0
 
 
-def _settings(given):
-    loss = given.get("loss", default_loss(given["model"]))
-    chosen = recipe(given["model"], loss)
-    settings = {"data": chosen.data, "data_dir": None, "seed": 0, "loss": loss} | chosen.settings() | given
-    for name in given["options"].keys() - chosen.options.keys():
-        option = f"--{'no-' if given['options'][name] is False else ''}{name}"
-        raise TinyconvError(f"{given['model']} has no option {option}; leave it out")
-    settings["options"] = chosen.options | given["options"]
-    if settings["data"] is None:
-        raise TinyconvError(f"{given['model']}: name its images with --data DIR, a folder with one sub-folder of photographs a class")
-    if "lr_steps" in given:
-        if given.get("schedule", "steps") != "steps":
-            raise TinyconvError(f"--lr-steps: goes with --schedule steps, not {given['schedule']}; leave one of them out")
-        settings["schedule"] = "steps"
-    elif settings["schedule"] == "steps":
-        raise TinyconvError("--schedule steps: name the epochs with --lr-steps, such as --lr-steps 30,60,80")
-    if "patience" in given and settings["schedule"] != "plateau":
-        raise TinyconvError(f"--patience: goes with --schedule plateau, not {settings['schedule']}; leave it out")
-    if "augment" in given and not chosen.augment:
-        raise TinyconvError(f"{given['model']} has no option --no-augment; leave it out")
-    if "epochs" not in given:
-        settings["epochs"] = EPOCHS.get(settings["data"], chosen.epochs)
-    settings["data"] = _full_name(settings["data"])
-    settings["data_dir"] = settings["data_dir"] and str(Path(settings["data_dir"]).expanduser().resolve())
-    return settings | {"preparation": chosen.preparation}
-
-
-def _full_name(name):
-    """A folder of images by its full name, so that a run is resumed and tested from anywhere; a named data set as it is."""
-    return str(Path(name).resolve()) if name not in data.NAMED and Path(name).is_dir() else name
-
-
-def _resumed(folder, given):
+def _resumed(folder, named):
     """The run to go on with. Options that would make it another run are refused."""
     if folder is None:
         raise TinyconvError("--resume: name the run with --out RUN")
     this = Run.open(folder)
-    own = this.settings | this.settings["options"]
-    for name, value in (given | given["options"]).items():
-        if name not in ("data_dir", "options") and own.get(name) != (_full_name(value) if name == "data" else value):
-            option = "MODEL" if name == "model" else f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
-            began = f"without {option}" if own.get(name) is None or isinstance(value, bool) else f"with {option} {own[name]}, not {value}"
-            raise TinyconvError(f"{folder}: was started {began}; leave the option out, or start a new run")
+    check_resumed(folder, this.settings, named)
     return this
 
 

