@@ -11,7 +11,7 @@ import tinyconv as tc
 from tinyconv import checkpoint, layers
 from tinyconv.data import Dataset, Inputs
 from tinyconv.errors import DtypeError, ShapeError
-from tinyconv.kernels._kernel import shared
+from tinyconv.kernels._cpu.kernel import shared
 from tinyconv.optim import SGD, Adam, Optimizer, constant, cosine, stepped
 from tinyconv.training import Trainer
 

@@ -26,7 +26,7 @@ IMPORT_BENCHMARKS_LATER = {
 # Circles of imports at module level.
 CIRCLES = [
     # the last line of _vector imports the other two, which teach Numba the functions above it
-    {"kernels._vector", "kernels._vector_llvm", "kernels._vector_memory"},
+    {"kernels._cpu.vector", "kernels._cpu.vector_llvm", "kernels._cpu.vector_memory"},
 ]
 # Circles that an import inside a function hides.
 HIDDEN_CIRCLES = [
@@ -36,7 +36,7 @@ HIDDEN_CIRCLES = [
 # Names with an underscore, and the modules of other rooms that use them. What they need becomes public there.
 UNDERSCORES = {
     "kernels._arena": {"benchmarks.backends", "benchmarks.gpu.calls", "graph", "parallel", "plan"},
-    "kernels._batches": {"plan"},
+    "kernels._cpu.batches": {"plan"},
     "kernels._cuda": {
         "benchmarks.backends", "benchmarks.cubins", "benchmarks.gpu.__main__",
         "benchmarks.gpu.calls", "benchmarks.gpu.ceilings", "benchmarks.gpu.clock",
@@ -50,14 +50,14 @@ UNDERSCORES = {
     "kernels._cuda_graph": {"benchmarks.gpu.calls", "benchmarks.gpu.ceilings", "graph"},
     "kernels._cuda_native": {"benchmarks.cubins", "device", "graph"},
     "kernels._cuda_streams": {"benchmarks.gpu.ceilings", "benchmarks.gpu.clock", "graph"},
-    "kernels._kernel": {"optimizers", "parallel", "plan"},
-    "kernels._native": {
+    "kernels._cpu.kernel": {"optimizers", "parallel", "plan"},
+    "kernels._cpu.native": {
         "benchmarks.backends", "benchmarks.ceiling", "benchmarks.ladder.images_innermost",
         "benchmarks.machine", "cli.doctor", "device", "parallel", "plan",
     },
-    "kernels._tape": {"benchmarks.backends", "optimizers", "plan"},
-    "kernels._threads": {"benchmarks.backends", "benchmarks.timing", "optimizers", "plan"},
-    "kernels._views": {"data.inputs"},
+    "kernels._cpu.tape": {"benchmarks.backends", "optimizers", "plan"},
+    "kernels._cpu.threads": {"benchmarks.backends", "benchmarks.timing", "optimizers", "plan"},
+    "kernels._cpu.views": {"data.inputs"},
     "kernels._windows": {"layers._pool2d"},
     "parallel._plan": {"benchmarks.gpu.networks"},
 }
