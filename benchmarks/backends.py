@@ -58,8 +58,8 @@ class Cuda:
     leave = staticmethod(lambda result: device.leave(result) if device.is_native(result) else np.asarray(device.as_numpy(result)))
 
     def wait(self):
-        from ..kernels import _cuda
-        _cuda.stream().synchronize()
+        from ..kernels._cuda import launch
+        launch.stream().synchronize()
 
 
 def _part(name, value, first, last, lanes, images):

@@ -28,9 +28,11 @@ from tqdm import tqdm
 
 from ..files import write_atomically
 from ..gradient_cases import CASES
-from ..kernels import _cuda, _cuda_gpu, load
+from ..kernels._cuda import gpu, package
+from ..kernels._cuda.launch import PRECISIONS, computing_in, machine_code, noted
+from ..kernels import load
 from ..execution.fusing import fused
-from ..kernels._cuda_native import CudaNative, cast
+from ..kernels._cuda.native import CudaNative, cast
 from ..execution import available_threads
 from . import machine, workloads
 from .backends import ACTIVATIONS
@@ -73,7 +75,7 @@ def launches():
     """{name: Launch} of all that the backend launches in training and testing."""
     found = {}
     for work in _work():
-        with _cuda.noted() as calls:
+        with noted() as calls:
             work()
         for kernel, grid, block, arguments in calls:
             launch = found.setdefault(name(kernel, arguments), Launch(kernel, arguments))
@@ -88,7 +90,7 @@ def _work():
         for case in (case for cases in CASES.values() for case in cases):
             yield lambda: _case(case, dtype)
     for model, images in STEPS.items():
-        for precision in _cuda.PRECISIONS:
+        for precision in PRECISIONS:
             for workload in workloads.of_model(model):
                 yield lambda: _workload(workload, images, precision)
             yield lambda: _training_step(model, images, precision)
@@ -113,7 +115,7 @@ def _workload(workload, images, precision):
         given["x_shape"] = images, *workload.x_shape
     arguments = [CudaNative.empty(value.shape, value.dtype) if parameter in ACTIVATIONS and np.ndim(value) > 1 else value
                  for parameter in workload.parameters for value in [given[parameter]]]
-    with _cuda.computing_in(precision):
+    with computing_in(precision):
         getattr(load(workload.operation, "cuda"), workload.direction)(*arguments)
 
 
@@ -150,7 +152,7 @@ def _type(argument):
 
 def resources(launch, architectures):
     """{architecture: the Resources that the compiler reports}"""
-    made, found = _cuda.machine_code(launch.kernel, launch.arguments, [ARCHITECTURES[name] for name in architectures]), {}
+    made, found = machine_code(launch.kernel, launch.arguments, [ARCHITECTURES[name] for name in architectures]), {}
     for architecture, (ptx, report) in zip(architectures, made):
         spilled = sum(map(int, re.findall(r"(\d+) bytes spill", report)))
         registers, stack, shared = map(int, re.findall(r"used (\d+) registers.*?, (\d+) stack, (\d+) bytes smem", report)[-1])
@@ -236,8 +238,8 @@ def main(arguments=None):
         parser.error(f"--arch: expected some of {', '.join(ARCHITECTURES)}, got {', '.join(sorted(unknown))}")
     if args.update and len(architectures) < len(ARCHITECTURES):
         parser.error("--update: the table is for all architectures; leave --arch out")
-    if not _cuda.INSTALLED or _cuda.SIMULATOR:
-        sys.exit("cubins: the simulator compiles nothing; unset NUMBA_ENABLE_CUDASIM" if _cuda.SIMULATOR else f"cubins: {_cuda_gpu.missing()}")
+    if not package.INSTALLED or package.SIMULATOR:
+        sys.exit("cubins: the simulator compiles nothing; unset NUMBA_ENABLE_CUDASIM" if package.SIMULATOR else f"cubins: {gpu.missing()}")
     if not TABLE.parent.is_dir():
         sys.exit(f"{TABLE.parent}: no such folder; run this in a checkout of the repository")
 

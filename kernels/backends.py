@@ -3,7 +3,7 @@
     device        native form of activations                                            parameters, states, gradients
     "reference"   the NumPy array itself, (N, C, H, W)                                   NumPy arrays
     "cpu"         kernels/_cpu/native.py, images innermost: (blocks, C, H, W, L)              NumPy arrays
-    "cuda"        kernels/_cuda_native.py, images innermost: (C, H, W, N) on the GPU      arrays on the GPU
+    "cuda"        kernels/_cuda/native.py, images innermost: (C, H, W, N) on the GPU      arrays on the GPU
 
     >>> cpu = backend("cpu")
     >>> y = cpu.unpack(cpu.load("relu").forward(cpu.pack(x)))
@@ -131,7 +131,7 @@ def backend(name: str) -> Backend:
     if name not in BACKENDS:
         raise ValueError(f"unknown device {name!r}: expected one of {', '.join(BACKENDS)}")
     if name == "cuda":
-        from ._cuda_backend import CudaBackend              # not before a GPU is asked for: the package takes most of a second
+        from ._cuda.backend import CudaBackend              # not before a GPU is asked for: the package takes most of a second
         return CudaBackend()
     return CpuBackend() if name == "cpu" else Backend()
 
@@ -155,5 +155,5 @@ def to_host(array):
     """Return a plain array as a NumPy array: the array itself, or a copy of an array on the GPU."""
     if not is_on_gpu(array):
         return array
-    from . import _cuda
-    return _cuda.to_host(array)
+    from ._cuda import memory
+    return memory.to_host(array)

@@ -14,7 +14,7 @@ from tinyconv.benchmarks.backends import kernel_contender
 from tinyconv.benchmarks.ladder.users_kernel import AWKWARD, UsersKernel
 from tinyconv.benchmarks.session import Session
 from tinyconv.cli import main
-from tinyconv.kernels import _cuda
+from tinyconv.kernels._cuda import package
 
 LENET5 = workloads.of_model("lenet5")
 MULTIPLY_ADDS = {"C1": 117_600, "C3": 150_000, "C5": 48_000, "F6": 10_080}
@@ -185,7 +185,7 @@ def test_what_is_missing_is_not_measured(dense):
     assert not any("times_torch" in row for row in found["rows"])
 
 
-@pytest.mark.skipif(not (_cuda.INSTALLED and _cuda.SIMULATOR), reason="in the simulator: on a GPU run python -m tinyconv.benchmarks.gpu")
+@pytest.mark.skipif(not (package.INSTALLED and package.SIMULATOR), reason="in the simulator: on a GPU run python -m tinyconv.benchmarks.gpu")
 def test_the_gpus_backend():
     """Held against the reference like the others; a Contender of its own computes the same again."""
     workload = next(w for w in LENET5 if w.operation == "dense" and w.direction == "backward_bias")

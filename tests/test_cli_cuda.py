@@ -9,7 +9,7 @@ from PIL import Image
 from conftest import NEEDS
 from test_cli import STATUS_OF_BAD_USAGE, STATUS_OF_FAILURE, call
 from tinyconv import device as door
-from tinyconv.kernels import _cuda_gpu
+from tinyconv.kernels._cuda import gpu
 from tinyconv.models import MODELS, mlp
 
 pytestmark = NEEDS["cuda"]
@@ -55,7 +55,7 @@ def test_gradcheck_on_the_gpu(capsys):
 @pytest.mark.parametrize("command", [["train", "lenet5", "--out", "RUN"], ["gradcheck", "dense"], ["bench", "dense"], ["eval", "RUN"], ["predict", "RUN", "x.png"]],
                          ids=lambda command: command[0])
 def test_no_gpu_is_one_sentence(command, capsys, monkeypatch, tmp_path, digits):
-    monkeypatch.setattr(_cuda_gpu, "missing", lambda: 'the device "cuda" needs an NVIDIA GPU')
+    monkeypatch.setattr(gpu, "missing", lambda: 'the device "cuda" needs an NVIDIA GPU')
     run = tmp_path / "run"
     if command[0] in ("eval", "predict"):
         call(capsys, "train", "mlp", "--data", digits, "--epochs", "1", "--out", run)
@@ -73,6 +73,6 @@ def test_precision_goes_with_the_gpu(capsys, tmp_path):
 
 
 def test_a_gpu_without_room_is_named_before_training(digits, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(_cuda_gpu, "memory", lambda: (10 ** 6, 10 ** 9))
+    monkeypatch.setattr(gpu, "memory", lambda: (10 ** 6, 10 ** 9))
     status, _, err = call(capsys, "train", "mlp", "--data", digits, "--device", "cuda", "--out", tmp_path / "run")
     assert status == STATUS_OF_FAILURE and "of memory and 1 MB is available; use a smaller --batch-size" in err and not (tmp_path / "run").exists()

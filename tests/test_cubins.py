@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from tinyconv.benchmarks.cubins import Launch, Resources, compiler, faults
-from tinyconv.kernels import _cuda
+from tinyconv.kernels._cuda import package
 
-pytestmark = pytest.mark.skipif(not _cuda.INSTALLED, reason="numba-cuda is not installed: pip install 'tinyconv[cuda]' (there is none for macOS)")
+pytestmark = pytest.mark.skipif(not package.INSTALLED, reason="numba-cuda is not installed: pip install 'tinyconv[cuda]' (there is none for macOS)")
 
 # Three kernels that break a rule each: a literal makes a float64, more is kept than registers hold, and one that breaks none.
 RULES = """

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tinyconv.kernels._cuda_convolution import PAD
-from tinyconv.kernels._cuda_tile_shapes import GPU_TENSOR_TILES, GPU_TILES, Panel
-from tinyconv.kernels._cuda_tiles import tile_kernel
+from tinyconv.kernels._cuda.convolution import PAD
+from tinyconv.kernels._cuda.tile_shapes import GPU_TENSOR_TILES, GPU_TILES, Panel
+from tinyconv.kernels._cuda.tiles import tile_kernel
 
 # (A across, B across, A's width, B's width)
 FORMS = [(a_across, b_across, a_width, b_width) for a_across, b_across in ((True, False), (False, False), (True, True))
@@ -44,7 +44,7 @@ def test_geometry(tile, form):
     if a_across or not tile.tensor:
         assert (a_first % load == 0).all() and a.stride % load == 0 and (a_across or a.far % load == 0)
     for k in range(0, tile.BK, 8 if tile.tensor else 1):
-        for n in (0, 1) if tile.tensor else (0,):            # in TF32: what kernels/_cuda_ptx.py says that lane 4 l + r holds
+        for n in (0, 1) if tile.tensor else (0,):            # in TF32: what kernels/_cuda/ptx.py says that lane 4 l + r holds
             at_k = k + 2 * r + n if tile.tensor else k + 0 * r
             for i in range(0, a.count, 2 if tile.tensor else 1):
                 reads(held_a, a_first + a.place(i, k + n), (down * 8 + l if tile.tensor else row) + a.element(i), at_k)

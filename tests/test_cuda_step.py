@@ -14,10 +14,11 @@ from tinyconv.optimizers import stepped
 
 pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: tinyconv[cuda]")
 
-from tinyconv.kernels import _arena, _cuda  # noqa: E402
+from tinyconv.kernels import _arena
+from tinyconv.kernels._cuda import launch, memory  # noqa: E402
 from tinyconv.kernels._arena import taking_from  # noqa: E402
-from tinyconv.kernels._cuda_arena import CudaArena, NoRoom  # noqa: E402
-from tinyconv.kernels._cuda_graph import capturing  # noqa: E402
+from tinyconv.kernels._cuda.arena import CudaArena, NoRoom  # noqa: E402
+from tinyconv.kernels._cuda.graph import capturing  # noqa: E402
 
 
 def network():
@@ -221,7 +222,7 @@ def test_a_capture_asks_for_no_memory(batch, monkeypatch):
     asked, grown = [], []
     ask, grow = CudaArena._ask_for, CudaArena.grow
     monkeypatch.setattr(_arena, "SLAB", 256)                # so that every piece has to be asked for
-    monkeypatch.setattr(CudaArena, "_ask_for", lambda self, size: (asked.append(_cuda.capture_in_progress()), ask(self, size))[1])
+    monkeypatch.setattr(CudaArena, "_ask_for", lambda self, size: (asked.append(launch.capture_in_progress()), ask(self, size))[1])
     monkeypatch.setattr(CudaArena, "grow", lambda self, size: grown.append(size) or grow(self, size))
     (net, loss, sgd), (gpu, gpu_loss, gpu_sgd) = both(lr=0.1)
     for _ in range(2):
@@ -231,8 +232,8 @@ def test_a_capture_asks_for_no_memory(batch, monkeypatch):
     assert len(asked) > 5 and sum(place is not None for place in asked) == len(grown) <= 3
     fresh = CudaArena()
     with pytest.raises(NoRoom), capturing(), taking_from(fresh):
-        _cuda.empty((300,), np.float64)
-    assert _cuda.capture_in_progress() is None and fresh.nbytes == 0
+        memory.empty((300,), np.float64)
+    assert launch.capture_in_progress() is None and fresh.nbytes == 0
 
 
 def test_copies_have_arrays_of_their_own(batch):
@@ -289,9 +290,9 @@ def test_an_object_of_a_users_own_computes_in_numpy(batch):
 
 
 def test_what_is_missing_is_said_in_one_sentence(monkeypatch):
-    from tinyconv.kernels import _cuda_gpu
+    from tinyconv.kernels._cuda import gpu
     for sentence in ("no driver", "too old"):
-        monkeypatch.setattr(_cuda_gpu, "missing", lambda: sentence)
+        monkeypatch.setattr(gpu, "missing", lambda: sentence)
         with pytest.raises(DeviceError, match=sentence):
             network().to("cuda")
         with pytest.raises(DeviceError, match=sentence):

@@ -12,10 +12,10 @@ from tinyconv import Sequential, layers, losses
 from tinyconv.benchmarks import pytorch, readme_table, timing, workloads
 from tinyconv.benchmarks.gpu import bench as gpu
 from tinyconv.benchmarks.gpu import checks, report, sizes, training, worker
-from tinyconv.kernels import _cuda
+from tinyconv.kernels._cuda import package
 
-needs_package = pytest.mark.skipif(not _cuda.INSTALLED, reason="numba-cuda is not installed: pip install 'tinyconv[cuda]' (there is none for macOS)")
-simulated = pytest.mark.skipif(not _cuda.SIMULATOR, reason="a rehearsal: on a GPU run python -m tinyconv.benchmarks.gpu")
+needs_package = pytest.mark.skipif(not package.INSTALLED, reason="numba-cuda is not installed: pip install 'tinyconv[cuda]' (there is none for macOS)")
+simulated = pytest.mark.skipif(not package.SIMULATOR, reason="a rehearsal: on a GPU run python -m tinyconv.benchmarks.gpu")
 
 
 def tiny():

@@ -2,7 +2,6 @@
 import numpy as np
 import pytest
 
-from tinyconv import data
 from tinyconv.data.dataset import Dataset
 from tinyconv.data.inputs import Inputs, image_keys
 from tinyconv.errors import CheckpointError, DataError

@@ -7,7 +7,7 @@ import pytest
 import tinyconv as tc
 from conftest import EVERYWHERE
 from tinyconv import execution
-from tinyconv.device import move, to_host
+from tinyconv.device import move
 from tinyconv.errors import DtypeError, RecordingError, ShapeError
 from tinyconv.layers import RBF, Conv2d, Dense, Dropout, Flatten, ReLU, Subsample2d, TableConv2d, Tanh
 

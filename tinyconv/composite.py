@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from . import checkpoint, execution
-from .device import unpack
 from .errors import ShapeError
 from .kernels import add as add_contract
 from .layer import Layer

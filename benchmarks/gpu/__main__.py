@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ...kernels import _cuda
+from ...kernels._cuda import package
 from . import __doc__ as about
 from . import report
 from .bench import RESULTS, SHARES, Bench, Missing
@@ -38,7 +38,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     if args.sanitizer:
         return sanitize()
-    if _cuda.SIMULATOR:
+    if package.SIMULATOR:
         parser.error("NUMBA_ENABLE_CUDASIM is set: unset it, a simulator is no GPU")
     wanted = args.only.split(",") if args.only else list(SHARES)
     if unknown := set(wanted) - SHARES.keys():

@@ -1,10 +1,11 @@
 """One operation on the GPU, ours and PyTorch's: a call, its result to check, its graph to time."""
 from contextlib import nullcontext
 
-from ...kernels import _cuda, load
+from ...kernels._cuda import launch
+from ...kernels import load
 from ...kernels._arena import taking_from
-from ...kernels._cuda_arena import CudaArena
-from ...kernels._cuda_graph import capturing
+from ...kernels._cuda.arena import CudaArena
+from ...kernels._cuda.graph import capturing
 from .. import pytorch
 from ..backends import BACKENDS, NotMeasured
 from ..workloads import IN_PLACE
@@ -21,7 +22,7 @@ class OurCall:
         self.arguments = [self.arrays[name] for name in workload.parameters]
 
     def __call__(self):
-        with _cuda.computing_in(self.precision):
+        with launch.computing_in(self.precision):
             self.made = self.function(*self.arguments)
 
     def result(self):

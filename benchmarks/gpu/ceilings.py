@@ -6,9 +6,10 @@ import time
 
 import numpy as np
 
-from ...kernels import _cuda, _cuda_streams
-from ...kernels._cuda import cuda, kernel
-from ...kernels._cuda_graph import capturing
+from ...kernels._cuda import launch, memory, package, streams
+from ...kernels._cuda.launch import kernel
+from ...kernels._cuda.package import cuda
+from ...kernels._cuda.graph import capturing
 from ..backends import NotMeasured
 from .clock import OnGpu, TorchStream, clock
 
@@ -52,29 +53,29 @@ def best(launch, seconds):
 def arithmetic(dtype, sizes):
     """FLOP/s of multiply-adds in registers."""
     blocks = sizes.multiprocessors() * BLOCKS
-    threads = THREADS if not _cuda.SIMULATOR else 2
-    y = _cuda.empty((blocks * threads,), np.dtype(dtype))
+    threads = THREADS if not package.SIMULATOR else 2
+    y = memory.empty((blocks * threads,), np.dtype(dtype))
     taken = best(lambda: multiply_add[blocks, threads](sizes.fma_steps, y), sizes.seconds)
     return 2 * CHAINS * UNROLLED * sizes.fma_steps * y.size / taken
 
 
 def copying(sizes):
     """Bytes per second of a copy on the GPU, read and written: the better of a kernel and of the driver's own copy."""
-    x, y = (_cuda.empty((sizes.copied // 4,), np.float32) for _ in range(2))
-    ways = lambda: copy[x.size](x, y), lambda: y.copy_to_device(x, _cuda.stream())
+    x, y = (memory.empty((sizes.copied // 4,), np.float32) for _ in range(2))
+    ways = lambda: copy[x.size](x, y), lambda: y.copy_to_device(x, launch.stream())
     return 2 * x.size * 4 / min(best(way, sizes.seconds) for way in ways)
 
 
 def crossing(sizes):
     """Bytes per second from pinned memory to the GPU."""
-    here, there = _cuda_streams.pinned((sizes.crossed // 4,), np.float32), _cuda.empty((sizes.crossed // 4,), np.float32)
+    here, there = streams.pinned((sizes.crossed // 4,), np.float32), memory.empty((sizes.crossed // 4,), np.float32)
     here[...] = 0
-    return here.nbytes / best(lambda: there.copy_to_device(here, _cuda.stream()), sizes.seconds)
+    return here.nbytes / best(lambda: there.copy_to_device(here, launch.stream()), sizes.seconds)
 
 
 def launching(sizes):
     """Seconds from one kernel to the next that does nothing: (launched from Python one by one, as nodes of one graph, graphs of one kernel)."""
-    x = _cuda.empty((1,), np.float32)
+    x = memory.empty((1,), np.float32)
     nothing[1, 1](x)
     graphs = []
     for nodes in (sizes.launches, 1):
@@ -87,7 +88,7 @@ def launching(sizes):
         start = time.perf_counter()
         for _ in range(n):
             nothing[1, 1](x)
-        _cuda.stream().synchronize()
+        launch.stream().synchronize()
         return (time.perf_counter() - start) / n
 
     single = min(from_python(sizes.launches) for _ in range(SAMPLES))

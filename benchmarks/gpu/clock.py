@@ -5,10 +5,10 @@ timing.py: its turns alternate with those of the others.
 """
 import time
 
-from ...kernels import _cuda, _cuda_streams
+from ...kernels._cuda import launch, package, streams
 from ..timing import Contender
 
-TOGETHER = 2 if _cuda.SIMULATOR else 20                     # calls in one graph, at most
+TOGETHER = 2 if package.SIMULATOR else 20                     # calls in one graph, at most
 LONG = 1e-3                                                 # seconds of a graph, from which on its own launch does not count
 
 
@@ -25,12 +25,12 @@ class OurStream:
     """Events in the stream of all our launches."""
 
     def now(self):
-        timer = _cuda_streams.event(timing=True)
-        timer.record(_cuda.stream())
+        timer = streams.event(timing=True)
+        timer.record(launch.stream())
         return timer
 
     def since(self, start):
-        return _cuda_streams.elapsed(start, self.now())
+        return streams.elapsed(start, self.now())
 
 
 class TorchStream:
@@ -66,7 +66,7 @@ class OnGpu(Contender):
 
 
 def clock():
-    return Wall() if _cuda.SIMULATOR else OurStream()
+    return Wall() if package.SIMULATOR else OurStream()
 
 
 def how_many(call, clock):

@@ -58,7 +58,7 @@ class OurSteps:
         one = self.one
         self(1)
         plan = plan_for(one.net, one.x, execution.available_threads(), one.loss, one.optimizer)
-        return OnGpu("cuda, resident", plan.launch, clock())
+        return OnGpu("cuda, resident", plan.play, clock())
 
 
 class TorchSteps:

@@ -1,7 +1,7 @@
 """Sizes of a run, in batches, repetitions and seconds: "full", "quick", and "rehearsal" for the simulator."""
 from dataclasses import dataclass, field, replace
 
-from ...kernels import _cuda_gpu
+from ...kernels._cuda import gpu
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Sizes:
 
     @staticmethod
     def multiprocessors():
-        return _cuda_gpu.facts()["multiprocessors"]
+        return gpu.facts()["multiprocessors"]
 
 
 FULL = Sizes()

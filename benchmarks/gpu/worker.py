@@ -19,7 +19,7 @@ import traceback
 
 import numpy as np
 
-from ...kernels import _cuda, _cuda_gpu
+from ...kernels._cuda import memory, gpu
 from .. import machine, pytorch
 from ..backends import NotMeasured
 from . import ceilings, checks, networks, operations, training
@@ -56,7 +56,7 @@ class Worker:
 
     def environment(self):
         versions = machine.versions() | {name: machine.installed(name) for name in ("numba-cuda", "cuda-bindings", "cuda-core", "nvidia-nvvm", "triton")}
-        return {"status": "ok", "gpu": _cuda_gpu.facts(), "driver": _nvidia_smi("driver_version"), "machine": machine.describe(), "versions": versions,
+        return {"status": "ok", "gpu": gpu.facts(), "driver": _nvidia_smi("driver_version"), "machine": machine.describe(), "versions": versions,
                 "clocks": {name: _nvidia_smi(f"clocks.{name}") for name in ("sm", "mem", "max.sm", "max.mem")}, "power_limit": _nvidia_smi("power.limit")}
 
     def do(self, section, first, end):
@@ -89,7 +89,7 @@ class Worker:
     def computes(self):
         """Whether the GPU still does in this process. An address out of bounds, above all, ends that."""
         try:
-            return _cuda.to_host(_cuda.to_gpu(np.arange(3)))[2] == 2
+            return memory.to_host(memory.to_gpu(np.arange(3)))[2] == 2
         except Exception:
             return False
 
@@ -116,7 +116,7 @@ def main(job):
         print(json.dumps(what, default=_plain), file=answers, flush=True)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)            # Ctrl-C is for bench.py, which ends this
-    if missing := _cuda_gpu.missing():
+    if missing := gpu.missing():
         return answer(missing=missing)
     worker, (section, first) = Worker(SIZES[job["sizes"]], answer, job["ceilings"]), job["from"]
     sections = list(job["ends"])

@@ -8,15 +8,15 @@ import math
 
 import numpy as np
 
-from .. import _cuda
-from .._cuda import cuda, kernel
+from .._cuda import memory
+from .._cuda.launch import cuda, kernel
 from ..sgd.cuda import launch_together
 from . import numbers
 
 
 def update(weight, dweight, mean, square, lr, beta1, beta2, eps, weight_decay, decoupled, step, scale):
     options = *numbers(lr, beta1, beta2, eps, weight_decay, decoupled, step), scale
-    options = _cuda.to_gpu(np.array(options, weight.dtype))
+    options = memory.to_gpu(np.array(options, weight.dtype))
     change([(weight, dweight, mean, square)], options)
 
 

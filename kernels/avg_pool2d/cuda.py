@@ -2,9 +2,9 @@
 
 In backward_input each pixel adds up what the windows that contain it hand to it, so that nobody adds where others do.
 """
-from .._cuda import cuda, device, divided, kernel
-from .._cuda_native import CudaNative, by_rows
-from .._cuda_windows import lengths, map_size, most_windows, window_and_tap, within
+from .._cuda.launch import cuda, device, divided, kernel
+from .._cuda.native import CudaNative, by_rows
+from .._cuda.windows import lengths, map_size, most_windows, window_and_tap, within
 from . import output_shape
 
 

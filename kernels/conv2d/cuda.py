@@ -2,16 +2,16 @@
 
 Images lie innermost: the 32 threads of a warp compute the same pixel of 32 images, read neighbours in memory, and at the edge of a map all do the same.
 
-In float32 the same sums are computed in tiles instead, many times faster (kernels/_cuda_tiles.py, kernels/_cuda_convolution.py), and take the relu before or
+In float32 the same sums are computed in tiles instead, many times faster (kernels/_cuda/tiles.py, kernels/_cuda/convolution.py), and take the relu before or
 behind them along: with_relu = relu after forward, masked_backward_input = backward_input, then the backward of the relu that gave x.
 """
 import math
 
-from .. import _cuda
-from .. import _cuda_convolution as convolution
-from .._cuda import cuda, kernel
-from .._cuda_native import CudaNative
-from .._cuda_reduce import row_sums
+from .._cuda import memory
+from .._cuda import convolution
+from .._cuda.launch import cuda, kernel
+from .._cuda.native import CudaNative
+from .._cuda.reduce import row_sums
 from ..dense import cuda as dense
 from ..relu import cuda as relu
 from . import output_shape
@@ -99,7 +99,7 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
     shape = (dy.shape[1], x.shape[1] // groups, *kernel_size)
     if _one_window(x.shape, kernel_size, padding, groups):
         return dense.backward_weight(_features(dy), _features(x)).reshape(*shape)
-    dweight = _cuda.empty(shape, dy.dtype)
+    dweight = memory.empty(shape, dy.dtype)
     if convolution.fits(kernel_size, dy.data, x.data, dweight, groups=groups):
         convolution.backward_weight(dy.data, x.data, stride, padding, groups, dweight)
         return dweight

@@ -1,15 +1,15 @@
 """dense in numba.cuda: plain kernels, in which one thread computes one number of the result and reads all that it is made of.
 
 In float32 the same sums are computed in tiles instead, many times faster, as a convolution of maps of one row with a window of one pixel
-(kernels/_cuda_tiles.py, kernels/_cuda_convolution.py), and take the relu before or behind them along, as in conv2d/cuda.py.
+(kernels/_cuda/tiles.py, kernels/_cuda/convolution.py), and take the relu before or behind them along, as in conv2d/cuda.py.
 """
 import math
 
-from .. import _cuda
-from .. import _cuda_convolution as convolution
-from .._cuda import cuda, kernel
-from .._cuda_native import CudaNative
-from .._cuda_reduce import row_sums
+from .._cuda import memory
+from .._cuda import convolution
+from .._cuda.launch import cuda, kernel
+from .._cuda.native import CudaNative
+from .._cuda.reduce import row_sums
 from ..relu import cuda as relu
 from . import output_shape
 
@@ -76,7 +76,7 @@ def masked_backward_input(dy, weight, z):
 
 
 def backward_weight(dy, x):
-    dweight = _cuda.empty((dy.shape[1], x.shape[1]), dy.dtype)
+    dweight = memory.empty((dy.shape[1], x.shape[1]), dy.dtype)
     if convolution.fits(PIXEL, dy.data, x.data, dweight):
         convolution.backward_weight(_map(dy), _map(x), *PLAIN, _window(dweight))
         return dweight

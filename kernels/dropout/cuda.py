@@ -3,15 +3,15 @@ import math
 
 import numpy as np
 
-from .. import _cuda
-from .._cuda import cuda, divided, kernel
+from .._cuda import memory
+from .._cuda.launch import cuda, divided, kernel
 from .._cpu.random import random_bits
 
 IN_32_BITS = 2 ** 32                                        # as many elements as `divided` divides, several times faster than 64 bits
 
 
 def draw(seed, counter):
-    key = _cuda.empty((1,), np.uint64)
+    key = memory.empty((1,), np.uint64)
     _draw[1, 1](seed, counter, key)
     return key
 

@@ -10,7 +10,7 @@ number that has gone would leave its rounding error behind.
 """
 import math
 
-from .._cuda import SIMULATOR, cuda, device, kernel, row_blocks
+from .._cuda.launch import cuda, device, kernel, row_blocks, SIMULATOR
 from . import output_shape
 
 MAPS = 2 if SIMULATOR else 32                               # that a thread walks through; some more at both ends, for their neighbours

@@ -5,10 +5,10 @@ So each window is searched once, however many pixels ask, and nobody adds where 
 """
 import numpy as np
 
-from .. import _cuda
-from .._cuda import cuda, device, divided, kernel
-from .._cuda_native import CudaNative, by_rows
-from .._cuda_windows import lengths, map_size, most_windows, window_and_tap, within
+from .._cuda import memory
+from .._cuda.launch import cuda, device, divided, kernel
+from .._cuda.native import CudaNative, by_rows
+from .._cuda.windows import lengths, map_size, most_windows, window_and_tap, within
 from . import output_shape
 
 
@@ -46,7 +46,7 @@ def _search(x, N, c, i, e, size, stride, padding):
 
 
 def backward_input(dy, x, size, stride, padding):
-    winners = _cuda.empty(dy.rows.shape, np.min_scalar_type(size[0] * size[1] - 1))      # one byte a window, in general
+    winners = memory.empty(dy.rows.shape, np.min_scalar_type(size[0] * size[1] - 1))      # one byte a window, in general
     _note_winners[by_rows(dy)](x.rows, x.shape[0], *lengths(size, stride), padding, winners)
     dx = CudaNative.empty(x.shape, dy.dtype)
     _backward_input[by_rows(dx)](dy.rows, winners, x.shape[0], *lengths(size, stride), padding, dx.rows)

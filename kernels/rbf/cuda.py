@@ -1,8 +1,8 @@
 """rbf in numba.cuda: one thread computes single numbers of single images, and a block of them each number of dcenters."""
-from .. import _cuda
-from .._cuda import cuda, kernel, row_blocks
-from .._cuda_native import CudaNative
-from .._cuda_reduce import BLOCK, tree_sum
+from .._cuda import memory
+from .._cuda.launch import cuda, kernel, row_blocks
+from .._cuda.native import CudaNative
+from .._cuda.reduce import BLOCK, tree_sum
 from . import output_shape
 
 
@@ -40,7 +40,7 @@ def _backward_input(dy, x, centers, dx):
 
 
 def backward_centers(dy, x, centers):
-    dcenters = _cuda.empty(centers.shape, centers.dtype)
+    dcenters = memory.empty(centers.shape, centers.dtype)
     _backward_centers[centers.size, BLOCK](_features(dy), _features(x), centers, dcenters)
     return dcenters
 

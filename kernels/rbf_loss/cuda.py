@@ -1,13 +1,13 @@
 """rbf_loss in numba.cuda: one thread takes one image; it has few classes."""
 import math
 
-from .. import _cuda
-from .._cuda import cuda, device, kernel
+from .._cuda import memory
+from .._cuda.launch import cuda, device, kernel
 from . import output_shape
 
 
 def forward(penalties, labels, criterion, j):
-    y = _cuda.empty(output_shape(penalties.shape), penalties.dtype)
+    y = memory.empty(output_shape(penalties.shape), penalties.dtype)
     _forward[y.size](penalties.data, labels, criterion == "map", penalties.dtype.type(j), y)
     return y
 

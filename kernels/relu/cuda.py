@@ -1,5 +1,5 @@
 """relu in numba.cuda: every thread takes single elements, whatever they stand for."""
-from .._cuda import cuda, kernel
+from .._cuda.launch import cuda, kernel
 
 
 def forward(x):

@@ -1,7 +1,7 @@
 """scaled_tanh in numba.cuda: every thread takes single elements, whatever they stand for. y may be x, and dx dy."""
 import math
 
-from .._cuda import cuda, kernel
+from .._cuda.launch import cuda, kernel
 
 
 def forward(x, amplitude, slope):

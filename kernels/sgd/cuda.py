@@ -1,5 +1,5 @@
 """sgd in numba.cuda: every thread takes single elements of a parameter. The rate and the other options are read from the GPU's memory, so that a captured
-step (kernels/_cuda_graph.py), which makes the same calls for ever, can be given other ones.
+step (kernels/_cuda/graph.py), which makes the same calls for ever, can be given other ones.
 
     options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight and velocity
              as they are
@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from .. import _cuda
-from .._cuda import cuda, kernel, row_blocks
-from .._cuda_reduce import BLOCK, BLOCKS, parts, tree_sum
+from .._cuda import memory
+from .._cuda.launch import cuda, kernel, row_blocks
+from .._cuda.reduce import BLOCK, BLOCKS, parts, tree_sum
 from . import numbers
 
 # parameters of one launch: 4 x 16 arrays of 56 bytes fit into the 4 KB that a kernel's arguments may take
@@ -18,7 +18,7 @@ TOGETHER = 16
 
 
 def update(weight, dweight, velocity, lr, momentum, weight_decay, nesterov, scale):
-    options = _cuda.to_gpu(np.array([*numbers(lr, momentum, weight_decay, nesterov), scale], weight.dtype))
+    options = memory.to_gpu(np.array([*numbers(lr, momentum, weight_decay, nesterov), scale], weight.dtype))
     change([(weight, dweight, velocity)], options)
 
 
@@ -55,13 +55,13 @@ def _update(weights, dweights, velocities, options):
 
 
 def sum_of_squares(dweight):
-    return float(_cuda.to_host(_partial_sums([dweight])).sum(dtype=np.float64))
+    return float(memory.to_host(_partial_sums([dweight])).sum(dtype=np.float64))
 
 
 def _partial_sums(dweights):
     """Sums of squares of parts of all these arrays: the squares and each of these sums are of the dtype of dweight, also where that is float32."""
     blocks = parts(1, max(dweight.size for dweight in dweights))
-    sums = _cuda.empty((len(dweights) * blocks,), dweights[0].dtype)
+    sums = memory.empty((len(dweights) * blocks,), dweights[0].dtype)
     for first in range(0, len(dweights), TOGETHER):
         some = tuple(dweight.reshape(dweight.size) for dweight in dweights[first:first + TOGETHER])
         _sum_of_squares[(blocks, len(some)), BLOCK](some, sums, first * blocks)
@@ -87,7 +87,7 @@ def guarded_options(options, losses, dweights, clip):
     The scale, which stands last, is made smaller so that the norm of all dweights together is no larger than clip
     (None: as large as it is), and NaN where it is 0 or a loss is not finite.
     """
-    guarded = _cuda.empty(options.shape, options.dtype)
+    guarded = memory.empty(options.shape, options.dtype)
     sums = losses if clip is None else _partial_sums(dweights)
     _guard[1, BLOCK](options, losses, sums, options.dtype.type(math.inf if clip is None else clip), guarded)
     return guarded

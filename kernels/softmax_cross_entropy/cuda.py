@@ -6,16 +6,16 @@
 """
 import math
 
-from .. import _cuda
-from .._cuda import SIMULATOR, cuda, device, kernel
-from .._cuda_reduce import BLOCK, tree_max, tree_sum
+from .._cuda import memory
+from .._cuda.launch import cuda, device, kernel, SIMULATOR
+from .._cuda.reduce import BLOCK, tree_max, tree_sum
 from . import output_shape
 
 IMAGES = 2 if SIMULATOR else 8
 
 
 def forward(scores, labels):
-    y = _cuda.empty(output_shape(scores.shape), scores.dtype)
+    y = memory.empty(output_shape(scores.shape), scores.dtype)
     _forward[-(-y.size // IMAGES), BLOCK](scores.data, labels, y)
     return y
 

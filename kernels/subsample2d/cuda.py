@@ -1,8 +1,8 @@
 """subsample2d in numba.cuda: one thread computes single pixels of single images."""
-from .. import _cuda
-from .._cuda import cuda, device, divided, kernel
-from .._cuda_native import CudaNative, by_rows
-from .._cuda_reduce import row_sums
+from .._cuda import memory
+from .._cuda.launch import cuda, device, divided, kernel
+from .._cuda.native import CudaNative, by_rows
+from .._cuda.reduce import row_sums
 from .._windows import as_lengths
 from ..conv2d import cuda as conv2d
 from . import output_shape
@@ -51,7 +51,7 @@ def _backward_input(dy, N, coefficient, rows, columns, dx):
 
 
 def backward_coefficient(dy, x, size):
-    products = _cuda.empty(dy.rows.shape, dy.dtype)
+    products = memory.empty(dy.rows.shape, dy.dtype)
     _products[by_rows(dy)](dy.rows, x.rows, x.shape[0], *as_lengths(size), products)
     return row_sums(products.reshape(dy.shape[1], products.size // dy.shape[1]))
 

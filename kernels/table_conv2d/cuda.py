@@ -7,11 +7,11 @@ Which connections a map has is a list in the GPU's memory, made once for a table
 """
 import numpy as np
 
-from .. import _cuda
-from .._cuda import cuda, kernel
-from .._cuda_native import CudaNative, by_rows
-from .._cuda_reduce import BLOCK, tree_sum
-from .._cuda_windows import within
+from .._cuda import memory
+from .._cuda.launch import cuda, kernel
+from .._cuda.native import CudaNative, by_rows
+from .._cuda.reduce import BLOCK, tree_sum
+from .._cuda.windows import within
 from .._windows import as_lengths
 from ..conv2d import cuda as conv2d
 from . import output_shape
@@ -62,7 +62,7 @@ def _backward_input(dy, N, weight, rows, columns, pairs, order, starts, dx):
 
 
 def backward_weight(dy, x, connections, kernel_size):
-    dweight = _cuda.empty((len(connections), *kernel_size), dy.dtype)
+    dweight = memory.empty((len(connections), *kernel_size), dy.dtype)
     pairs, _, _ = _sorted(connections, 0, dy.shape[1])
     _backward_weight[dweight.size, BLOCK](dy.rows, x.rows, x.shape[0], pairs, dweight)
     return dweight
@@ -91,7 +91,7 @@ def _sorted(connections, by, maps):
     return _lists(np.ascontiguousarray(connections, np.int32).tobytes(), by, maps)
 
 
-@_cuda.constant
+@memory.constant
 def _lists(connections, by, maps):
     pairs = np.frombuffer(connections, np.int32).reshape(-1, 2)
     order = np.argsort(pairs[:, by], kind="stable")

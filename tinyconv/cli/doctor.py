@@ -8,7 +8,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from .. import __version__, data, kernels
-from ..kernels import _cuda_gpu
+from ..kernels._cuda import gpu
 from ..kernels._cpu.native import lanes, vector_bytes
 from ..models import MODELS
 from ..execution import available_threads
@@ -55,10 +55,10 @@ def _strategy(build):
 
 
 def _gpu():
-    if missing := _cuda_gpu.missing():
+    if missing := gpu.missing():
         return missing
-    free = _cuda_gpu.memory()
-    return _cuda_gpu.gpu_name() + ("" if free is None else f", {memory.say(free[0])} of {memory.say(free[1])} free")
+    free = gpu.memory()
+    return gpu.gpu_name() + ("" if free is None else f", {memory.say(free[0])} of {memory.say(free[1])} free")
 
 
 def _kernel_cache():

@@ -5,7 +5,9 @@ LeNet-5's kernels take microseconds, and so does each launch: from Python one af
 import weakref
 from contextlib import contextmanager, nullcontext
 
-from ._cuda import SIMULATOR, array_at, capture, cuda, driver, is_on_gpu, memory_errors, stream
+from .launch import capture, stream
+from .memory import array_at, is_on_gpu, memory_errors
+from .package import SIMULATOR, cuda, driver
 
 
 class Graph:

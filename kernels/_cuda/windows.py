@@ -3,8 +3,8 @@
 A window that looks beyond the edge of the map gets the pixel at the edge instead (`within`), and what it must not count is left out afterwards: so all loads of
 a thread are on their way at once, and none waits for a branch.
 """
-from ._cuda import device, divided
-from ._windows import as_lengths
+from .launch import device, divided
+from .._windows import as_lengths
 
 
 def lengths(size, stride):

@@ -1,9 +1,10 @@
-"""The tiles that kernels/_cuda_tiles.py has, how their operands lie in shared memory, and which one a product gets."""
+"""The tiles that kernels/_cuda/tiles.py has, how their operands lie in shared memory, and which one a product gets."""
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ._cuda import ROWS, SIMULATOR
-from ._cuda_ptx import Fragment
+from .launch import ROWS
+from .package import SIMULATOR
+from .ptx import Fragment
 
 # What the choice of tiles assumes of the GPU: an H100. Constants, since the order of a sum must not depend on the GPU that computes it.
 MULTIPROCESSORS = 132
@@ -107,7 +108,7 @@ class Panel:
         return Fragment(count, across, self.stride, *((1, 0, self.size // count) if across else (4, 1, self.size // count * 4)))
 
     def tensor_fragment(self, count):
-        """Likewise for tensor cores: pairs of neighbours in the sums, and what a lane holds for them (kernels/_cuda_ptx.py)."""
+        """Likewise for tensor cores: pairs of neighbours in the sums, and what a lane holds for them (kernels/_cuda/ptx.py)."""
         return Fragment(count, self.across and not self.turned, self.stride, 2, 1, self.size // count * 2)
 
 

@@ -1,5 +1,6 @@
 """Which GPU there is, and whether this process can compute on it."""
-from ._cuda import INSTALLED, OLDEST, SIMULATOR, compiler_is_there, cuda, gpu_name, noting, package_and_driver
+from .launch import noting
+from .package import INSTALLED, OLDEST, SIMULATOR, compiler_is_there, cuda, gpu_name, package_and_driver
 
 
 def missing():

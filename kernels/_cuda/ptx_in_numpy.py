@@ -1,4 +1,4 @@
-"""The intrinsics of kernels/_cuda_ptx.py as NumPy functions of the same contract, for numba-cuda's simulator."""
+"""The intrinsics of kernels/_cuda/ptx.py as NumPy functions of the same contract, for numba-cuda's simulator."""
 import threading
 from functools import lru_cache
 

@@ -1,7 +1,4 @@
-"""What the cuda files share. The only file that imports the CUDA package: numba-cuda, or its simulator where NUMBA_ENABLE_CUDASIM=1.
-
-    kernel      decorator of every kernel of the cuda backend
-    empty       memory on the GPU         to_gpu, to_host   copies
+"""How kernels of the cuda backend are launched, noted or captured.
 
 A kernel is launched on as many elements as it has to compute, `kernel[n](...)`, and goes through them in steps of the whole grid, so that any number
 of threads computes the same; or, where its threads work together, on a grid of blocks, `kernel[grid, block](...)`. All launches go to one stream, in order.
@@ -9,81 +6,23 @@ of threads computes the same; or, where its threads work together, on a grid of 
 In a kernel, numbers are written in the dtype of the arrays, `x.dtype.type(0.5)`: a literal, like an integer times a float32, is a float64 there, and a GPU
 computes those at 1/2 to 1/64 of the speed. Options come in as `x.dtype.type(alpha)` for the same reason.
 """
-import ctypes
-import importlib.util
-import math
-import sys
 import threading
 from contextlib import contextmanager
-from functools import lru_cache, wraps
+from functools import lru_cache
 
 import numba
 import numpy as np
 
-from ._arena import arena_in_use
-from ._cache import kept_until_a_change
+from .._cache import kept_until_a_change
+from .package import SIMULATOR, cuda, types
 
-INSTALLED = importlib.util.find_spec("numba_cuda") is not None
-SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
-OLDEST = 8, 0                                               # compute capability: cp.async and tf32 begin there
 THREADS = 256                                               # of a block of kernel[n]
 WARP = 32                                                   # threads that go in step
 BLOCKS = 2 ** 16                                            # of them at most
 ROWS = 65_535                                               # blocks along y, and along z, at most
 PRECISIONS = ("float32", "tf32")
 
-cuda = driver = types = intrinsic = None
-if INSTALLED:
-    from numba import cuda
-    from numba.cuda.core import config
-    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0                  # LeNet-5's layers are small
-    if SIMULATOR:
-        from numba.cuda.simulator import kernelapi
-        from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
-    else:
-        from cuda.bindings import __version__ as bindings_version
-        from cuda.bindings import driver
-        from numba.cuda import types
-        from numba.cuda.cudadrv.devicearray import DeviceNDArray
-        from numba.cuda.cudadrv import nvvm
-        from numba.cuda.cudadrv.driver import MemoryPointer
-        from numba.cuda.extending import intrinsic      # types and intrinsic: for kernels/_cuda_ptx.py
-
-
-def _shared_array(self, shape, dtype, alignment=None):
-    """cuda.shared.array in the simulator: one array for all threads of a block that come by the same line.
-
-    Instead of the simulator's own, which a thread can interrupt between its search for the array and its entry, and then has one for itself.
-    """
-    caller = sys._getframe(1)
-    with _one_at_a_time:
-        return self._allocations.setdefault((caller.f_code.co_filename, caller.f_lineno), np.empty(shape, dtype))
-
-
-_one_at_a_time = threading.Lock()
-if INSTALLED and SIMULATOR:
-    kernelapi.FakeCUDAShared.array = _shared_array
-
 _local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made; .graph, .stream, likewise; .precision
-
-
-def compiler_is_there():
-    try:
-        return nvvm.is_available()
-    except Exception:                                       # what the search for a library raises
-        return False
-
-
-def package_and_driver():
-    """The major versions of CUDA that the package and the driver are made for."""
-    return int(bindings_version.split(".")[0]), driver.cuDriverGetVersion()[1] // 1000
-
-
-def gpu_name():
-    if SIMULATOR:
-        return "numba-cuda's simulator"
-    name = cuda.get_current_device().name
-    return name.decode() if isinstance(name, bytes) else name
 
 
 class Kernel:
@@ -183,7 +122,7 @@ def computing_in(chosen):
 
 
 def capture_in_progress():
-    """The Graph (kernels/_cuda_graph.py) that this thread captures its launches in; None where it makes them."""
+    """The Graph (kernels/_cuda/graph.py) that this thread captures its launches in; None where it makes them."""
     return getattr(_local, "graph", None)
 
 
@@ -205,91 +144,6 @@ def noted():
         yield _local.launches
     finally:
         _local.launches = before
-
-
-def empty(shape, dtype, lasting=False):
-    """Memory on the GPU for an array, its contents undefined; from the arena that is in use, where one is.
-
-    lasting  whether it outlives the arena, as what is computed once and kept
-    """
-    if noting() is not None:
-        return np.empty(shape, dtype)
-    arena = arena_in_use()
-    if arena is not None and not lasting:
-        return arena.array(shape, dtype)
-    return allocate(shape, dtype)
-
-
-@contextmanager
-def memory_errors(shape=(), dtype=np.uint8):
-    """Turns what the driver says where memory does not suffice, whichever way it comes, into a MemoryError."""
-    try:
-        yield
-    except Exception as error:
-        if "OUT_OF_MEMORY" not in str(error):
-            raise
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        raise MemoryError(f"{gpu_name()} has no {f'{size / 2 ** 20:.0f} MiB' if size > 1 else 'memory'} left: use a smaller batch, "
-                          "or end other programs on it") from None
-
-
-def allocate(shape, dtype):
-    """Memory of its own for an array on the GPU. Raises MemoryError where there is not enough."""
-    with memory_errors(shape, dtype):
-        return cuda.device_array(shape, dtype)
-
-
-def array_at(address, shape, dtype):
-    """(array, owner): an array on the GPU over memory that is someone else's; `owner` lives as long as any view of the array."""
-    size = max(math.prod(shape) * np.dtype(dtype).itemsize, 1)
-    if SIMULATOR:
-        owner = (ctypes.c_ubyte * size).from_address(address)
-        host = np.frombuffer(owner, dtype, math.prod(shape)).reshape(shape)
-        return FakeCUDAArray(host), owner
-    owner = MemoryPointer(cuda.current_context(), ctypes.c_void_p(address), size)
-    dtype = np.dtype(dtype)
-    strides = tuple(dtype.itemsize * math.prod(shape[axis + 1:]) for axis in range(len(shape)))
-    return DeviceNDArray(shape, strides, dtype, gpu_data=owner), owner
-
-
-def to_gpu(array):
-    """A copy of a NumPy array on the GPU, in memory of its own."""
-    if noting() is not None:
-        return array.copy()
-    there = empty(array.shape, array.dtype, lasting=True)
-    put(array, there)
-    return there
-
-
-def put(array, there):
-    """Copy a NumPy array into one on the GPU."""
-    there.copy_to_device(np.ascontiguousarray(array).reshape(array.shape), stream())
-    stream().synchronize()                                  # the caller may change its array at once
-
-
-def constant(function):
-    """Decorator of a function that makes a tuple of NumPy arrays from hashable arguments: gives them on the GPU, where they stay, in memory of their own."""
-    @lru_cache(maxsize=None)
-    def on_gpu(*arguments):
-        return tuple(map(to_gpu, function(*arguments)))
-
-    @wraps(function)
-    def get(*arguments):
-        return function(*arguments) if noting() is not None else on_gpu(*arguments)
-    return get
-
-
-def to_host(array):
-    """A copy of an array on the GPU as a NumPy array."""
-    if noting() is not None:
-        return np.zeros(array.shape, array.dtype)
-    here = array.copy_to_host(stream=stream())
-    stream().synchronize()
-    return here
-
-
-def is_on_gpu(array):
-    return getattr(array, "__cuda_ndarray__", False)
 
 
 def machine_code(kernel, arguments, capabilities):

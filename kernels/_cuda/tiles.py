@@ -18,7 +18,7 @@ A block of threads computes a tile of BM x BN of it, in steps of BK along k; a t
         +--------+         +---------------------------+
 
 The bits of a tap say in which row and column of the window it lies, those of a pixel which rows and columns of its window lie outside of the map. In
-forward and backward_input, k is a tap and j a pixel and an image; in backward_weight, k is a pixel and an image and j a tap (kernels/_cuda_convolution.py).
+forward and backward_input, k is a tap and j a pixel and an image; in backward_weight, k is a pixel and an image and j a tap (kernels/_cuda/convolution.py).
 
 A copy takes four neighbours at once, 16 bytes, where all rows begin at multiples of that, else one. Where k is contiguous in memory ("across": weight in
 forward, dy and x in backward_weight), A lies in shared memory as [row][k], else as [k][row]; B is [k][column] in any case, turned on the way where it
@@ -28,7 +28,7 @@ Where there are fewer tiles than multiprocessors, k is split: each part of it is
 added in order by a second kernel. How often, and which tile is taken, follows from the shape alone, never from the GPU at hand: the same bits everywhere,
 in TF32 on one kind of GPU. The result leaves through shared memory, and on the way takes the bias, the relu behind it, or the mask of a relu before it.
 
-In TF32 warps multiply on tensor cores (kernels/_cuda_ptx.py), whose rounding of sums PTX leaves open; all the rest is the same.
+In TF32 warps multiply on tensor cores (kernels/_cuda/ptx.py), whose rounding of sums PTX leaves open; all the rest is the same.
 
 What the compiler makes of the 128 x 128 tile for sm_90: 1,195 instructions a step in forward, 1,159 in backward_input and 1,214 in backward_weight, of
 which 1,024 are multiply-adds and 64 read shared memory; and behind the last step about 20 for each number of the result. No register is spilled in any form
@@ -39,11 +39,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from . import _cuda
-from ._cuda import cuda, divided, kernel
-from ._cuda_ptx import (
-    ALIGNMENT, accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, reader, thread)
-from ._cuda_tile_shapes import Panel, choice
+from . import launch, memory
+from .launch import divided, kernel
+from .package import cuda
+from .ptx import (
+    ALIGNMENT, accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add,
+    multiply_add_tf32, put, putter, reader, thread
+)
+from .tile_shapes import Panel, choice
 
 int32 = np.int32                                            # numba widens what two int32 give to int64; this makes it one register again
 
@@ -211,7 +214,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Gathered:
-    """B: maps x (..., N), read through tables on the GPU: see tables() in kernels/_cuda_convolution.py. Group g begins at data[g * `group`].
+    """B: maps x (..., N), read through tables on the GPU: see tables() in kernels/_cuda/convolution.py. Group g begins at data[g * `group`].
 
     across  whether k is a pixel and an image, and a column a tap; else k is a tap and a column a pixel and an image
     """
@@ -238,9 +241,9 @@ def multiply(a, b, sizes, groups, out, row, bias=None, relu=False, mask=None, sp
     if out.size == 0:
         return
     M, J, K = sizes
-    tile, splits = choice(M, J, K, groups, a.across, b.across, a.width, b.width, split, _cuda.precision() == "tf32")
+    tile, splits = choice(M, J, K, groups, a.across, b.across, a.width, b.width, split, launch.precision() == "tf32")
     product = tile_kernel(tile, a.across, b.across, a.width, b.width)
-    parts = out if splits == 1 else _cuda.empty((splits, out.size), out.dtype)
+    parts = out if splits == 1 else memory.empty((splits, out.size), out.dtype)
     rest = (out if bias is None else bias, bias is not None, relu, out if mask is None else mask, mask is not None)
     nothing = (out, False, False, out, False)
     numbers = map(np.int32, (M, J, K, max(b.N, 1), splits))                               # of no images, K is 0: what is divided by N is not used

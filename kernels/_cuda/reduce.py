@@ -11,8 +11,9 @@ Every thread first adds up numbers of its own, and then the threads their sums, 
 No atomic additions: they would add in the order in which threads happen to arrive. Errors grow like the logarithm of how many numbers there are, and
 with what one thread adds. Sums of float32 are float32: a GPU computes float64 many times more slowly.
 """
-from . import _cuda
-from ._cuda import SIMULATOR, cuda, device, kernel
+from . import memory
+from .launch import device, kernel
+from .package import SIMULATOR, cuda
 
 BLOCK = 4 if SIMULATOR else 256                             # threads of a block that adds: a power of two
 BLOCKS = 8 if SIMULATOR else 1024                           # of them keep any GPU busy: a constant, since the order of a sum must not depend on the GPU
@@ -30,10 +31,10 @@ def row_sums(matrix, out=None):
     A block adds up a row; where rows are few and long, several blocks a part of it each, and then one more their sums.
     """
     M, K = matrix.shape
-    out = _cuda.empty((M,), matrix.dtype) if out is None else out
+    out = memory.empty((M,), matrix.dtype) if out is None else out
     P = parts(M, K)
     if P > 1:
-        of_parts = _cuda.empty((M, P), matrix.dtype)
+        of_parts = memory.empty((M, P), matrix.dtype)
         _sum_rows[M * P, BLOCK](matrix, of_parts)
         matrix = of_parts
     _sum_rows[M, BLOCK](matrix, out.reshape(M, 1))

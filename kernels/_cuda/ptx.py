@@ -1,4 +1,4 @@
-"""The few machine instructions of the GPU that Python has no word for, as intrinsics: what the tiles of kernels/_cuda_tiles.py are made of.
+"""The few machine instructions of the GPU that Python has no word for, as intrinsics: what the tiles of kernels/_cuda/tiles.py are made of.
 
     copier(width)              copy(shared, place, array, index, inside): shared[place + i] = array[index + i], or 0, for i < width, without waiting
     end_of_copies()            the copies since the last end are a group
@@ -24,15 +24,15 @@ Here the first factor is B, and its rows are columns of the product, so that nei
 All indices are int32, or for at and put also int64, count elements, and are not checked. Numba would keep an array of sums in memory; here they are a tuple, of which LLVM makes one
 register each, because every place in it is a constant. The sum over k is one chain of fused multiply-adds in the order of k.
 
-In numba-cuda's simulator they are NumPy functions of the same contract (kernels/_cuda_ptx_in_numpy.py).
+In numba-cuda's simulator they are NumPy functions of the same contract (kernels/_cuda/ptx_in_numpy.py).
 """
 from dataclasses import dataclass
 from functools import lru_cache
 
-from . import _cuda
+from . import package
 
 SHARED, GLOBAL = 3, 1                                       # address spaces of LLVM's NVPTX backend
-ALIGNMENT = None if _cuda.SIMULATOR else 16                 # bytes, of shared memory: the longest copy
+ALIGNMENT = None if package.SIMULATOR else 16                 # bytes, of shared memory: the longest copy
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Fragment:
         return self.element(i) * self.stride + k if self.across else self.element(i) + k * self.stride
 
 
-if _cuda.INSTALLED and not _cuda.SIMULATOR:
+if package.INSTALLED and not package.SIMULATOR:
     from llvmlite import ir
 
-    from ._cuda import intrinsic, types
+    from .package import intrinsic, types
 
     def _named(instruction, *parameters):
         """The intrinsic under a name that says what it is. Numba's own name for it would be new in every process, and kernels made of it not found on disk again."""
@@ -271,7 +271,5 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
             return types.void(sums, shared, types.int32), codegen
         return _named(put, a, b, stride, part, parts)
 else:
-    from ._cuda_ptx_in_numpy import (
-        accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add,
-        multiply_add_tf32, put, putter, reader, thread
-    )
+    from .ptx_in_numpy import (     # noqa: F401
+        accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, reader, thread)

@@ -1,7 +1,8 @@
 """Copies that run beside the kernels: a stream of their own, marks that streams wait for, and memory that a GPU copies from by itself."""
 from functools import lru_cache
 
-from ._cuda import SIMULATOR, cuda, memory_errors
+from .memory import memory_errors
+from .package import SIMULATOR, cuda
 
 
 def pinned(shape, dtype):

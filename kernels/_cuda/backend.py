@@ -1,12 +1,12 @@
 """The backend of the device "cuda": see kernels/backends.py, which imports this file where a GPU is asked for. The package takes most of a second."""
 import numpy as np
 
-from . import _cuda, _cuda_gpu
-from ._arena import taking_from
-from ._cuda_arena import CudaArena, NoRoom
-from ._cuda_graph import capturing
-from ._cuda_native import CudaNative, converted
-from .backends import PRECISIONS, Backend, is_on_gpu
+from . import launch, memory, package, gpu
+from .._arena import taking_from
+from .arena import CudaArena, NoRoom
+from .graph import capturing
+from .native import CudaNative, converted
+from ..backends import PRECISIONS, Backend, is_on_gpu
 
 
 class CudaBackend(Backend):
@@ -19,7 +19,7 @@ class CudaBackend(Backend):
     copies_cache = False
 
     def available(self):
-        return _cuda_gpu.missing()
+        return gpu.missing()
 
     def pack(self, x):
         return CudaNative.pack(x)
@@ -31,18 +31,18 @@ class CudaBackend(Backend):
         return CudaNative.empty(shape, dtype)
 
     def move(self, array):
-        return array if is_on_gpu(array) else _cuda.to_gpu(array)
+        return array if is_on_gpu(array) else memory.to_gpu(array)
 
     def convert(self, array, dtype):
         return converted(array, dtype)
 
     def copy(self, array):
-        return _cuda.to_gpu(_cuda.to_host(array))
+        return memory.to_gpu(memory.to_host(array))
 
     def put(self, value, array):
         whole = np.empty(array.shape, array.dtype)
         whole[...] = value
-        _cuda.put(whole, array)
+        memory.put(whole, array)
 
     def arena(self):
         return CudaArena()
@@ -60,11 +60,11 @@ class CudaBackend(Backend):
                     arena.grow(needed.size)
 
     def memory(self):
-        return _cuda_gpu.memory()
+        return gpu.memory()
 
     def arithmetic(self, precision):
-        return _cuda.computing_in(precision)
+        return launch.computing_in(precision)
 
     def device_name(self) -> str:
         """Return the name of the GPU; the simulator of one says that it is one."""
-        return _cuda.gpu_name()
+        return package.gpu_name()

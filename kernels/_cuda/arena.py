@@ -3,8 +3,10 @@ import math
 
 import numpy as np
 
-from ._arena import Arena
-from ._cuda import SIMULATOR, allocate, array_at, capture_in_progress
+from .._arena import Arena
+from .launch import capture_in_progress
+from .memory import allocate, array_at
+from .package import SIMULATOR
 
 
 class NoRoom(Exception):

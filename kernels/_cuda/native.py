@@ -4,9 +4,10 @@ A batch (N, C, H, W) lies in memory as (C, H, W, N): what one pixel of one map i
 side by side, so that all 32 of a warp read neighbouring numbers (coalesced), at the edge of a map they all do the same, and a pixel is one address, whatever the
 stride and padding. Features (N, F) are (F, N).
 """
-from . import _cuda
-from ._cuda import SIMULATOR, cuda, kernel, row_blocks
-from ._numpy_form import NumPyForm
+from . import memory
+from .launch import kernel, row_blocks
+from .package import SIMULATOR, cuda
+from .._numpy_form import NumPyForm
 
 
 class CudaNative(NumPyForm):
@@ -20,21 +21,21 @@ class CudaNative(NumPyForm):
     @classmethod
     def empty(cls, shape, dtype):
         """Room for an array of the logical `shape`, its contents undefined."""
-        return cls(_cuda.empty((*shape[1:], shape[0]), dtype), shape)
+        return cls(memory.empty((*shape[1:], shape[0]), dtype), shape)
 
     @classmethod
     def pack(cls, x):
         """Return a NumPy array (N, ...) in native form."""
         native, N = cls.empty(x.shape, x.dtype), x.shape[0]
-        transpose(_cuda.to_gpu(x.reshape(N, -1)), native.data.reshape(x.size // N, N))
+        transpose(memory.to_gpu(x.reshape(N, -1)), native.data.reshape(x.size // N, N))
         return native
 
     def unpack(self):
         """Return a copy as a NumPy array (N, ...)."""
         N, size = self.shape[0], self.data.size
-        y = _cuda.empty((N, size // N), self.dtype)
+        y = memory.empty((N, size // N), self.dtype)
         transpose(self.data.reshape(size // N, N), y)
-        return _cuda.to_host(y).reshape(self.shape)
+        return memory.to_host(y).reshape(self.shape)
 
     def like(self):
         """Room for an array of the same shape and dtype."""
@@ -108,6 +109,6 @@ def converted(array, dtype):
     """An array on the GPU in another dtype: itself where it has that already."""
     if array.dtype == dtype:
         return array
-    other = _cuda.empty(array.shape, dtype)
+    other = memory.empty(array.shape, dtype)
     cast[array.size](array.reshape(array.size), other.reshape(array.size))
     return other

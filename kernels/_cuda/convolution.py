@@ -1,4 +1,4 @@
-"""The tables by which tiles (kernels/_cuda_tiles.py) become a convolution: where the taps of a window and its places lie in the maps.
+"""The tables by which tiles (kernels/_cuda/tiles.py) become a convolution: where the taps of a window and its places lie in the maps.
 
     x[taps[t].offset + pixels[p].offset + n], or 0 where taps[t].bits & pixels[p].bits
 
@@ -19,9 +19,10 @@ import math
 
 import numpy as np
 
-from . import _cuda
-from ._cuda import cuda, divided, kernel
-from ._cuda_tiles import Gathered, Matrix, multiply
+from . import launch, memory
+from .launch import divided, kernel
+from .package import cuda
+from .tiles import Gathered, Matrix, multiply
 
 PAD = 256                                                   # entries behind a table, that tiles and steps that are not full read
 BEYOND = -1 << 31                                           # the bit of taps that do not exist; all pixels have it
@@ -30,7 +31,7 @@ MOST = 2 ** 31                                              # elements that 32-b
 
 def fits(window, *arrays, groups=1):
     """Whether tiles can compute this: float32, a window whose rows and columns fit into 31 bits, arrays that 32-bit indices reach, groups that blocks reach."""
-    return groups <= _cuda.ROWS and arrays[0].dtype == np.float32 and sum(window) < 32 and max(array.size for array in arrays) < MOST
+    return groups <= launch.ROWS and arrays[0].dtype == np.float32 and sum(window) < 32 and max(array.size for array in arrays) < MOST
 
 
 def _packed(offset, bits, missing):
@@ -38,7 +39,7 @@ def _packed(offset, bits, missing):
     return np.concatenate([(bits.ravel() << 32) | (offset.ravel() & 0xffffffff), np.full(PAD, missing << 32)])
 
 
-@_cuda.constant
+@memory.constant
 def tables(source, window, rows, columns, tap_step, N, target=None):
     """(taps, pixels, places) for windows that read maps of a shape `source` (C, H, W), N images.
 
@@ -98,7 +99,7 @@ def backward_input(dy, weight, stride, padding, groups, dx, mask=None):
             a = Matrix(weight.reshape(weight.size), 0, C, False, C)
         else:
             columns = -(-C // 4) * 4
-            packed = _cuda.empty((max(groups * K * columns, 1),), weight.dtype)
+            packed = memory.empty((max(groups * K * columns, 1),), weight.dtype)
             if K:
                 _pack[packed.size](weight, r, q, *stride, U, V, columns, packed)
             a = Matrix(packed, K * columns, columns, False, columns)
