@@ -26,8 +26,8 @@ def check_memory(net: Any, batch_size: int, device: str) -> None:
     available = memory.available(device)
     if available is not None and needed > available:
         raise TinyconvError(f"training with batches of {batch_size} needs about {memory.say(needed)} of "
-                            f"memory and {memory.say(available)} is available; use a smaller --batch-size, or "
-                            "end other programs")
+                            f"memory and {memory.say(available)} is available; use a smaller --batch-size, "
+                            "or end other programs")
     of = "" if available is None else f" of {memory.say(available)} available"
     print(f"memory: about {memory.say(needed)}{of}")
 
@@ -40,8 +40,8 @@ def check_images(settings: dict, train: Any, net: Any) -> None:
     photographs = recipe(model, settings["loss"]).preparation != "fit"
     if train.shape[0] != channels or photographs and min(train.shape[1:]) < side:
         taken = say_shape(net.input_shape)
-        raise TinyconvError(f"{data}: has images of {shape} and {model} takes {taken}; use data of that kind, or "
-                            "another model")
+        raise TinyconvError(f"{data}: has images of {shape} and {model} takes {taken}; use data of that kind, "
+                            "or another model")
     if photographs and min(train.shape[1:]) >= 2 * side:
         seen = "x".join(map(str, net.input_shape[1:]))
         raise TinyconvError(f"{data}: has images of {shape}, far larger than the {seen} that {model} sees; "
