@@ -11,6 +11,7 @@
     machine.py      what this machine is
     compare.py      the same work by several contenders: checked, timed in turns, held against the ceiling
     session.py      one run of all that; report.py and plot.py show it, results/ keeps it, readme_table.py writes README's tables from there
+    gpu/            the benchmark of a machine with a GPU: python -m tinyconv.benchmarks.gpu
     ladder/         conv2d from textbook loops to the shipped kernel, one idea a file
 
 To add a model: the `bench` of its Model (tinyconv/recipe.py). To add a backend: its class in backends.BACKENDS. To

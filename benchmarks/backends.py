@@ -5,10 +5,10 @@ from .. import device
 from ..errors import TinyconvError
 from ..kernels import load
 from ..kernels._arena import Arena, taking_from
-from ..kernels._native import Native
-from ..kernels._tape import SharedTape, Tape, recording
-from ..kernels._threads import play
-from ..plan import PARTS
+from ..kernels._cpu.native import Native
+from ..kernels._cpu.tape import SharedTape, Tape, recording
+from ..kernels._cpu.threads import play
+from ..execution.cpu import PARTS
 from .timing import Contender, team
 from .workloads import IN_PLACE
 
@@ -32,7 +32,7 @@ class Cpu:
     """Images innermost. Each thread takes whole blocks of images, as in training: the threads meet once a sample, not once a call."""
 
     def parts(self, arrays, threads):
-        arrays = {name: device.pack(value) if name in ACTIVATIONS and np.ndim(value) > 1 else value for name, value in arrays.items()}
+        arrays = {name: Native.pack(value) if name in ACTIVATIONS and np.ndim(value) > 1 else value for name, value in arrays.items()}
         native = next((value for value in arrays.values() if isinstance(value, Native)), None)
         if native is None:
             return [arrays]

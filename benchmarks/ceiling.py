@@ -14,7 +14,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..kernels._native import lanes, vector_bytes
+from ..kernels._cpu.native import lanes, vector_bytes
 from . import machine
 from .timing import Contender, interleaved, team
 

@@ -29,9 +29,9 @@ from tqdm import tqdm
 from ..files import write_atomically
 from ..gradient_cases import CASES
 from ..kernels import _cuda, _cuda_gpu, load
-from ..graph import fused
+from ..execution.fusing import fused
 from ..kernels._cuda_native import CudaNative, cast
-from ..parallel import available_threads
+from ..execution import available_threads
 from . import machine, workloads
 from .backends import ACTIVATIONS
 
@@ -119,17 +119,20 @@ def _workload(workload, images, precision):
 
 def _training_step(model, images, precision):
     net, loss = workloads.MODELS[model]()
-    net, loss = fused(net.to("cuda", precision=precision).replica(forgets=True)), loss.to("cuda")
+    net, loss = fused(net.to("cuda", precision=precision).replica(frees_cache=True), (images, *net.input_shape)), loss.to("cuda")
     loss.forward(net.forward(CudaNative.empty((images, *net.input_shape), np.float32), training=True), np.zeros(images, np.int64))
     net.backward(loss.backward(), need_dx=False)
-    # what a captured step launches besides (tinyconv/graph.py)
+    # what a captured step launches besides (tinyconv/execution/cuda.py)
     options, losses, labels = np.empty(5, np.float32), np.empty(images, np.float32), np.empty(images, np.int64)
     for array in (options, losses, labels):
         cast[array.size](array, array)
     params, sgd, adam = list(net.params.values()), load("sgd", "cuda"), load("adam", "cuda")
     for clip in (None, 1.0):
-        sgd.change([(param, param, param) for param in params], sgd.guarded_options(options, losses, params, clip))
-    adam.change([(param, param, param, param) for param in params], np.empty(10, np.float32))
+        guarded = sgd.guarded_options(options, losses, params, clip)
+        sgd.change([(param, param, param) for param in params], guarded)
+    # all parameters at once, and one as from Python
+    for some in (params, params[:1]):
+        adam.change([(param, param, param, param) for param in some], np.empty(10, np.float32))
 
 
 def name(kernel, arguments):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-from ..kernels._native import vector_bytes
-from ..parallel import available_threads
+from ..kernels._cpu.native import vector_bytes
+from ..execution import available_threads
 
 CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import parallel
+from .. import execution
 from ..device import as_numpy
 from ..layers import Dropout
 from ..optimizers import SGD
@@ -106,14 +106,14 @@ class Ours(Contestant):
 
     def evaluate(self, x, labels):
         """The loss and all gradients."""
-        value, _ = parallel.forward_backward(self.net, x, labels, self.loss, self.threads)
+        value, _ = execution.forward_backward(self.net, x, labels, self.loss, self.threads)
         return value, {name: as_numpy(grad) for name, grad in self.net.grads.items()}
 
     def train_step(self, x, labels):
         return self.net.train_step(x, labels, self.loss, self.optimizer, self.threads)
 
     def predict(self, x):
-        return parallel.forward(self.net, x, self.threads)
+        return execution.forward(self.net, x, self.threads)
 
 
 class Torch(Contestant):

@@ -56,7 +56,7 @@ def _part(result, name):
 
 
 def _gpu_part(rows, date, name):
-    """What benchmarks/gpu.py has measured: the GPU beside its processor, operations as a whole, training."""
+    """What benchmarks/gpu/ has measured: the GPU beside its processor, operations as a whole, training."""
     one = next(row for row in rows if "gpu" in row)
     ceiling = {row["title"].partition(",")[0]: row for row in rows if row["section"] == "ceilings" and row["status"] == "ok"}
     roofs = [f"multiply-adds in registers reach {ceiling['multiply-adds in registers']['flops'] / 1e12:.1f} TFLOP/s"

@@ -5,7 +5,7 @@ from typing import Callable
 
 import numpy as np
 
-from ..kernels._threads import run
+from ..kernels._cpu.threads import run
 
 SHORTEST = 4e-3                                             # seconds in one sample: a faster call is repeated within it
 TURNS = 7                                                   # how often each contender's turn comes

@@ -9,10 +9,11 @@ from functools import cached_property
 
 import numpy as np
 
-from .. import models, parallel
+from .. import execution, models
 from ..errors import TinyconvError
 from ..kernels import load
 from ..layers import Conv2d, Dropout
+from ..network import walk
 
 IN_PLACE = {"update": ("weight", "velocity")}               # functions that give nothing back, and what they write into
 PER_IMAGE = {"x", "penalties", "scores", "labels", "dy", "y"}             # arguments whose first axis is that of the images
@@ -58,7 +59,7 @@ class Workload:
     multiply_adds: int
     given: dict                  # further arguments by name: parameters and options
     y_shape: tuple = ()          # that of the result of forward for one image
-    shared: bool = False         # whether training shares each call among threads ("layers" in tinyconv/parallel.py), not whole chunks of images
+    shared: bool = False         # whether training shares each call among threads ("layers" in tinyconv/execution/strategy.py), not whole chunks of images
 
     @cached_property
     def parameters(self):
@@ -160,12 +161,12 @@ def of_model(model):
     """All workloads of a model: each layer's directions, then the loss, then the optimiser over all its parameters at once."""
     net, loss = MODELS[model]()
     shape, found = (1, *net.input_shape), []
-    shared = parallel.way(net, np.empty(shape, np.float32), loss)[0] == "layers"
-    for name, layer in net.named_layers.items():
-        if layer.operation:
-            some = of_layer(model, name, layer, shape, shared)
+    shared = execution.strategy(net, np.empty(shape, np.float32), loss).name == "layers"
+    for node in walk(net, shape):
+        if node.layer.operation:
+            some = of_layer(model, node.name, node.layer, node.x_shape, shared)
             found += some if found or not shared else [workload for workload in some if workload.direction != "backward_input"]    # never computed
-        shape = layer.output_shape(shape)
+    shape = net.output_shape(shape)
     found += [Workload(model, "loss", loss.operation, direction, shape[1:], 0, vars(loss), (), shared) for direction in ("forward", "backward_input")]
     size = sum(value.size for value in net.params.values())
     given = {"scale": 1.0, "weight_decay": 0.0, "nesterov": False} | RECIPES[model]

@@ -1,6 +1,6 @@
 """Arena: the memory of a tape. What a step no longer needs is given to what it needs next.
 
-While a step is recorded (kernels/_tape.py), its arrays are taken from an arena. An array that nobody holds any more gives its memory back, and
+While a step is recorded (kernels/_cpu/tape.py), its arrays are taken from an arena. An array that nobody holds any more gives its memory back, and
 the next one may get it. Playing the tape makes the same calls in the same order, so the same plan of memory serves every step.
 """
 import ctypes

@@ -21,7 +21,7 @@ import numba
 import numpy as np
 
 from ._arena import arena_in_use
-from ._kernel import kept_until_a_change
+from ._cache import kept_until_a_change
 
 INSTALLED = importlib.util.find_spec("numba_cuda") is not None
 SIMULATOR = bool(numba.config.ENABLE_CUDASIM)

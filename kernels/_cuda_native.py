@@ -6,10 +6,13 @@ stride and padding. Features (N, F) are (F, N).
 """
 from . import _cuda
 from ._cuda import SIMULATOR, cuda, kernel, row_blocks
+from ._numpy_form import NumPyForm
 
 
-class CudaNative:
+class CudaNative(NumPyForm):
     """Activations in native form: `data` (..., N) on the GPU, which stands for an array of the logical `shape` (N, ...)."""
+
+    device = "cuda"
 
     def __init__(self, data, shape):
         self.data, self.shape = data, tuple(shape)
@@ -18,6 +21,20 @@ class CudaNative:
     def empty(cls, shape, dtype):
         """Room for an array of the logical `shape`, its contents undefined."""
         return cls(_cuda.empty((*shape[1:], shape[0]), dtype), shape)
+
+    @classmethod
+    def pack(cls, x):
+        """Return a NumPy array (N, ...) in native form."""
+        native, N = cls.empty(x.shape, x.dtype), x.shape[0]
+        transpose(_cuda.to_gpu(x.reshape(N, -1)), native.data.reshape(x.size // N, N))
+        return native
+
+    def unpack(self):
+        """Return a copy as a NumPy array (N, ...)."""
+        N, size = self.shape[0], self.data.size
+        y = _cuda.empty((N, size // N), self.dtype)
+        transpose(self.data.reshape(size // N, N), y)
+        return _cuda.to_host(y).reshape(self.shape)
 
     def like(self):
         """Room for an array of the same shape and dtype."""
@@ -85,22 +102,6 @@ def cast(x, y):
     """y[e] = x[e], in the dtype of y"""
     for e in range(cuda.grid(1), x.size, cuda.gridsize(1)):
         y[e] = x[e]
-
-
-def pack(x):
-    """A NumPy array (N, ...) as CudaNative."""
-    native = CudaNative.empty(x.shape, x.dtype)
-    N = x.shape[0]
-    transpose(_cuda.to_gpu(x.reshape(N, -1)), native.data.reshape(x.size // N, N))
-    return native
-
-
-def unpack(native):
-    """A CudaNative as a NumPy array (N, ...)."""
-    N, size = native.shape[0], native.data.size
-    y = _cuda.empty((N, size // N), native.dtype)
-    transpose(native.data.reshape(size // N, N), y)
-    return _cuda.to_host(y).reshape(native.shape)
 
 
 def converted(array, dtype):

@@ -271,5 +271,7 @@ if _cuda.INSTALLED and not _cuda.SIMULATOR:
             return types.void(sums, shared, types.int32), codegen
         return _named(put, a, b, stride, part, parts)
 else:
-    from ._cuda_ptx_in_numpy import (     # noqa: F401
-        accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, reader, thread)
+    from ._cuda_ptx_in_numpy import (
+        accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add,
+        multiply_add_tf32, put, putter, reader, thread
+    )

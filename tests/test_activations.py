@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from conftest import EVERYWHERE
-from tinyconv.device import pack, unpack
+from tinyconv.device import unpack
 from tinyconv.kernels import load
+from tinyconv.kernels._cpu.native import Native
 from tinyconv.layers import Dropout, Flatten, LocalResponseNorm, ReLU, ScaledTanh, Sigmoid, Tanh
 
 
@@ -64,9 +65,9 @@ def test_dropout_draws_the_same_mask_on_every_backend_and_for_any_split(rng):
     keys = [kernel.draw(np.array([2 ** 31 + 1], np.uint64), counter) for kernel in (reference, cpu) for counter in [np.array([345], np.uint64)]]
     assert keys[0] == keys[1] == (2 ** 31 + 1) * 2 ** 32 + 345
     whole = reference.forward(x, 0.5, keys[0], 0, 2.0)
-    np.testing.assert_array_equal(unpack(cpu.forward(pack(x), 0.5, keys[0], 0, 2.0)), whole)
+    np.testing.assert_array_equal(unpack(cpu.forward(Native.pack(x), 0.5, keys[0], 0, 2.0)), whole)
     for first in (8, 16, 24):
-        np.testing.assert_array_equal(unpack(cpu.forward(pack(x[first:]), 0.5, keys[0], first, 2.0)), whole[first:])
+        np.testing.assert_array_equal(unpack(cpu.forward(Native.pack(x[first:]), 0.5, keys[0], first, 2.0)), whole[first:])
         np.testing.assert_array_equal(reference.forward(x[first:], 0.5, keys[0], first, 2.0), whole[first:])
 
 

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import tinyconv as tc
-from tinyconv import parallel
+from tinyconv import execution
+from tinyconv.execution.plans import _plans
 from tinyconv.kernels._arena import LINE, Arena, arena_in_use, taking_from
-from tinyconv.kernels._native import aligned_empty
+from tinyconv.kernels._cpu.native import aligned_empty
 from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, ReLU
 
 
@@ -64,15 +65,15 @@ def test_plans_of_a_network_share_one_memory(rng):
 
     net, loss, batches = network(), tc.SoftmaxCrossEntropy(), [rng.standard_normal((N, 3, 8, 8)) for N in (64, 40, 7)]
     labels = rng.integers(10, size=64)
-    parallel.forward_backward(net, batches[0], labels, loss, 2)
-    plans, arena = parallel._plans[net]
+    execution.forward_backward(net, batches[0], labels, loss, 2)
+    _, plans, arena = _plans[net]
     alone, grads = arena.nbytes, {name: grad.copy() for name, grad in net.grads.items()}
     handed_out = net.grads
     for _ in range(2):
         for x in batches:
-            np.testing.assert_allclose(parallel.forward(net, x, 2), network().to("reference").forward(x), rtol=0, atol=1e-12)
+            np.testing.assert_allclose(execution.forward(net, x, 2), network().to("reference").forward(x), rtol=0, atol=1e-12)
     for name, grad in grads.items():
         np.testing.assert_array_equal(handed_out[name], grad, err_msg=name)            # predicting leaves the gradients alone
     for x in batches[1:]:
-        parallel.forward_backward(net, x, labels[:len(x)], loss, 2)
+        execution.forward_backward(net, x, labels[:len(x)], loss, 2)
     assert len(plans) == 6 and arena.nbytes == alone

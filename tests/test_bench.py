@@ -249,7 +249,7 @@ def test_the_picture(dense, climbed, tmp_path):
 
 def test_pytorch_computes_the_same():
     torch = pytest.importorskip("torch", reason="PyTorch is compared where it is installed")
-    from tinyconv import parallel
+    from tinyconv import execution
 
     for workload in LENET5:
         one = pytorch.contender(workload, 5, np.float32, 1)
@@ -260,7 +260,7 @@ def test_pytorch_computes_the_same():
     x, labels = np.random.default_rng(0).standard_normal((5, 1, 32, 32)), np.arange(5)
     peer = pytorch.Network(net.astype(np.float64), loss, np.float64)
     value = peer.evaluate(torch.from_numpy(x), torch.from_numpy(labels)).item()
-    assert value == pytest.approx(parallel.forward_backward(net, x, labels, loss)[0], rel=1e-12)
+    assert value == pytest.approx(execution.forward_backward(net, x, labels, loss)[0], rel=1e-12)
     for name, grad in peer.grads().items():
         np.testing.assert_allclose(grad, net.grads[name], rtol=1e-9, atol=1e-12 * np.abs(grad).max())
 

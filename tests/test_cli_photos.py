@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinyconv import Sequential, memory
+from tinyconv import Sequential
 from tinyconv.cli import main
 from tinyconv.data import Inputs, prepare_image
+from tinyconv.execution import memory
 from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
 from tinyconv.models import MODELS, alexnet_recipe
 from tinyconv.recipe import photographs

@@ -8,8 +8,8 @@ from tinyconv.cli import main
 from tinyconv.course import EXERCISES, blank, grade_file, hints, write
 from tinyconv.course.exercises import BY_NAME
 from tinyconv.gradient_check import check_gradients
-from tinyconv.gradient_check.hypotheses import HYPOTHESES
-from tinyconv.gradient_check.mutants import MUTANTS
+from tinyconv.gradient_check.diagnosis.hypotheses import HYPOTHESES
+from tinyconv.gradient_check.self_test.mutants import MUTANTS
 
 # (exercise, array, a line of the solution, what a student wrote in its place, the names of the hints that help)
 WRONG = [

@@ -7,7 +7,7 @@ import pytest
 
 from tinyconv.kernels import _cuda, _cuda_reduce, load
 from tinyconv.kernels._cuda import cuda
-from tinyconv.kernels._cuda_native import CudaNative, pack, transpose, unpack
+from tinyconv.kernels._cuda_native import CudaNative, transpose
 from tinyconv.kernels._cuda_reduce import tree_max, tree_sum
 
 if not _cuda.INSTALLED:
@@ -16,12 +16,12 @@ DTYPES = [np.float32, np.float64]
 
 
 def here(result):
-    return unpack(result) if isinstance(result, CudaNative) else _cuda.to_host(result)
+    return result.unpack() if isinstance(result, CudaNative) else _cuda.to_host(result)
 
 
 def compare(operation, direction, activations, *options, rtol=0.0, atol=0.0):
     """A kernel against the reference, which computes in float64."""
-    native = [pack(a) if a.ndim > 1 else _cuda.to_gpu(a) for a in activations]
+    native = [CudaNative.pack(a) if a.ndim > 1 else _cuda.to_gpu(a) for a in activations]
     there = [_cuda.to_gpu(option) if isinstance(option, np.ndarray) else option for option in options]
     found = here(getattr(load(operation, "cuda"), direction)(*native, *there))
     expected = getattr(load(operation, "reference"), direction)(*[a.astype(np.float64) for a in activations], *options)
@@ -86,8 +86,8 @@ def test_trees_of_threads(width):
 
 
 def test_sums_of_gradients_are_the_same_bits_every_time(rng):
-    x, dy = (pack(rng.standard_normal((7, 2, 6, 6)).astype(np.float32)) for _ in range(2))
-    y = pack(rng.standard_normal((7, 2, 3, 3)).astype(np.float32))
+    x, dy = (CudaNative.pack(rng.standard_normal((7, 2, 6, 6)).astype(np.float32)) for _ in range(2))
+    y = CudaNative.pack(rng.standard_normal((7, 2, 3, 3)).astype(np.float32))
     runs = [[here(load("subsample2d", "cuda").backward_coefficient(y, x, (2, 2))), here(load("subsample2d", "cuda").backward_bias(dy)),
              here(load("table_conv2d", "cuda").backward_weight(dy, x, [(0, 1), (1, 0)], (1, 1))),
              here(load("rbf", "cuda").backward_centers(dy, x, _cuda.to_gpu(np.ones((2, 2), np.float32))))] for _ in range(2)]
@@ -129,7 +129,7 @@ def test_dropout_draws_the_bits_of_the_reference(rate, first):
     assert here(key) == expected and here(there[1]) == counter == 42 and here(there[0]) == seed
     x = np.ones((5, 3, 2, 2), np.float32)
     for direction in ("forward", "backward_input"):
-        found = here(getattr(load("dropout", "cuda"), direction)(pack(x), rate, key, first, 2.0))
+        found = here(getattr(load("dropout", "cuda"), direction)(CudaNative.pack(x), rate, key, first, 2.0))
         np.testing.assert_array_equal(found, load("dropout", "reference").forward(x, rate, expected, first, 2.0))
 
 
@@ -137,7 +137,7 @@ def test_dropout_keeps_what_is_exactly_at_the_rate():
     key, reference = np.array([7], np.uint64), load("dropout", "reference")
     rate = float(reference._uniform(key, np.arange(3, dtype=np.uint64))[1])
     x = np.ones((3, 1), np.float32)
-    y = here(load("dropout", "cuda").forward(pack(x), rate, _cuda.to_gpu(key), 0, 1.0))
+    y = here(load("dropout", "cuda").forward(CudaNative.pack(x), rate, _cuda.to_gpu(key), 0, 1.0))
     assert y[1] == 1
     np.testing.assert_array_equal(y, reference.forward(x, rate, key, 0, 1.0))
 
@@ -147,7 +147,7 @@ def test_dropout_keeps_what_is_exactly_at_the_rate():
 @pytest.mark.parametrize("operation, options", [("softmax_cross_entropy", ()), ("rbf_loss", ("map", 90.0)), ("rbf_loss", ("mse", 90.0))])
 def test_losses_without_overflow(N, K, operation, options, rng):
     scores, labels = 100 * rng.random((N, K)) + 1000 * (operation == "softmax_cross_entropy"), rng.integers(0, K, N)
-    reference, kernels, there = load(operation, "reference"), load(operation, "cuda"), (pack(scores), _cuda.to_gpu(labels), *options)
+    reference, kernels, there = load(operation, "reference"), load(operation, "cuda"), (CudaNative.pack(scores), _cuda.to_gpu(labels), *options)
     dy = rng.standard_normal(N)
     np.testing.assert_allclose(here(kernels.forward(*there)), reference.forward(scores, labels, *options), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(here(kernels.backward_input(_cuda.to_gpu(dy), *there)), reference.backward_input(dy, scores, labels, *options), 1e-11, 1e-13)
@@ -155,7 +155,7 @@ def test_losses_without_overflow(N, K, operation, options, rng):
 
 def test_sigmoid_far_out():
     x = np.array([[-1000, -80, -0.0, 0, 80, 1000, np.nan, np.inf, -np.inf]], np.float32)
-    y = here(load("sigmoid", "cuda").forward(pack(x)))
+    y = here(load("sigmoid", "cuda").forward(CudaNative.pack(x)))
     np.testing.assert_allclose(y[0], [0, np.exp(-80.0), 0.5, 0.5, 1, 1, np.nan, 1, 0], rtol=1e-6)
 
 
@@ -167,7 +167,7 @@ def test_gradient_of_the_centers(shape, rng):               # which the layer ke
 def test_an_input_map_that_nobody_sees_gets_no_gradient(rng):
     connections = np.array([(1, 2), (0, 0), (1, 0)])         # in any order
     weight, dy = rng.standard_normal((3, 2, 1)), rng.standard_normal((2, 2, 2, 3))
-    dx = here(load("table_conv2d", "cuda").backward_input(pack(dy), _cuda.to_gpu(weight), connections, (2, 3, 3, 3)))
+    dx = here(load("table_conv2d", "cuda").backward_input(CudaNative.pack(dy), _cuda.to_gpu(weight), connections, (2, 3, 3, 3)))
     np.testing.assert_allclose(dx, load("table_conv2d", "reference").backward_input(dy, weight, connections, (2, 3, 3, 3)), atol=1e-14)
     assert not dx[:, 1].any() and dx[:, 0].any() and dx[:, 2].any()
 

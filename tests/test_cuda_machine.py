@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: tinyconv[cuda]")
 
-from tinyconv import SGD, Sequential, SoftmaxCrossEntropy, layers, parallel  # noqa: E402
+from tinyconv import SGD, Sequential, SoftmaxCrossEntropy, execution, layers  # noqa: E402
 from tinyconv import device as door  # noqa: E402
-from tinyconv import graph as captured  # noqa: E402
+from tinyconv.execution import cuda as captured  # noqa: E402
 from tinyconv.kernels import _cuda, _cuda_gpu, _cuda_streams  # noqa: E402
 
 
@@ -88,10 +88,10 @@ def test_a_batch_is_waited_for_before_it_is_read(monkeypatch):
     loss = SoftmaxCrossEntropy().to("cuda")
     sgd = SGD(net, lr=0.1)
     batch = np.ones((2, 3), np.float32), np.array([0, 1])
-    parallel.submit(net, *batch, loss, sgd)
+    execution.submit(net, *batch, loss, sgd)
     order.clear()
     for _ in range(2):
-        parallel.submit(net, *batch, loss, sgd)
+        execution.submit(net, *batch, loss, sgd)
     one = ["record", "wait", "transpose", "record"]          # the batch is on its way, is waited for, is read; the answer is on its way
     assert order == one + ["synchronize"] + one              # the third step uses the slot of the first, whose answer has to be there
 
@@ -103,7 +103,7 @@ def test_tf32_is_what_a_layer_was_asked_for(way, rng):
     found = {}
     for precision in ("float32", "tf32"):
         net = Sequential(layers.Conv2d(3, 8, 3, rng=0), layers.Flatten(), layers.Dense(72, 4, rng=1)).to("cuda", precision)
-        found[precision] = net.forward(x) if way == "called" else parallel.forward(net, x)
+        found[precision] = net.forward(x) if way == "called" else execution.forward(net, x)
     exact = Sequential(*net.to("cpu").layers).to("reference").forward(x.astype(np.float64))
     errors = {precision: np.abs(y - exact).max() / np.abs(exact).max() for precision, y in found.items()}
     assert errors["float32"] < 1e-6 < errors["tf32"] < 1e-2
@@ -116,6 +116,6 @@ def test_relu_on_the_way_hides_no_nan(split, rng):
     net = Sequential(layers.Dense(features, 3, rng=0), layers.ReLU()).to("cuda")
     x = rng.standard_normal((2, features)).astype(np.float32)
     x[1, 2] = np.nan
-    y = parallel.forward(net, x)
+    y = execution.forward(net, x)
     assert np.isfinite(y[0]).all() and np.isnan(y[1]).all()
     assert door.on_gpu(net.params["0_Dense.weight"])

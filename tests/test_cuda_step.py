@@ -7,7 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
-from tinyconv import SGD, Adam, Optimizer, Sequential, SoftmaxCrossEntropy, check_gradients, layers, parallel
+from tinyconv import SGD, Adam, Optimizer, Sequential, SoftmaxCrossEntropy, check_gradients, execution, layers
 from tinyconv import device as door
 from tinyconv.errors import DataError, DeviceError, DivergedError, DtypeError, ShapeError
 from tinyconv.optimizers import stepped
@@ -56,8 +56,8 @@ def test_steps_are_those_of_the_cpu(batch, kind, options):
     # Adam divides by the root of the square: where a gradient is nearly 0, its rounding error is as large as the step
     tolerance = 1e-12 if kind is SGD else 1e-9
     for step in range(3):
-        value, scores = parallel.train_step(net, x + step, labels, loss, optimizer)
-        found, found_scores = parallel.train_step(gpu, x + step, labels, gpu_loss, gpu_optimizer)
+        value, scores = execution.train_step(net, x + step, labels, loss, optimizer)
+        found, found_scores = execution.train_step(gpu, x + step, labels, gpu_loss, gpu_optimizer)
         assert found == pytest.approx(value, rel=tolerance)
         np.testing.assert_allclose(found_scores, scores, rtol=0, atol=tolerance)
         same(net.grads, gpu.grads, tolerance)
@@ -77,8 +77,8 @@ def test_settings_take_effect_at_the_next_captured_step(batch, kind, changes):
     for name, value in [("lr", 0.1), *changes]:
         setattr(optimizer, name, value), setattr(gpu_optimizer, name, value)
         before = {name: value.copy() for name, value in net.params.items()}
-        parallel.train_step(net, x, labels, loss, optimizer)
-        parallel.train_step(gpu, x, labels, gpu_loss, gpu_optimizer)
+        execution.train_step(net, x, labels, loss, optimizer)
+        execution.train_step(gpu, x, labels, gpu_loss, gpu_optimizer)
         same(net.params, gpu.params, 1e-9)
         assert not np.array_equal(before["E.weight"], net.params["E.weight"])
 
@@ -98,13 +98,13 @@ def test_an_optimizer_of_ones_own_steps_in_numpy(batch, options):
     x, labels = batch
     (net, loss, mine), (gpu, gpu_loss, gpu_mine) = both(Mine, lr=0.1, **options)
     for _ in range(3):
-        parallel.train_step(net, x, labels, loss, mine)
-        parallel.train_step(gpu, x, labels, gpu_loss, gpu_mine)
+        execution.train_step(net, x, labels, loss, mine)
+        execution.train_step(gpu, x, labels, gpu_loss, gpu_mine)
     same(net.params, gpu.params)
     same(mine.slots["mean"], gpu_mine.slots["mean"])
     assert gpu_mine.steps == 3 and all(map(door.on_gpu, gpu_mine.slots["mean"].values()))
     with pytest.raises(DataError):
-        parallel.train_step(gpu, np.full_like(x, np.nan), labels, gpu_loss, gpu_mine)
+        execution.train_step(gpu, np.full_like(x, np.nan), labels, gpu_loss, gpu_mine)
     same(net.params, gpu.params)
 
 
@@ -112,14 +112,14 @@ def test_slots_that_do_not_fit_are_refused_on_the_gpu(batch):
     x, labels = batch
     gpu = network().to("cuda")
     loss, adam = SoftmaxCrossEntropy().to("cuda"), Adam(gpu)
-    parallel.train_step(gpu, x, labels, loss, adam)
+    execution.train_step(gpu, x, labels, loss, adam)
     before = {name: door.as_numpy(value) for name, value in gpu.params.items()}
     adam.slots["square"]["G.bias"] = np.zeros(2)
     with pytest.raises(ShapeError, match=r"Adam: expected square of G.bias in the parameter's shape \(3,\), got \(2,\)"):
-        parallel.train_step(gpu, x, labels, loss, adam)
+        execution.train_step(gpu, x, labels, loss, adam)
     same(before, gpu.params, 0)
     adam.slots["square"]["G.bias"] = np.zeros(3, np.float32)
-    parallel.train_step(gpu, x, labels, loss, adam)
+    execution.train_step(gpu, x, labels, loss, adam)
     assert door.as_numpy(adam.slots["square"]["G.bias"]).dtype == np.float64 and adam.steps == 2
 
 
@@ -128,24 +128,24 @@ def test_a_captured_step_is_a_step_called_from_python(batch):
     x, labels = batch
     gpu = network().to("cuda")
     twin, loss, twin_loss = copy.deepcopy(gpu), SoftmaxCrossEntropy().to("cuda"), SoftmaxCrossEntropy().to("cuda")
-    assert parallel.way(gpu, x, loss)[0] == "graph"
-    value, scores = parallel.forward_backward(gpu, x, labels, loss)
+    assert execution.strategy(gpu, x, loss)[0] == "graph"
+    value, scores = execution.forward_backward(gpu, x, labels, loss)
     expected = twin_loss.forward(twin.forward(x, training=True), labels)
     twin.backward(twin_loss.backward(), need_dx=False)
     assert value == pytest.approx(expected, rel=1e-14)
     same({name: door.as_numpy(grad) for name, grad in twin.grads.items()}, gpu.grads, 1e-14)
-    np.testing.assert_array_equal(parallel.forward(gpu, x), twin.forward(x))
+    np.testing.assert_array_equal(execution.forward(gpu, x), twin.forward(x))
 
 
 def test_outcomes_may_be_asked_for_late(batch):
     x, labels = batch
     gpu = network().to("cuda")
     loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1)
-    late = [parallel.submit(gpu, x * scale, labels, loss, sgd) for scale in (1, 2, 3)]
+    late = [execution.submit(gpu, x * scale, labels, loss, sgd) for scale in (1, 2, 3)]
     twin = network().to("cuda")
     loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(twin, lr=0.1)
     for scale, outcome in zip((1, 2, 3), late, strict=True):
-        value, scores = parallel.train_step(twin, x * scale, labels, loss, sgd)
+        value, scores = execution.train_step(twin, x * scale, labels, loss, sgd)
         assert outcome.checked()[0] == value
         np.testing.assert_array_equal(outcome.checked()[1], scores)
 
@@ -156,7 +156,7 @@ def test_two_runs_give_the_same_bits(batch):
         gpu = network().to("cuda")
         loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1, momentum=0.9)
         for _ in range(2):
-            parallel.train_step(gpu, *batch, loss, sgd)
+            execution.train_step(gpu, *batch, loss, sgd)
         runs.append({name: door.as_numpy(value) for name, value in gpu.params.items()})
     for name, value in runs[0].items():
         np.testing.assert_array_equal(runs[1][name], value)
@@ -168,16 +168,16 @@ def test_a_loss_that_is_not_finite_leaves_the_weights(batch, scale):
     x, labels = batch
     gpu = network().to("cuda")
     loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1)
-    parallel.train_step(gpu, x, labels, loss, sgd)
+    execution.train_step(gpu, x, labels, loss, sgd)
     before = {name: door.as_numpy(value) for name, value in (gpu.params | sgd.velocity).items()}
     x = x.copy()
     x[2, 1, 3, 2] = scale
     with pytest.raises(DataError, match=r"got x\[2, 1, 3, 2\]"):
-        parallel.train_step(gpu, x, labels, loss, sgd)
+        execution.train_step(gpu, x, labels, loss, sgd)
     same(before, gpu.params | sgd.velocity, 0)
     door.put(np.full(gpu.params["G.bias"].shape, np.nan), gpu.params["G.bias"])
     with pytest.raises(DivergedError, match="the loss is nan though the data are finite"):
-        parallel.train_step(gpu, np.ones_like(x), labels, loss, sgd)
+        execution.train_step(gpu, np.ones_like(x), labels, loss, sgd)
 
 
 def test_what_changes_is_captured_anew(batch):
@@ -187,8 +187,8 @@ def test_what_changes_is_captured_anew(batch):
                    lambda n, s: s.__setattr__("weight_decay", 0.5), lambda n, s: s.__setattr__("clip", 0.01), lambda n, s: s.__setattr__("momentum", 0.5),
                    lambda n, s: n.layers[0].params.__setitem__("bias", door.moved(np.ones(3), n.device))):
         change(net, sgd), change(gpu, gpu_sgd)
-        value, scores = parallel.train_step(net, x, labels, loss, sgd)
-        found, found_scores = parallel.train_step(gpu, x, labels, gpu_loss, gpu_sgd)
+        value, scores = execution.train_step(net, x, labels, loss, sgd)
+        found, found_scores = execution.train_step(gpu, x, labels, gpu_loss, gpu_sgd)
         np.testing.assert_allclose(found_scores, scores, rtol=0, atol=1e-12)
         same(net.params, gpu.params)
 
@@ -197,7 +197,7 @@ def test_there_and_back_without_loss(batch, tmp_path):
     x, labels = batch
     (net, loss, sgd), (gpu, gpu_loss, gpu_sgd) = both(lr=0.1, momentum=0.9)
     for _ in range(2):
-        parallel.train_step(gpu, x, labels, gpu_loss, gpu_sgd)
+        execution.train_step(gpu, x, labels, gpu_loss, gpu_sgd)
     gpu.save(tmp_path / "net.npz")
     loaded = network().load(tmp_path / "net.npz")
     on_gpu = network().to("cuda").load(tmp_path / "net.npz")
@@ -210,9 +210,9 @@ def test_there_and_back_without_loss(batch, tmp_path):
         np.testing.assert_array_equal(door.as_numpy(on_gpu.state["D.draws"]), gpu.state["D.draws"])
     gpu_loss.to("cpu")
     for _ in range(2):                                      # training goes on there, velocity and all
-        parallel.train_step(net, x, labels, loss, sgd)
+        execution.train_step(net, x, labels, loss, sgd)
     for each in (net, gpu):
-        parallel.train_step(each, x, labels, loss if each is net else gpu_loss, sgd if each is net else gpu_sgd)
+        execution.train_step(each, x, labels, loss if each is net else gpu_loss, sgd if each is net else gpu_sgd)
     same(net.params, gpu.params)
 
 
@@ -225,8 +225,8 @@ def test_a_capture_asks_for_no_memory(batch, monkeypatch):
     monkeypatch.setattr(CudaArena, "grow", lambda self, size: grown.append(size) or grow(self, size))
     (net, loss, sgd), (gpu, gpu_loss, gpu_sgd) = both(lr=0.1)
     for _ in range(2):
-        parallel.train_step(net, *batch, loss, sgd)
-        parallel.train_step(gpu, *batch, gpu_loss, gpu_sgd)
+        execution.train_step(net, *batch, loss, sgd)
+        execution.train_step(gpu, *batch, gpu_loss, gpu_sgd)
     same(net.params, gpu.params)
     assert len(asked) > 5 and sum(place is not None for place in asked) == len(grown) <= 3
     fresh = CudaArena()
@@ -239,10 +239,10 @@ def test_copies_have_arrays_of_their_own(batch):
     gpu = network().to("cuda")
     loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1, momentum=0.9)
     loss.forward(gpu.forward(batch[0]), batch[1])
-    parallel.train_step(gpu, *batch, loss, sgd)
+    execution.train_step(gpu, *batch, loss, sgd)
     twin, twin_loss = copy.deepcopy(sgd), copy.deepcopy(loss)
-    parallel.train_step(twin.net, *batch, twin_loss, twin)
-    parallel.train_step(gpu, *batch, loss, sgd)
+    execution.train_step(twin.net, *batch, twin_loss, twin)
+    execution.train_step(gpu, *batch, loss, sgd)
     same({name: door.as_numpy(value) for name, value in (gpu.params | sgd.velocity).items()}, twin.net.params | twin.velocity, 0)
     assert all(twin.velocity[name] is not value for name, value in sgd.velocity.items())
     door.put(3, gpu.params["G.bias"])
@@ -252,7 +252,7 @@ def test_copies_have_arrays_of_their_own(batch):
 def test_a_network_leaves_with_its_memory(batch):
     gpu = network().to("cuda")
     loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1)
-    parallel.train_step(gpu, *batch, loss, sgd)
+    execution.train_step(gpu, *batch, loss, sgd)
     gone = weakref.ref(gpu)
     del gpu, loss, sgd
     gc.collect()
@@ -262,7 +262,7 @@ def test_a_network_leaves_with_its_memory(batch):
 def test_parts_on_two_devices_are_an_error(batch):
     x, labels = batch
     gpu = network().to("cuda")
-    y = layers.ReLU().to("cuda")._enter(x)
+    y = door.pack(x, "cuda", "test")
     with pytest.raises(DtypeError, match=r"is on 'cpu' and expects its arrays, got CudaNative\(.*of the cuda; bring all parts to one device"):
         network().forward(y)
     with pytest.raises(DtypeError, match="the device 'cuda' computes in float32 or float64, got complex128"):
@@ -282,8 +282,8 @@ def test_an_object_of_a_users_own_computes_in_numpy(batch):
 
     x, labels = batch
     a, b = (Sequential(layers.ReLU(), Twice(), layers.Flatten(), layers.Dense(32, 3, rng=0)).astype(np.float64).to(device) for device in ("cpu", "cuda"))
-    assert parallel.way(b, x)[0] == "calls"
-    values = [parallel.train_step(net, x, labels, SoftmaxCrossEntropy().to(net.device), SGD(net, lr=0.1))[0] for net in (a, b)]
+    assert execution.strategy(b, x)[0] == "calls"
+    values = [execution.train_step(net, x, labels, SoftmaxCrossEntropy().to(net.device), SGD(net, lr=0.1))[0] for net in (a, b)]
     assert values[0] == pytest.approx(values[1], rel=1e-12) and math.isfinite(values[0])
     same(a.params, b.params)
 

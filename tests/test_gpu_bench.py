@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from tinyconv import Sequential, layers, losses
-from tinyconv.benchmarks import gpu, gpu_report, gpu_worker, pytorch, readme_table, timing, workloads
+from tinyconv.benchmarks import pytorch, readme_table, timing, workloads
+from tinyconv.benchmarks.gpu import bench as gpu
+from tinyconv.benchmarks.gpu import checks, report, sizes, training, worker
 from tinyconv.kernels import _cuda
 
 needs_package = pytest.mark.skipif(not _cuda.INSTALLED, reason="numba-cuda is not installed: pip install 'tinyconv[cuda]' (there is none for macOS)")
@@ -31,13 +33,13 @@ def rehearsed():
         patch.setitem(workloads.RECIPES, "tiny", {"lr": 0.01, "momentum": 0.9})
         patch.setitem(sys.modules, "torch", None)
         patch.setattr(pytorch.machine, "installed", lambda package: None)
-        patch.setattr(gpu_worker.gpu_networks.mnist, "find", lambda data_dir=None: None)
-        patch.setattr(gpu_worker.gpu_networks.cifar10, "find", lambda data_dir=None: None)
+        patch.setattr(training.mnist, "find", lambda data_dir=None: None)
+        patch.setattr(training.cifar10, "find", lambda data_dir=None: None)
         for name, value in {"SETTLE": 0, "SHORTEST": 1e-9, "TURNS": 1}.items():
             patch.setattr(timing, name, value)
-        worker = gpu_worker.Worker(gpu_worker.REHEARSAL, lambda row=None, **_: rows.append(row) if row else None)
-        for section in gpu_worker.ORDER:
-            worker.do(section, 0, time.time() + 1e9)
+        one = worker.Worker(sizes.REHEARSAL, lambda row=None, **_: rows.append(row) if row else None)
+        for section in worker.ORDER:
+            one.do(section, 0, time.time() + 1e9)
     return rows
 
 
@@ -60,12 +62,12 @@ def test_the_rehearsal(rehearsed):
 @needs_package
 @simulated
 def test_the_report_of_the_rehearsal(rehearsed):
-    said = "\n".join(gpu_report.lines({"date": "today", "rows": json.loads(json.dumps(rehearsed, default=gpu_worker._plain))}))
+    said = "\n".join(report.lines({"date": "today", "rows": json.loads(json.dumps(rehearsed, default=worker._plain))}))
     for expected in ("simulator", "right", "ceilings", "tiny C2 conv2d backward_weight", "tiny training step", "the GPU is faster", "asked for:",
                      "PyTorch is not installed", "not measured  all parity checks pass"):       # not in full size
         assert expected in said or expected == "the GPU is faster" and "the CPU is faster" in said, expected
     full = {"sizes": "full", "rows": [row for row in rehearsed if row["status"] != "not measured" or row["section"] == "training"]}
-    assert gpu_report.complete(full) and not gpu_report.complete(full | {"interrupted": True}) and not gpu_report.complete(full | {"sizes": "quick"})
+    assert report.complete(full) and not report.complete(full | {"interrupted": True}) and not report.complete(full | {"sizes": "quick"})
 
 
 @needs_package
@@ -79,7 +81,7 @@ def test_a_wrong_kernel_is_a_wrong_row(monkeypatch):
     monkeypatch.setitem(workloads.RECIPES, "tiny", {})
     for batch, status in ((2, "wrong"), (3, "ok")):
         workload = next(w for w in workloads.of_model("tiny") if w.operation == "relu" and w.direction == "forward")
-        assert gpu_worker.gpu_checks.operation(workload, batch, "float32")["status"] == status
+        assert checks.operation(workload, batch, "float32")["status"] == status
 
 
 def test_a_missing_gpu_is_one_sentence():
@@ -188,7 +190,7 @@ def result(times=1.0, mnist=(0.009, 8.0)):
             row("checks", "relu 0, float32"),
             row("ceilings", "multiply-adds in registers, float32", flops=6e13), row("ceilings", "copy on the GPU", bytes_per_second=4e12),
             *(row("operations", f"{layer} {direction} {precision}", layer=layer, direction=direction, precision=precision, **operation)
-              for layer in ("conv1", "conv2") for direction in gpu_report.DIRECTIONS for precision in ("float32", "tf32")),
+              for layer in ("conv1", "conv2") for direction in report.DIRECTIONS for precision in ("float32", "tf32")),
             *(row("networks", f"{model} {batch} {precision}", model=model, batch=batch, precision=precision, **step)
               for model, batch, precision in (("lenet5", 64, "float32"), ("alexnet", 128, "float32"), ("alexnet", 128, "tf32"))),
             row("networks", "lenet5: the batch", model="lenet5", threads=16, from_batch=4, times=[{"batch": 64, "cuda": 1e-4, "cpu": 1e-3}]),
@@ -203,14 +205,14 @@ def result(times=1.0, mnist=(0.009, 8.0)):
     (result(mnist=(0.0096, 8.0)), ["met"] * 5 + ["NOT MET", "NOT MET"]),
     ({"rows": []}, ["not measured"] * 7)])
 def test_what_was_asked_for_is_met_or_not(found, expected):
-    assert [line[:14].strip() for line in gpu_report.asked_for(found["rows"])] == expected
+    assert [line[:14].strip() for line in report.asked_for(found["rows"])] == expected
 
 
 def test_a_wrong_row_is_said_and_no_check_has_passed():
     found = result()
     found["rows"] += [row("checks", "conv2d 0") | {"status": "wrong", "why": "off"}, row("checks", "conv2d 1") | {"status": "skipped", "why": "no time"}]
-    said = "\n".join(gpu_report.lines(found))
-    assert gpu_report.wrong(found) and not gpu_report.wrong(result())
+    said = "\n".join(report.lines(found))
+    assert report.wrong(found) and not report.wrong(result())
     assert "checks, conv2d 0: WRONG: off" in said and "skipped (conv2d 1): no time" in said
     assert "NOT MET       all parity checks pass: 19 rows, 1 wrong or failed, 1 skipped" in said
 

@@ -71,7 +71,7 @@ def test_full_size(capsys):
 
 def test_the_self_test(capsys, monkeypatch):
     from tinyconv.gradient_check import self_test
-    monkeypatch.setattr(self_test, "MUTANTS", self_test.MUTANTS[:3])
+    monkeypatch.setattr(self_test.scoring, "MUTANTS", self_test.MUTANTS[:3])
     assert main(["gradcheck", "--self-test", "--seeds", "1"]) == 0
     out = capsys.readouterr().out
     assert "3 of 3 (100.0%)" in out and "torch.autograd.gradcheck" in out and f"of {len(self_test.RIGHT)} (" in out

@@ -4,9 +4,9 @@ import pytest
 
 import tinyconv as tc
 from tinyconv.gradient_check import check_full_size, check_gradients, from_file, self_test
-from tinyconv.gradient_check.hypotheses import HYPOTHESES
-from tinyconv.gradient_check.mutants import MUTANTS
-from tinyconv.gradient_check.other_checkers import OTHERS
+from tinyconv.gradient_check.diagnosis.hypotheses import HYPOTHESES
+from tinyconv.gradient_check.self_test.mutants import MUTANTS
+from tinyconv.gradient_check.self_test.other_checkers import OTHERS
 from tinyconv.layers import Conv2d, Dense, MaxPool2d, ReLU, Subsample2d, Tanh
 
 NAMELESS = {"local_response_norm: exponent off by one behind the denominator", "softmax_cross_entropy: probabilities kept above 0.1"}

@@ -6,7 +6,7 @@ from tinyconv import data
 from tinyconv.data.dataset import Dataset
 from tinyconv.data.inputs import Inputs, image_keys
 from tinyconv.errors import CheckpointError, DataError
-from tinyconv.kernels._random import random_bits
+from tinyconv.kernels._cpu.random import random_bits
 from tinyconv.kernels.dropout import reference as dropout
 
 COMPONENTS = np.array([3., 2., 1.]), np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]

@@ -1,34 +1,34 @@
-"""tanh, exp, log and sigmoid of kernels/_math.py: how far they are off, in ulp, and what they make of special numbers."""
+"""tanh, exp, log and sigmoid of kernels/_cpu/math.py: how far they are off, in ulp, and what they make of special numbers."""
 import numpy as np
 import pytest
 
-from tinyconv.kernels import _math
-from tinyconv.kernels._kernel import kernel
-from tinyconv.kernels._vector import load_run, store_run, width
+from tinyconv.kernels._cpu import math as vector_math
+from tinyconv.kernels._cpu.kernel import kernel
+from tinyconv.kernels._cpu.vector import load_run, store_run, width
 
 
 @kernel
 def tanh(x, y):
     for e in range(0, len(x), width(x)):
-        store_run(y, e, _math.tanh(load_run(x, e)))
+        store_run(y, e, vector_math.tanh(load_run(x, e)))
 
 
 @kernel
 def exp(x, y):
     for e in range(0, len(x), width(x)):
-        store_run(y, e, _math.exp(load_run(x, e)))
+        store_run(y, e, vector_math.exp(load_run(x, e)))
 
 
 @kernel
 def log(x, y):
     for e in range(0, len(x), width(x)):
-        store_run(y, e, _math.log(load_run(x, e)))
+        store_run(y, e, vector_math.log(load_run(x, e)))
 
 
 @kernel
 def sigmoid(x, y):
     for e in range(0, len(x), width(x)):
-        store_run(y, e, _math.sigmoid(load_run(x, e)))
+        store_run(y, e, vector_math.sigmoid(load_run(x, e)))
 
 
 def of(function, x):
@@ -37,7 +37,7 @@ def of(function, x):
     return y
 
 
-# name: the kernel, the same in NumPy, the largest error in ulp in float32 and float64: the table of kernels/_math.py
+# name: the kernel, the same in NumPy, the largest error in ulp in float32 and float64: the table of kernels/_cpu/math.py
 FUNCTIONS = {"tanh": (tanh, np.tanh, {"float32": 6.9, "float64": 3.0}),
              "exp": (exp, np.exp, {"float32": 1.0, "float64": 0.9}),
              "log": (log, np.log, {"float32": 2.8, "float64": 2.9}),

@@ -1,4 +1,5 @@
-"""The base of optimizers: what it refuses, settings that are set during training, replaced parameters, and an optimizer of a user's own."""
+"""The base of optimizers: refusals, settings during training, replaced arrays, a user's own optimizer."""
+
 import copy
 import pickle
 from types import SimpleNamespace
@@ -8,8 +9,11 @@ import pytest
 
 import tinyconv as tc
 from tinyconv import checkpoint, layers
+from tinyconv.data import Dataset, Inputs
 from tinyconv.errors import DtypeError, ShapeError
-from tinyconv.optim import SGD, Adam, Optimizer, constant, stepped
+from tinyconv.kernels._kernel import shared
+from tinyconv.optim import SGD, Adam, Optimizer, constant, cosine, stepped
+from tinyconv.training import Trainer
 
 BOTH = pytest.mark.parametrize("kind", [SGD, Adam])
 DEVICES = pytest.mark.parametrize("device", ["reference", "cpu"])
@@ -33,11 +37,17 @@ def target(device="cpu", dtype=np.float64, **gradients):
     """Parameters w (3, 2) and b (2,) of ones, with gradients of ones, or the given ones."""
     params = {"w": np.ones((3, 2), dtype), "b": np.ones(2, dtype)}
     grads = {name: np.ones_like(value) for name, value in params.items()}
-    return SimpleNamespace(params=params, grads={name: grad for name, grad in (grads | gradients).items() if grad is not ...}, device=device)
+    return SimpleNamespace(
+        params=params,
+        grads={name: grad for name, grad in (grads | gradients).items() if grad is not ...},
+        device=device,
+    )
 
 
 def network():
-    return tc.Sequential(C=layers.Conv2d(1, 3, 3, rng=0), A=layers.Tanh(), F=layers.Flatten(), D=layers.Dense(48, 4, rng=1))
+    return tc.Sequential(
+        C=layers.Conv2d(1, 3, 3, rng=0), A=layers.Tanh(), F=layers.Flatten(), D=layers.Dense(48, 4, rng=1)
+    )
 
 
 @pytest.fixture
@@ -47,16 +57,28 @@ def batch(rng):
 
 # ---- gradients
 
+
 @DEVICES
 @BOTH
-@pytest.mark.parametrize("gradient, error, message", [
-    (..., RuntimeError, "no gradient for b; call backward before step"),
-    (None, RuntimeError, r"the gradient of b is None; backward must set it to an array of shape \(2,\)"),
-    (np.ones((4, 2)), ShapeError, r"expected the gradient of b in the parameter's shape \(2,\), got \(4, 2\); backward must set"),
-    (np.ones(1), ShapeError, r"got \(1,\)"), (np.float64(3), ShapeError, r"got \(\)"), (np.ones((2, 1)), ShapeError, r"got \(2, 1\)"),
-    (np.ones(2, int), DtypeError, "expected the gradient of b in float32 or float64, got int"), (np.ones(2, complex), DtypeError, "got complex128"),
-    ([1.0, 1.0], DtypeError, r"as a NumPy array of shape \(2,\), got list"),
-], ids=["missing", "None", "not summed", "too short", "one number", "column", "int", "complex", "list"])
+@pytest.mark.parametrize(
+    "gradient, error, message",
+    [
+        (..., RuntimeError, "no gradient for b; call backward before step"),
+        (None, RuntimeError, r"the gradient of b is None; backward must set it to an array of shape \(2,\)"),
+        (
+            np.ones((4, 2)),
+            ShapeError,
+            r"expected the gradient of b in the parameter's shape \(2,\), got \(4, 2\); backward must set",
+        ),
+        (np.ones(1), ShapeError, r"got \(1,\)"),
+        (np.float64(3), ShapeError, r"got \(\)"),
+        (np.ones((2, 1)), ShapeError, r"got \(2, 1\)"),
+        (np.ones(2, int), DtypeError, "expected the gradient of b in float32 or float64, got int"),
+        (np.ones(2, complex), DtypeError, "got complex128"),
+        ([1.0, 1.0], DtypeError, r"as a NumPy array of shape \(2,\), got list"),
+    ],
+    ids=["missing", "None", "not summed", "too short", "one number", "column", "int", "complex", "list"],
+)
 def test_a_gradient_that_is_not_the_parameters_is_refused(kind, device, gradient, error, message):
     net = target(device)
     optimizer = kind(net, lr=0.1)
@@ -75,7 +97,14 @@ def test_gradients_of_another_dtype_or_order_are_taken(kind):
     """float16 to float64, in any order of memory, read-only, and a number for a parameter of rank 0."""
     w = np.arange(6.0).reshape(3, 2)
     ends = []
-    for gradient in (w, np.asfortranarray(w), w.astype(np.float16), w.astype(">f8"), np.broadcast_to(w[:, :1] * [0, 0] + w, w.shape), w[::-1][::-1]):
+    for gradient in (
+        w,
+        np.asfortranarray(w),
+        w.astype(np.float16),
+        w.astype(">f8"),
+        np.broadcast_to(w[:, :1] * [0, 0] + w, w.shape),
+        w[::-1][::-1],
+    ):
         net = target(w=gradient)
         gradient.flags.writeable = False
         optimizer = kind(net, lr=0.1)
@@ -88,8 +117,11 @@ def test_gradients_of_another_dtype_or_order_are_taken(kind):
     assert net.params["s"] < 1
 
 
-def test_a_gradient_that_is_converted_is_read_anew_at_every_step():
-    net = target(w=np.ones((3, 2), np.float16))
+@pytest.mark.parametrize(
+    "form", [lambda w: w.astype(np.float16), np.asfortranarray, lambda w: np.repeat(w, 2, 0)[::2]]
+)
+def test_a_gradient_that_is_converted_is_read_anew_at_every_step(form):
+    net = target(w=form(np.ones((3, 2))))
     optimizer = SGD(net, lr=1.0)
     optimizer.step()
     net.grads["w"][...] = 5
@@ -98,6 +130,7 @@ def test_a_gradient_that_is_converted_is_read_anew_at_every_step():
 
 
 # ---- parameters and slots
+
 
 @DEVICES
 @BOTH
@@ -135,7 +168,10 @@ def test_a_slot_of_another_shape_is_refused(kind, device):
     optimizer.step()
     slot = optimizer.slot_names[0]
     net.params["b"], net.grads["b"] = np.ones(5), np.ones(5)
-    with pytest.raises(ShapeError, match=rf"expected {slot} of b in the parameter's shape \(5,\), got \(2,\); where the parameter was replaced"):
+    with pytest.raises(
+        ShapeError,
+        match=rf"expected {slot} of b in the parameter's shape \(5,\), got \(2,\); where the parameter was",
+    ):
         optimizer.step()
     optimizer.slots[slot]["b"] = None
     with pytest.raises(RuntimeError, match=rf"the slot {slot} has no array for b; make a new optimizer"):
@@ -169,7 +205,10 @@ def test_parameters_that_come_or_go_are_refused(kind):
     optimizer = kind(net, lr=0.1)
     optimizer.step()
     net.params["new"] = net.grads["new"] = np.ones(1)
-    with pytest.raises(RuntimeError, match=f"{kind.__name__}: new: added or removed since the optimizer was made; make a new one"):
+    with pytest.raises(
+        RuntimeError,
+        match=f"{kind.__name__}: new: added or removed since the optimizer was made; make a new one",
+    ):
         optimizer.step()
     del net.params["new"], net.params["b"]
     with pytest.raises(RuntimeError, match=f"{kind.__name__}: b: added or removed"):
@@ -182,14 +221,37 @@ def read_only():
     return array
 
 
-@pytest.mark.parametrize("weight, error, message", [
-    (np.ones((2, 2)).T[:1], ValueError, "w must lie contiguously"), (np.ones((4, 2))[::2], ValueError, "w must lie contiguously"),
-    (read_only(), ValueError, r"w must be writable and aligned.*use w.copy\(\)"),
-    (np.frombuffer(bytearray(33), np.uint8)[1:].view(np.float64), ValueError, "w must be writable and aligned"),
-    (np.ones(2, int), DtypeError, "expected the parameter w in float32 or float64, got int"), (np.ones(2, np.float16), DtypeError, "got float16"),
-    (np.ones(2, complex), DtypeError, "got complex128"), (np.ones(2, ">f8"), DtypeError, "got >f8"), ([1.0], DtypeError, "as a NumPy array.*got list"),
-    (1.0, DtypeError, "as a NumPy array.*got float"),
-], ids=["transposed", "strided", "read-only", "unaligned", "int", "float16", "complex", "big-endian", "list", "number"])
+@pytest.mark.parametrize(
+    "weight, error, message",
+    [
+        (np.ones((2, 2)).T[:1], ValueError, "w must lie contiguously"),
+        (np.ones((4, 2))[::2], ValueError, "w must lie contiguously"),
+        (read_only(), ValueError, r"w must be writable and aligned.*use w.copy\(\)"),
+        (
+            np.frombuffer(bytearray(33), np.uint8)[1:].view(np.float64),
+            ValueError,
+            "w must be writable and aligned",
+        ),
+        (np.ones(2, int), DtypeError, "expected the parameter w in float32 or float64, got int"),
+        (np.ones(2, np.float16), DtypeError, "got float16"),
+        (np.ones(2, complex), DtypeError, "got complex128"),
+        (np.ones(2, ">f8"), DtypeError, "got >f8"),
+        ([1.0], DtypeError, "as a NumPy array.*got list"),
+        (1.0, DtypeError, "as a NumPy array.*got float"),
+    ],
+    ids=[
+        "transposed",
+        "strided",
+        "read-only",
+        "unaligned",
+        "int",
+        "float16",
+        "complex",
+        "big-endian",
+        "list",
+        "number",
+    ],
+)
 def test_a_parameter_that_cannot_be_updated_is_refused(weight, error, message):
     with pytest.raises(error, match=message):
         SGD(SimpleNamespace(params={"w": weight}, grads={}))
@@ -218,12 +280,17 @@ def test_a_net_without_parameters_takes_steps(kind):
 
 # ---- settings
 
+
 @DEVICES
 @BOTH
 def test_a_setting_takes_effect_at_the_next_step(kind, device):
     """As an optimizer that was made with it, and has the same slots and steps."""
     changes = {"lr": 0.5, "weight_decay": 0.25, "clip": 0.5}
-    changes |= {"momentum": 0.5, "nesterov": True} if kind is SGD else {"beta1": 0.5, "beta2": 0.5, "eps": 0.5, "decoupled": False}
+    changes |= (
+        {"momentum": 0.5, "nesterov": True}
+        if kind is SGD
+        else {"beta1": 0.5, "beta2": 0.5, "eps": 0.5, "decoupled": False}
+    )
     net = target(device)
     optimizer = kind(net, lr=0.1)
     optimizer.step()
@@ -260,7 +327,9 @@ def test_the_rate_can_be_read_and_set():
     assert type(optimizer.lr) is float
     with pytest.raises(ValueError, match="expected lr of 0 or more, got -0.1"):
         optimizer.lr = -0.1
-    with pytest.raises(ValueError, match="expected rate as a function step -> rate \(a number is set as lr\), got 0.1"):
+    with pytest.raises(
+        ValueError, match=r"expected rate as a function step -> rate \(a number is set as lr\), got 0.1"
+    ):
         optimizer.rate = 0.1
     assert optimizer.lr == 0.1
 
@@ -269,7 +338,9 @@ def test_the_rate_can_be_read_and_set():
 def test_a_function_that_gives_no_rate_is_refused(value):
     net = target()
     optimizer = SGD(net, lr=lambda step: value)
-    with pytest.raises(ValueError, match="SGD: expected a rate of 0 or more at step 0, got .* from the function"):
+    with pytest.raises(
+        ValueError, match="SGD: expected a rate of 0 or more at step 0, got .* from the function"
+    ):
         optimizer.step()
     assert (net.params["w"] == 1).all() and optimizer.steps == 0
 
@@ -278,7 +349,10 @@ def test_a_function_that_gives_no_rate_is_refused(value):
 @pytest.mark.parametrize("name", ["learning_rate", "weightdecay", "mean", "betas"])
 def test_an_unknown_setting_is_refused(kind, name):
     optimizer = kind(target())
-    with pytest.raises(AttributeError, match=rf"{kind.__name__} has no setting '{name}'; it has lr, weight_decay, clip, (momentum|beta1)"):
+    with pytest.raises(
+        AttributeError,
+        match=rf"{kind.__name__} has no setting '{name}'; it has lr, weight_decay, clip, (momentum|beta1)",
+    ):
         setattr(optimizer, name, 0.1)
     assert not hasattr(optimizer, name)
 
@@ -296,6 +370,7 @@ def test_settings_that_do_not_go_together_are_refused():
 
 
 # ---- an optimizer of a user's own
+
 
 @pytest.mark.parametrize("threads", [1, 2])
 @DEVICES
@@ -326,7 +401,9 @@ def test_a_hook_sees_a_gradient_that_is_clipped_and_decayed():
     for name in ("w", "b"):
         gradient, lr, steps = seen[name]
         np.testing.assert_allclose(gradient, 2 / np.sqrt(8 * 4) + 0.5)
-        assert (lr, steps) == (0.125, 0) and (net.grads[name] == 2).all(), "the network's own gradient is not the hook's"
+        assert (lr, steps) == (0.125, 0) and (net.grads[name] == 2).all(), (
+            "the network's own gradient is not the hook's"
+        )
 
 
 def test_an_optimizer_of_ones_own_is_saved_and_resumed(batch, tmp_path):
@@ -373,9 +450,14 @@ def test_mistakes_in_an_optimizer_of_ones_own_are_named():
     class OneName(Optimizer):
         slot_names = "mean"
 
-    with pytest.raises(NotImplementedError, match=r"Forgets must define update\(self, name, weight, gradient, mean\)"):
+    with pytest.raises(
+        NotImplementedError, match=r"Forgets must define update\(self, name, weight, gradient, mean\)"
+    ):
         Forgets(target()).step()
-    with pytest.raises(TypeError, match=r"Returns: update must change weight in its memory \(weight -= ...\) and return nothing, it returned ndarray"):
+    with pytest.raises(
+        TypeError,
+        match=r"Returns: update must change weight in its memory .* return nothing, it returned ndarray",
+    ):
         Returns(target()).step()
     with pytest.raises(TypeError, match=r"Apart: its __init__ must call super\(\).__init__\(net, lr, ...\)"):
         Apart(target())
@@ -383,7 +465,10 @@ def test_mistakes_in_an_optimizer_of_ones_own_are_named():
         OneName(target())
     optimizer = Signs(target())
     optimizer.share = 0.5
-    with pytest.raises(AttributeError, match="Signs has no setting 'shares'; it has lr, weight_decay, clip .*makes its attributes in __init__"):
+    with pytest.raises(
+        AttributeError,
+        match="Signs has no setting 'shares'; it has lr, weight_decay, clip .*makes its attributes",
+    ):
         optimizer.shares = 0.5
 
 
@@ -405,7 +490,59 @@ def test_an_object_with_only_a_step_trains(batch):
         np.testing.assert_allclose(weight, twin.params[name], rtol=0, atol=1e-6)
 
 
+def stripes(images, seed):
+    """Images of horizontal and vertical stripes, with noise."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(2, size=images)
+    pictures = rng.integers(0, 120, (images, 1, 8, 8))
+    for picture, label in zip(pictures[:, 0], labels, strict=True):
+        (picture if label else picture.T)[:, ::2] += 80
+    return Dataset("stripes", pictures.astype(np.uint8), labels, ("horizontal", "vertical"), "fit")
+
+
+@pytest.mark.parametrize("kind", [Adam, Signs])
+def test_a_trainer_is_resumed_to_the_same_bits(kind, tmp_path):
+    """Stopped in the middle of the second epoch, and gone on with by new objects."""
+
+    def new():
+        net = tc.Sequential(F=layers.Flatten(), D=layers.Dense(64, 2, rng=1))
+        return Trainer(
+            net,
+            tc.SoftmaxCrossEntropy(),
+            kind(net, lr=cosine(0.02, 12)),
+            stripes(100, 0),
+            stripes(20, 1),
+            Inputs.digits((1, 8, 8), (1, 8, 8)),
+            epochs=3,
+            batch_size=25,
+            threads=1,
+        )
+
+    whole, first, second = new(), new(), new()
+    whole.run(show=False)
+    assert first.run(stop=lambda: first.optimizer.steps == 6, show=False) is False
+    first.save(tmp_path / "run.npz")
+    second.load(tmp_path / "run.npz")
+    assert second.optimizer.steps == 6
+    second.run(show=False)
+    assert second.optimizer.steps == 12 == whole.optimizer.steps
+    for name, weight in whole.net.params.items():
+        assert second.net.params[name].tobytes() == weight.tobytes()
+    history = whole.progress.history
+    assert history[-1]["lr"] == cosine(0.02, 12)(11) and history[-1]["error"] < 0.1
+
+
 # ---- copies
+
+
+def test_an_update_takes_as_many_threads_as_are_at_hand():
+    net = target()
+    optimizer = Adam(net)
+    for threads in (2, 2, 1, 2):
+        with shared(threads):
+            optimizer.step()
+        assert len(optimizer._tapes.update_tapes) == threads
+
 
 @pytest.mark.parametrize("kind", [SGD, Adam, Signs])
 def test_copies_have_arrays_of_their_own(kind, batch):
@@ -429,4 +566,5 @@ def test_the_older_names_stay():
     assert tc.optimizers.SGD is tc.SGD is tc.optim.SGD and tc.Optimizer is Optimizer
     assert tc.optimizers.cosine(0.2, 10)(0) == 0.2
     from tinyconv.optimizers import plateau
+
     assert plateau is tc.optim.plateau and pickle.loads(pickle.dumps(plateau)) is plateau

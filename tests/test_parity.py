@@ -9,9 +9,9 @@ import pytest
 from conftest import NEEDS, SIMULATED
 from tinyconv import device as door
 from tinyconv.gradient_cases import CASES
-from tinyconv.kernels._native import aligned_empty
+from tinyconv.kernels._cpu.native import aligned_empty
 
-WHOLE = {"lenet5", "alexnet", "cifar_net", "mlp"}            # networks: the simulator would take minutes for each; benchmarks/gpu.py checks them on a GPU
+WHOLE = {"lenet5", "alexnet", "cifar_net", "mlp"}            # networks: the simulator would take minutes for each; benchmarks/gpu/ checks them on a GPU
 ALL = [pytest.param(case, id=f"{name}-{place}") for name, cases in CASES.items() for place, case in enumerate(cases)]
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import tinyconv as tc
-from tinyconv import parallel
-from tinyconv.kernels._kernel import kernel
-from tinyconv.kernels._tape import Tape, recording
-from tinyconv.kernels._threads import run
+from tinyconv import execution
+from tinyconv.kernels._cpu.kernel import kernel
+from tinyconv.kernels._cpu.tape import Tape, recording
+from tinyconv.kernels._cpu.threads import run
 from tinyconv.layers import RBF, Conv2d, Dense, Dropout, Flatten, ScaledTanh, TableConv2d, Tanh
 from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy
 from tinyconv.models import lenet5
@@ -51,12 +51,12 @@ def test_plan_is_the_layers_one_after_the_other(N, threads, head, loss, rng):
         value *= 3                                          # at the paper's initial weights the gradients are near 0
     for _ in range(2):                                      # the second step plays what the first one recorded, on another batch
         x, labels = batch(rng, N)
-        assert parallel.way(net, x, loss)[0] == "images"
-        value, scores = parallel.forward_backward(net, x, labels, loss, threads)
+        assert execution.strategy(net, x, loss)[0] == "images"
+        value, scores = execution.forward_backward(net, x, labels, loss, threads)
         expected_value, expected_scores, expected_grads = step_by_step(net, x, labels, loss)
         assert value == pytest.approx(expected_value, rel=1e-12)
         np.testing.assert_allclose(scores, expected_scores, rtol=0, atol=1e-12 * np.abs(expected_scores).max())
-        np.testing.assert_allclose(parallel.forward(net, x, threads), expected_scores, rtol=0, atol=1e-12 * np.abs(expected_scores).max())
+        np.testing.assert_allclose(execution.forward(net, x, threads), expected_scores, rtol=0, atol=1e-12 * np.abs(expected_scores).max())
         assert net.grads.keys() == expected_grads.keys()
         for name, grad in expected_grads.items():
             np.testing.assert_allclose(net.grads[name], grad, rtol=0, atol=1e-11 * np.abs(grad).max(), err_msg=name)
@@ -89,20 +89,20 @@ def test_steps_allocate_nothing_large(rng):
 
 def test_other_parameters_other_results(rng):
     net, (x, _) = small_net(), batch(rng, 20, size=8)
-    before = parallel.forward(net, x)
+    before = execution.forward(net, x)
     net.layers[0].params["weight"] = net.layers[0].params["weight"] + 1
-    after = parallel.forward(net, x)
+    after = execution.forward(net, x)
     np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
     assert not np.allclose(before, after)
     net.layers[3].params["weight"][:] = 0                   # in place: the same array
-    np.testing.assert_allclose(parallel.forward(net, x), net.forward(x), rtol=1e-12)
+    np.testing.assert_allclose(execution.forward(net, x), net.forward(x), rtol=1e-12)
 
 
 def test_results_are_not_overwritten_by_the_next_call(rng):
     net, (x, _) = small_net(), batch(rng, 20, size=8)
-    first = parallel.forward(net, x)
+    first = execution.forward(net, x)
     kept = first.copy()
-    parallel.forward(net, 2 * x)
+    execution.forward(net, 2 * x)
     np.testing.assert_array_equal(first, kept)
 
 
@@ -116,11 +116,11 @@ def test_what_cannot_be_recorded_goes_layer_by_layer(rng):
     x, labels = batch(rng, 20, size=8)
     for layer, expected in ((Doubled(), "calls"), (Dropout(0.5, rng=0), "layers")):
         net = tc.Sequential(Flatten(), layer, Dense(64, 10, rng=0)).astype(np.float64)
-        way, why = parallel.way(net, x)
+        way, why = execution.strategy(net, x)
         assert way == expected and type(layer).__name__ in why
-        np.testing.assert_allclose(parallel.forward(net, x), net.forward(x), rtol=1e-12)
+        np.testing.assert_allclose(execution.forward(net, x), net.forward(x), rtol=1e-12)
     large = tc.Sequential(Conv2d(1, 64, 3, padding=1, rng=0), Conv2d(64, 8, 3, rng=0), Flatten(), Dense(8 * 62 * 62, 10, rng=0))
-    way, why = parallel.way(large, np.zeros((1, 1, 64, 64), np.float32))
+    way, why = execution.strategy(large, np.zeros((1, 1, 64, 64), np.float32))
     assert way == "layers" and "MiB" in why
 
 
@@ -129,9 +129,9 @@ def test_threads_share_large_layers(threads, rng):
     net = tc.Sequential(Conv2d(1, 24, 5, padding=2, rng=0), Tanh(), TableConv2d(np.eye(24, dtype=bool), 3, rng=0),
                         Conv2d(24, 32, 3, stride=2, rng=0), Flatten(), Dense(32 * 30 * 30, 10, rng=0)).astype(np.float64)
     x, labels = batch(rng, 16, size=64)
-    assert parallel.way(net, x)[0] == "layers"
+    assert execution.strategy(net, x)[0] == "layers"
     loss = SoftmaxCrossEntropy()
-    value, _ = parallel.forward_backward(net, x, labels, loss, threads)
+    value, _ = execution.forward_backward(net, x, labels, loss, threads)
     expected, _, grads = step_by_step(net, x, labels, loss)
     assert value == expected                                # shares are cut between sums, never within one: the same bits
     for name, grad in grads.items():
@@ -211,17 +211,17 @@ def test_what_changes_in_a_network_is_seen(rng):
 
     for change in (other_dict, other_layer, other_option):
         net = small_net()
-        before = parallel.forward(net, x)
+        before = execution.forward(net, x)
         change(net)
-        after = parallel.forward(net, x)
+        after = execution.forward(net, x)
         np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
         assert not np.allclose(before, after), change
 
     net = tc.Sequential(RBF(np.ones((4, 64))), input_shape=(64,)).astype(np.float64)      # centers in float32, x in float64
     features = x.reshape(20, 64)
-    parallel.forward(net, features)
+    execution.forward(net, features)
     net.layers[0].state["centers"][:] = 2
-    np.testing.assert_allclose(parallel.forward(net, features), net.forward(features), rtol=1e-12)
+    np.testing.assert_allclose(execution.forward(net, features), net.forward(features), rtol=1e-12)
 
 
 def test_layers_that_change_how_parameters_are_read_are_not_recorded(rng):
@@ -232,7 +232,7 @@ def test_layers_that_change_how_parameters_are_read_are_not_recorded(rng):
     patched = Dense(64, 10, rng=0)
     patched.forward = lambda x, training=False: x
     for layer in (Clipped(64, 10, rng=0), patched):
-        assert parallel.way(tc.Sequential(layer), np.zeros((20, 64), np.float32))[0] == "calls"
+        assert execution.strategy(tc.Sequential(layer), np.zeros((20, 64), np.float32))[0] == "calls"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -247,9 +247,9 @@ def test_threads_share_layers_with_dropout(N, threads, scale, rng):
     net, plain, loss = network(), network().to("reference"), SoftmaxCrossEntropy()
     for _ in range(3):
         x, labels = batch(rng, N, size=8)
-        assert parallel.way(net, x, loss)[0] == "layers"
-        value, scores = parallel.forward_backward(net, x, labels, loss, threads)
-        np.testing.assert_allclose(parallel.forward(net, x, threads), plain.forward(x), rtol=0, atol=1e-12)
+        assert execution.strategy(net, x, loss)[0] == "layers"
+        value, scores = execution.forward_backward(net, x, labels, loss, threads)
+        np.testing.assert_allclose(execution.forward(net, x, threads), plain.forward(x), rtol=0, atol=1e-12)
         expected_scores = plain.forward(x, training=True)
         plain_loss = SoftmaxCrossEntropy().to("reference")
         assert value == pytest.approx(plain_loss.forward(expected_scores, labels), rel=1e-12)
@@ -262,11 +262,11 @@ def test_threads_share_layers_with_dropout(N, threads, scale, rng):
 def test_strided_arrays(rng):
     net, loss = small_net(), SoftmaxCrossEntropy()
     x, labels = batch(rng, 40, size=8)
-    value, _ = parallel.forward_backward(net, x[::2], labels[::2], loss)
-    assert value == pytest.approx(parallel.forward_backward(net, x[::2].copy(), labels[::2].copy(), loss)[0], rel=1e-14)
+    value, _ = execution.forward_backward(net, x[::2], labels[::2], loss)
+    assert value == pytest.approx(execution.forward_backward(net, x[::2].copy(), labels[::2].copy(), loss)[0], rel=1e-14)
     table = rng.standard_normal((3, 2))
     net.layers[0].params["bias"] = table[:, 0]
-    np.testing.assert_allclose(parallel.forward(net, x), copy.deepcopy(net).to("reference").forward(x), rtol=1e-10)
+    np.testing.assert_allclose(execution.forward(net, x), copy.deepcopy(net).to("reference").forward(x), rtol=1e-10)
 
 
 def test_networks_and_optimizers_can_be_copied_and_let_go(rng):
@@ -282,7 +282,7 @@ def test_networks_and_optimizers_can_be_copied_and_let_go(rng):
         assert not np.array_equal(twin.params[name], value)
     for make in (small_net, lambda: Dense(64, 10, rng=0).astype(np.float64)):
         net = make()
-        parallel.forward(net, x if isinstance(net, tc.Sequential) else x.reshape(20, 64))
+        execution.forward(net, x if isinstance(net, tc.Sequential) else x.reshape(20, 64))
         gone = weakref.ref(net)
         del net
         gc.collect()
@@ -295,7 +295,7 @@ def test_one_network_asked_by_two_threads(rng):
     expected = [net.forward(x) for x in batches]
 
     def ask(place):
-        results[place] = [parallel.forward(net, batches[place], 2) for _ in range(200)]
+        results[place] = [execution.forward(net, batches[place], 2) for _ in range(200)]
 
     threads = [threading.Thread(target=ask, args=(place,)) for place in range(2)]
     for thread in threads:
@@ -323,7 +323,7 @@ def test_errors_in_shares_are_raised_and_leave_the_threads_usable():
 def test_whatever_is_added_or_moved_is_noticed(change, rng):
     layers = {"F": Flatten(), "D": Dense(64, 10, bias=False, rng=0), "T": Tanh(), "E": Dense(10, 10, rng=1)}
     net, (x, _) = tc.Sequential(**layers).astype(np.float64), batch(rng, 20, size=8)
-    before = parallel.forward(net, x)
+    before = execution.forward(net, x)
     if change == "another layer":
         net.named_layers["extra"] = ScaledTanh()
     elif change == "a bias where there was none":
@@ -333,7 +333,7 @@ def test_whatever_is_added_or_moved_is_noticed(change, rng):
     else:
         net.named_layers["E"] = net.named_layers.pop("E")   # last already
         net.named_layers["T"] = net.named_layers.pop("T")
-    after = parallel.forward(net, x)
+    after = execution.forward(net, x)
     np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
     assert not np.allclose(before, after)
 
@@ -343,16 +343,16 @@ def test_one_thread_predicts_while_another_meets_new_sizes_of_batch(rng):
     net = tc.Sequential(Conv2d(3, 32, 5, padding=2, rng=0), Tanh(), Conv2d(32, 32, 5, padding=2, rng=1), Flatten(), Dropout(0.1, rng=2),
                         Dense(32 * 1024, 10, rng=3))
     x = rng.standard_normal((64, 3, 32, 32)).astype(np.float32)
-    expected, wrong, done = parallel.forward(net, x[:32], 1), [], threading.Event()
+    expected, wrong, done = execution.forward(net, x[:32], 1), [], threading.Event()
 
     def ask():
         while not done.is_set():
-            wrong.append((parallel.forward(net, x[:32], 1) != expected).any())
+            wrong.append((execution.forward(net, x[:32], 1) != expected).any())
 
     asking = threading.Thread(target=ask)
     asking.start()
     for N in range(33, 41):
-        parallel.forward(net, x[:N], 1)
+        execution.forward(net, x[:N], 1)
     done.set()
     asking.join()
     assert wrong and not any(wrong)
@@ -362,5 +362,5 @@ def test_a_failed_rehearsal_draws_nothing(rng, monkeypatch):
     net, (x, labels) = tc.Sequential(Flatten(), Dropout(0.5, rng=0), Dense(64, 10, rng=1)).astype(np.float64), batch(rng, 20, size=8)
     monkeypatch.setattr(Dense, "_backward_parameters", lambda self, dy: (_ for _ in ()).throw(MemoryError("full")))
     with pytest.raises(MemoryError):
-        parallel.forward_backward(net, x, labels, SoftmaxCrossEntropy())
+        execution.forward_backward(net, x, labels, SoftmaxCrossEntropy())
     assert net.layers[1].state["draws"] == 0

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from numba import njit
 
-from tinyconv.kernels import _simd
-from tinyconv.kernels._native import lanes
+from tinyconv.kernels._cpu import simd
+from tinyconv.kernels._cpu.native import lanes
 
 DTYPES = [np.float32, np.float64]
 # argument for argument what the tests call the micro-kernels with; an intrinsic can be called from compiled code alone
-multiply_add = njit(lambda *a: _simd.multiply_add(*a))
-dot = njit(lambda *a: _simd.dot(*a))
-add_row = njit(lambda *a: _simd.add_row(*a))
-add_row_turned = njit(lambda *a: _simd.add_row_turned(*a))
-transpose = njit(lambda *a: _simd.transpose(*a))
+multiply_add = njit(lambda *a: simd.multiply_add(*a))
+dot = njit(lambda *a: simd.dot(*a))
+add_row = njit(lambda *a: simd.add_row(*a))
+add_row_turned = njit(lambda *a: simd.add_row_turned(*a))
+transpose = njit(lambda *a: simd.transpose(*a))
 
 
 def numbers(rng, dtype, size):
@@ -24,7 +24,7 @@ def numbers(rng, dtype, size):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("M, P", _simd._shapes(_simd.TILES))
+@pytest.mark.parametrize("M, P", simd._shapes(simd.TILES))
 def test_multiply_add(M, P, dtype):
     rng, L = np.random.default_rng(M * P), lanes(dtype)
     R, T, w_r, w_t, w_m, o_r, x_p = 2, 3, 40, 10, 1, 5, L + 1
@@ -42,7 +42,7 @@ def test_multiply_add(M, P, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("A, B", _simd._shapes(_simd.DOTS))
+@pytest.mark.parametrize("A, B", simd._shapes(simd.DOTS))
 def test_dot(A, B, dtype):
     rng, L = np.random.default_rng(A * B), lanes(dtype)
     blocks, R, T = 2, 2, 3
@@ -61,7 +61,7 @@ def test_dot(A, B, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("V, P", _simd._shapes(_simd.ROWS))
+@pytest.mark.parametrize("V, P", simd._shapes(simd.ROWS))
 def test_add_row(V, P, turned, dtype):
     rng, L = np.random.default_rng(V * P), lanes(dtype)
     T, w_t = 3, 10

@@ -18,10 +18,11 @@ if not (Path(__file__).parent / "kernels").is_dir():
 
 # What a name stands for is imported when it is first asked for: `import tinyconv` alone costs nothing, so that the pytest plugin, which every pytest
 # of the environment loads, costs nothing either.
-_HOME = {"Adam": "optim", "Layer": "layer", "Optimizer": "optim", "RBFLoss": "losses", "SGD": "optim",
-         "Sequential": "sequential", "SoftmaxCrossEntropy": "losses", "assert_gradients": "gradient_check", "check_gradients": "gradient_check"}
+_HOME = {"Adam": "optim", "Composite": "composite", "Layer": "layer", "Optimizer": "optim", "RBFLoss": "losses", "Residual": "composite",
+         "SGD": "optim", "Sequential": "composite", "SoftmaxCrossEntropy": "losses", "assert_gradients": "gradient_check",
+         "check_gradients": "gradient_check"}
 
-__all__ = ["Adam", "Layer", "Optimizer", "RBFLoss", "SGD", "Sequential", "SoftmaxCrossEntropy", "assert_gradients",
+__all__ = ["Adam", "Composite", "Layer", "Optimizer", "RBFLoss", "Residual", "SGD", "Sequential", "SoftmaxCrossEntropy", "assert_gradients",
            "check_gradients", "data", "errors", "initializers", "layers", "losses", "models", "optim", "optimizers", "training"]
 
 

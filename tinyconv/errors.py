@@ -28,6 +28,10 @@ class CheckpointError(TinyconvError):
     """A saved file is damaged, or belongs to another model."""
 
 
+class RecordingError(TinyconvError):
+    """A layer says that its calls may be recorded, and its recorded step computes something else than its code."""
+
+
 class DivergedError(TinyconvError):
     """Training went the wrong way: the loss is not finite, or far above that of the untrained network."""
 

@@ -9,6 +9,7 @@ from typing import Callable
 import numpy as np
 
 from . import layers, losses
+from .composite import Residual, Sequential
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,12 @@ def _narrow_alexnet(rng):
     return network(replace(PAPER, image_side=63, maps=(6, 8, 8, 8, 8), dense=(8, 12, 10), first_deviations=deviations), 5, rng)
 
 
+def _block(rng, maps_in, maps, stride=1):
+    """Two convolutions beside one of a single pixel, as in a residual network."""
+    body = Sequential(layers.Conv2d(maps_in, maps, 3, stride=stride, padding=1, rng=rng), layers.Tanh(), layers.Conv2d(maps, maps, 3, padding=1, rng=rng))
+    return Residual(body, layers.Conv2d(maps_in, maps, 1, stride=stride, rng=rng))
+
+
 TABLE = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1], [0, 0, 1]], bool)
 
 CASES = {
@@ -106,6 +113,11 @@ CASES = {
         _case(lambda rng: layers.LocalResponseNorm(alpha=0.3), 2, 7, 3, 2),
         _case(lambda rng: layers.LocalResponseNorm(size=3, k=1.0, alpha=1.0, beta=0.5), 17, 2, 1, 3),
         _case(lambda rng: layers.LocalResponseNorm(alpha=2.0, alpha_over_size=True), 3, 6, 2, 1)],
+    "add": [
+        _case(lambda rng: Residual(layers.ReLU()), 17, 3, 2, 1),
+        _case(lambda rng: Residual(layers.Dense(4, 4, rng=rng)), 1, 4),
+        _case(lambda rng: _block(rng, 2, 3, stride=2), 2, 2, 5, 4),
+        _case(lambda rng: Residual(_block(rng, 3, 3)), 17, 3, 3, 1)],
     "dropout": [
         _case(lambda rng: layers.Dropout(0.5, rng=rng), 17, 3, 2, 2, training=True),
         _case(lambda rng: layers.Dropout(0.2, rng=rng), 3, 5),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from tqdm import tqdm
 
-from . import checkpoint, parallel
+from . import checkpoint, execution
 from .data import Feeder, image_keys
 from .errors import CheckpointError, DivergedError
 from .evaluation import central, evaluate
@@ -104,7 +104,7 @@ class Trainer:
         return Feeder(self.train, self.inputs, batches, keys=lambda place, chosen: image_keys(self.seed, epoch, chosen), training=True)
 
     def _step(self, x, labels):
-        outcome = parallel.submit(self.net, x, labels, self.loss, self.optimizer, self.threads)
+        outcome = execution.submit(self.net, x, labels, self.loss, self.optimizer, self.threads)
         self.progress.step += 1
         self._settle()                                       # of the step before, while a GPU computes this one
         self._outstanding = outcome, labels

@@ -1,8 +1,8 @@
 """adam in Numba: one loop over all elements of a parameter, a register of them at a time."""
 import numpy as np
 
-from .._kernel import kernel
-from .._vector import fma, load_run, sqrt, store_run, width
+from .._cpu.kernel import kernel
+from .._cpu.vector import fma, load_run, sqrt, store_run, width
 from . import numbers
 
 

@@ -1,6 +1,8 @@
-"""adam in numba.cuda: every thread takes single elements of a parameter. The numbers are read from the GPU's memory, as in kernels/sgd/cuda.py.
+"""adam in numba.cuda: every thread takes single elements of a parameter. The numbers are read from memory, as
+in kernels/sgd/cuda.py.
 
-    options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight, mean and square as they are
+    options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight, mean
+             and square as they are
 """
 import math
 
@@ -13,7 +15,8 @@ from . import numbers
 
 
 def update(weight, dweight, mean, square, lr, beta1, beta2, eps, weight_decay, decoupled, step, scale):
-    options = _cuda.to_gpu(np.array([*numbers(lr, beta1, beta2, eps, weight_decay, decoupled, step), scale], weight.dtype))
+    options = *numbers(lr, beta1, beta2, eps, weight_decay, decoupled, step), scale
+    options = _cuda.to_gpu(np.array(options, weight.dtype))
     change([(weight, dweight, mean, square)], options)
 
 

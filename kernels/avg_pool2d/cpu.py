@@ -2,8 +2,8 @@
 
 Padding adds nothing, so windows are cut off at the edge.
 """
-from .._kernel import kernel
-from .._vector import fill_like, inner, lanewise, load, room, store
+from .._cpu.kernel import kernel
+from .._cpu.vector import fill_like, inner, lanewise, load, room, store
 from .._windows import as_lengths
 from . import output_shape
 

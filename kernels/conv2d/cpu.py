@@ -12,14 +12,14 @@ What is blocked: 8 output maps times 3 pixels are summed up together in register
         map o+7    [ sum    ][ sum  ][ sum  ]
 
 so that memory is read once for several uses and the arithmetic units never wait. backward_input is the same sum with the taps turned round;
-backward_weight holds a block of weights in registers and runs over the pixels. The micro-kernels stand in kernels/_simd.py, the loops that lay
-them over an array in kernels/_tiles.py, and the tables of what lies where in kernels/_convolution.py.
+backward_weight holds a block of weights in registers and runs over the pixels. The micro-kernels stand in kernels/_cpu/simd.py, the loops that lay
+them over an array in kernels/_cpu/tiles.py, and the tables of what lies where in kernels/_cpu/convolution.py.
 """
 import numpy as np
 
-from .. import _convolution as convolution
-from .._native import Native
-from .._tiles import lane_sums
+from .._cpu import convolution
+from .._cpu.native import Native
+from .._cpu.tiles import lane_sums
 from ..dense import cpu as dense
 from . import output_shape
 

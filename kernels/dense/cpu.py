@@ -1,4 +1,4 @@
-"""dense in Numba: three matrix products, in the tiles of kernels/_simd.py.
+"""dense in Numba: three matrix products, in the tiles of kernels/_cpu/simd.py.
 
 Many images: L of them side by side. Forward and backward_input sum up 8 features times 3 blocks of images in registers, one scalar of weight
 times three vectors of images; the weights are read where they lie, row by row forward and column by column backward. backward_weight sums over
@@ -11,11 +11,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from .. import _convolution as convolution
-from .. import _layouts as layouts
-from .. import _tiles as tiles
-from .._native import Native, aligned_empty, lanes
-from .._simd import DOTS, TILES
+from .._cpu import convolution
+from .._cpu import layouts
+from .._cpu import tiles
+from .._cpu.native import Native, aligned_empty, lanes
+from .._cpu.simd import DOTS, TILES
 from . import output_shape
 
 CACHE = 2 ** 19 + 2 ** 17                                   # bytes of a matrix that may stay in a core's second-level cache
@@ -100,7 +100,7 @@ def _column_blocks(vectors, column):
 
 @lru_cache(maxsize=256)
 def _panels(count, U, T, weight_u, weight_t, weight_m, x_distance, y_distance):
-    """(panels, offset) for `count` rows of y, fed by U * T rows of x: the tables of kernels/_tiles.py."""
+    """(panels, offset) for `count` rows of y, fed by U * T rows of x: the tables of kernels/_cpu/tiles.py."""
     panels = [(M, T, first * weight_m, weight_u, weight_t, weight_m, 0, first * y_distance, first)
               for first, M in convolution.split(0, count, TILES)]
     return np.array(panels, np.int64), convolution.int32(np.arange(U * T) * x_distance)

@@ -3,8 +3,8 @@ import math
 
 import numpy as np
 
-from .._kernel import kernel
-from .._random import random_bits
+from .._cpu.kernel import kernel
+from .._cpu.random import random_bits
 
 
 def draw(seed, counter):

@@ -5,7 +5,7 @@ import numpy as np
 
 from .. import _cuda
 from .._cuda import cuda, divided, kernel
-from .._random import random_bits
+from .._cpu.random import random_bits
 
 IN_32_BITS = 2 ** 32                                        # as many elements as `divided` divides, several times faster than 64 bits
 

@@ -5,9 +5,9 @@ in the cache.
 """
 import numpy as np
 
-from .._kernel import kernel
-from .._math import exp, log
-from .._vector import fill_like, fma, inner, load_run, sqrt, store_run, width
+from .._cpu.kernel import kernel
+from .._cpu.math import exp, log
+from .._cpu.vector import fill_like, fma, inner, load_run, sqrt, store_run, width
 from . import output_shape
 
 CHUNK = 256

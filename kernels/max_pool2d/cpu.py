@@ -7,8 +7,8 @@ Where a window looks beyond the edge it sees the pixel at the edge once more: th
 """
 import numpy as np
 
-from .._kernel import kernel
-from .._vector import fill_like, inner, lanewise, load, load_run, maximum, room, store, store_run, where, width
+from .._cpu.kernel import kernel
+from .._cpu.vector import fill_like, inner, lanewise, load, load_run, maximum, room, store, store_run, where, width
 from .._windows import as_lengths
 from . import output_shape
 

@@ -1,8 +1,8 @@
 """rbf in Numba: the L images of a block are one vector, which each number of a center is subtracted from."""
 import numpy as np
 
-from .._kernel import kernel
-from .._vector import fill_like, fma, lane_sum, lanewise, load, room, store
+from .._cpu.kernel import kernel
+from .._cpu.vector import fill_like, fma, lane_sum, lanewise, load, room, store
 from . import output_shape
 
 

@@ -1,7 +1,7 @@
 """scaled_tanh in Numba: one loop over all elements, a register of them at a time, whatever they stand for. y may be x, and dx dy."""
-from .._kernel import kernel
-from .._math import tanh
-from .._vector import fma, load_run, store_run, width
+from .._cpu.kernel import kernel
+from .._cpu.math import tanh
+from .._cpu.vector import fma, load_run, store_run, width
 
 
 def forward(x, amplitude, slope):

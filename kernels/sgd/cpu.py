@@ -1,8 +1,8 @@
 """sgd in Numba: one loop over all elements of a parameter, a register of them at a time."""
 import numpy as np
 
-from .._kernel import kernel
-from .._vector import double, fill_like, fma, lane_sum, load_run, store_run, width
+from .._cpu.kernel import kernel
+from .._cpu.vector import double, fill_like, fma, lane_sum, load_run, store_run, width
 from . import numbers
 
 

@@ -1,7 +1,8 @@
 """sgd in numba.cuda: every thread takes single elements of a parameter. The rate and the other options are read from the GPU's memory, so that a captured
 step (kernels/_cuda_graph.py), which makes the same calls for ever, can be given other ones.
 
-    options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight and velocity as they are
+    options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight and velocity
+             as they are
 """
 import math
 
@@ -12,7 +13,7 @@ from .._cuda import cuda, kernel, row_blocks
 from .._cuda_reduce import BLOCK, BLOCKS, parts, tree_sum
 from . import numbers
 
-# parameters of one launch: up to 4 x 16 arrays of 56 bytes fit into the 4 KB that a kernel's arguments may take
+# parameters of one launch: 4 x 16 arrays of 56 bytes fit into the 4 KB that a kernel's arguments may take
 TOGETHER = 16
 
 
@@ -27,12 +28,13 @@ def change(rows, options):
 
 
 def launch_together(update, rows, options):
-    """Launch the kernel `update` of an optimizer for many rows (weight, dweight, slots ...), TOGETHER at a time.
+    """Launch the kernel `update` for many rows (weight, dweight, slots ...), TOGETHER at a time.
 
     LeNet-5's parameters are so small that a launch for each would take longer than its work.
     """
     for first in range(0, len(rows), TOGETHER):
-        some = [tuple(array.reshape(array.size) for array in arrays) for arrays in zip(*rows[first:first + TOGETHER], strict=True)]
+        columns = zip(*rows[first:first + TOGETHER], strict=True)
+        some = [tuple(array.reshape(array.size) for array in column) for column in columns]
         (blocks, rows_of_blocks), threads = row_blocks(max(weight.size for weight in some[0]), len(some[0]))
         # a small parameter needs few of so many blocks
         update[(min(blocks, BLOCKS), rows_of_blocks), threads](*some, options)
@@ -80,8 +82,11 @@ def _sum_of_squares(dweights, sums, first):
 
 
 def guarded_options(options, losses, dweights, clip):
-    """`options` for change of any optimizer, where nobody looks in between: scale, which stands last, is made smaller so that the norm of all dweights
-    together is no larger than clip (None: as large as it is), and NaN where it is 0 or a loss is not finite."""
+    """Return `options` for change of any optimizer, where nobody looks in between.
+
+    The scale, which stands last, is made smaller so that the norm of all dweights together is no larger than clip
+    (None: as large as it is), and NaN where it is 0 or a loss is not finite.
+    """
     guarded = _cuda.empty(options.shape, options.dtype)
     sums = losses if clip is None else _partial_sums(dweights)
     _guard[1, BLOCK](options, losses, sums, options.dtype.type(math.inf if clip is None else clip), guarded)

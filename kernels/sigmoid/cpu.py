@@ -1,7 +1,7 @@
 """sigmoid in Numba: one loop over all elements, a register of them at a time, whatever they stand for. y may be x, and dx dy."""
-from .._kernel import kernel
-from .._math import sigmoid
-from .._vector import load_run, store_run, width
+from .._cpu.kernel import kernel
+from .._cpu.math import sigmoid
+from .._cpu.vector import load_run, store_run, width
 
 
 def forward(x):

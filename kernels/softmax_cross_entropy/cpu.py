@@ -2,10 +2,10 @@
 
 No label equals -1, so an image with that label and a lane without an image have no right class; they get y = 0 and dscores = 0.
 """
-from .._kernel import kernel
-from .._math import exp, log
-from .._per_image import per_image, spread
-from .._vector import fill_like, inner, lanewise, load, maximum, store, where
+from .._cpu.kernel import kernel
+from .._cpu.math import exp, log
+from .._cpu.per_image import per_image, spread
+from .._cpu.vector import fill_like, inner, lanewise, load, maximum, store, where
 from . import output_shape
 
 

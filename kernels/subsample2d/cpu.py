@@ -1,8 +1,8 @@
 """subsample2d in Numba: the L images of a block are one vector, so a window is added pixel by pixel for all of them at once."""
 import numpy as np
 
-from .._kernel import kernel
-from .._vector import fill_like, fma, inner, lane_sum, lanewise, load, room, store
+from .._cpu.kernel import kernel
+from .._cpu.vector import fill_like, fma, inner, lane_sum, lanewise, load, room, store
 from .._windows import as_lengths
 from ..conv2d import cpu as conv2d
 from . import output_shape

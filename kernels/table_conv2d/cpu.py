@@ -1,12 +1,12 @@
 """table_conv2d in Numba: conv2d's tiles, where every output map has a list of its own of the input maps that it sees.
 
-Maps that see different maps cannot share a load of x, so a tile is one map times ten pixels (kernels/_simd.py): a scalar of weight and ten
+Maps that see different maps cannot share a load of x, so a tile is one map times ten pixels (kernels/_cpu/simd.py): a scalar of weight and ten
 vectors of x for ten multiply-adds. Only connections that exist are computed.
 """
 import numpy as np
 
-from .. import _convolution as convolution
-from .._native import Native
+from .._cpu import convolution
+from .._cpu.native import Native
 from ..conv2d import cpu as conv2d
 from . import output_shape
 

@@ -7,9 +7,9 @@ from tqdm import tqdm
 
 from ..device import check_device
 from ..errors import TinyconvError
+from ..execution import available_threads
 from ..kernels import BACKENDS, OPERATIONS
 from ..models import MODELS
-from ..parallel import available_threads
 from ..setting import positive_float, positive_int
 from . import options
 

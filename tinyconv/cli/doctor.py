@@ -7,12 +7,12 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import numpy as np
 
-from .. import __version__, data, kernels, memory
+from .. import __version__, data, kernels
 from ..kernels import _cuda_gpu
-from ..kernels._native import lanes, vector_bytes
+from ..kernels._cpu.native import lanes, vector_bytes
 from ..models import MODELS
-from ..parallel import available_threads
-from ..parallel import way as way_of_sharing
+from ..execution import available_threads
+from ..execution import memory, strategy
 from . import options
 
 
@@ -29,7 +29,7 @@ def run(args):
         "SIMD width": f"{8 * vector_bytes()} bits: {lanes(np.float32)} float32 or {lanes(np.float64)} float64 images side by side",
         "threads": f"{available_threads()} processors for this process, of {os.cpu_count()}",
         "threading layer": "Python threads, each running compiled kernels without the global lock; Numba's own layers are not used",
-        **{f"threads share: {name}": _way(build) for name, build in MODELS.items()},
+        **{f"threads share: {name}": _strategy(build) for name, build in MODELS.items()},
         "kernel cache": _kernel_cache(),
         "GPU": _gpu(),
         **{f"data: {name}": where for name, where in data.find().items()},
@@ -47,11 +47,11 @@ def _version(package, extra):
         return f"not installed (pip install 'tinyconv[{extra}]')"
 
 
-def _way(build):
-    """How the threads share a training step of a model (parallel.py), and why."""
+def _strategy(build):
+    """How the threads share a training step of a model (execution/strategy.py), and why."""
     net = build()
-    way, why = way_of_sharing(net, np.zeros((64, *net.input_shape), np.float32))
-    return f"{way}: {why}"
+    name, why = strategy(net, np.zeros((64, *net.input_shape), np.float32))
+    return f"{name}: {why}"
 
 
 def _gpu():

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import parallel
+from .. import execution
 from ..data import prepare_image
 from ..errors import TinyconvError
 from ..evaluation import MANY_CLASSES, average_crops
@@ -34,7 +34,7 @@ def run(args):
     inputs, names = this.inputs(net), this.settings["class_names"]
     for path in args.images:
         x = inputs.testing(prepare_image(path, this.settings["preparation"])[None])
-        scores = average_crops(parallel.forward(net, x, args.threads), inputs.crops)
+        scores = average_crops(execution.forward(net, x, args.threads), inputs.crops)
         if isinstance(loss, RBFLoss):
             kind, values, order = "penalties", scores[0], np.argsort(scores[0])
         else:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import Sequential, parallel
+from .. import Sequential, execution
 from ..data import prepare_image
 from ..evaluation import central, forward_all
 from ..files import write_atomically
@@ -43,7 +43,7 @@ def run(args):
     features = _features(this, body, images, inputs, args.threads)
     cells = []
     for path, query in zip(args.images, queries):
-        distances = _distances(features, parallel.forward(body, inputs.testing(query[None]), args.threads)[0].ravel())
+        distances = _distances(features, execution.forward(body, inputs.testing(query[None]), args.threads)[0].ravel())
         nearest = np.argsort(distances, kind="stable")[:args.count]
         print(f"{path}:")
         cells.append((query, path.name))

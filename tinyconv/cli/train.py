@@ -7,8 +7,8 @@ from pathlib import Path
 from ..data.image_folder import NOT_HELD_OUT
 from ..device import gpu_name
 from ..errors import TinyconvError
+from ..execution import available_threads, memory
 from ..models import MODELS
-from ..parallel import available_threads
 from ..setting import positive_float
 from ..training import Trainer
 from . import options

@@ -1,6 +1,6 @@
 """What a student is told of a wrong gradient: where to look, not what to write.
 
-The checker (tinyconv.gradient_check.hypotheses) names a mistake by comparing numbers; here each name has a sentence that leads back to the
+The checker (tinyconv.gradient_check.diagnosis) names a mistake by comparing numbers; here each name has a sentence that leads back to the
 derivation.
 To add one: a line in HINTS, under the name of the hypothesis.
 """

@@ -4,7 +4,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-from ..parallel import available_threads
+from ..execution import available_threads
 
 
 class Ahead:

@@ -39,16 +39,6 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """What is wrong with one array of gradients."""
-
-    array: str
-    name: str                    # of the hypothesis (hypotheses.py) that explains every element; "" where none does
-    sentence: str
-    where: str                   # which elements are wrong
-
-
-@dataclass(frozen=True)
 class Report:
     """The result of one check; str(report) is the table with its sentences."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import device as door
+from ..device import to_host
 from ..errors import DataError, DtypeError
 
 
@@ -91,7 +91,7 @@ class ObjectSubject(Subject):
         if getattr(obj, "device", None) == "cuda":
             self.exact.to("reference")
         x = _real(x)
-        params = {name: door.as_numpy(value) for name, value in getattr(self.exact, "params", {}).items()}
+        params = {name: to_host(value) for name, value in getattr(self.exact, "params", {}).items()}
         values = {"x": x, **{name: value for name, value in params.items() if is_float(value)}}
         self.complex = copy.deepcopy(self.exact).to("reference") if hasattr(obj, "device") and hasattr(obj, "to") else self.exact
         super().__init__(name_of(obj), values)
@@ -106,7 +106,7 @@ class ObjectSubject(Subject):
             if y.shape == dy.shape and np.all(np.isfinite(y)):
                 obj.backward(*([dy.astype(y.dtype)] if self.takes_dy else []))
         self.earlier = {"x": x, "dy": dy}
-        self.fixed = {name: np.asarray(value, np.float64) for name, value in getattr(self.exact, "state", {}).items() if is_float(door.as_numpy(value))}
+        self.fixed = {name: np.asarray(value, np.float64) for name, value in getattr(self.exact, "state", {}).items() if is_float(to_host(value))}
         self.y = self.forward()                              # the mask of dropout is another one now
 
     def forward(self, values={}, **options):
@@ -127,13 +127,13 @@ class ObjectSubject(Subject):
         if not self.takes_dy and dx is not None:
             dx = dy * dx                                     # a loss has no dy: its y is one number
         grads = getattr(obj, "grads", {})
-        return {name: door.as_numpy(dx if name == "x" else grads.get(name)) for name in self.values}, x, dy, obj
+        return {name: to_host(dx if name == "x" else grads.get(name)) for name in self.values}, x, dy, obj
 
     def _call(self, obj, x):
         return np.asarray(obj.forward(x, **self.call_options) if self.labels is None else obj.forward(x, self.labels, **self.call_options))
 
     def params_of(self, obj):
-        return {name: door.as_numpy(value) for name, value in getattr(obj, "params", {}).items() if name in self.values}
+        return {name: to_host(value) for name, value in getattr(obj, "params", {}).items() if name in self.values}
 
 
 def _with_dtype(obj, dtype):

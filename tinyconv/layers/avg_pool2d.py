@@ -13,6 +13,7 @@ class AvgPool2d(Pool2d):
     """
 
     operation = "avg_pool2d"
+    recordable = per_image = True
 
     def _forward(self, x, training):
         self.cache = x.shape

@@ -10,6 +10,7 @@ class Flatten(Layer):
     """
 
     settings = ("scan",)
+    recordable = per_image = True
 
     def __init__(self, scan=False):
         super().__init__()

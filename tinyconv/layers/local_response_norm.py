@@ -12,6 +12,7 @@ class LocalResponseNorm(Layer):
 
     operation = "local_response_norm"
     settings = ("size", "k", "alpha", "beta")
+    recordable = per_image = True
 
     def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, alpha_over_size=False):
         super().__init__()

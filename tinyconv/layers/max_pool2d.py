@@ -13,6 +13,7 @@ class MaxPool2d(Pool2d):
     """
 
     operation = "max_pool2d"
+    recordable = per_image = True
 
     def _forward(self, x, training):
         self.cache = x

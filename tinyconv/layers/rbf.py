@@ -17,6 +17,7 @@ class RBF(Layer):
 
     operation = "rbf"
     settings = ("classes", "features")
+    recordable = per_image = True
 
     def __init__(self, centers):
         super().__init__()
@@ -31,6 +32,9 @@ class RBF(Layer):
 
     def _backward_input(self, dy):
         return self.kernel.backward_input(dy, self.cache, self._parameter("centers", dy))
+
+    def param_shapes(self):
+        return {"centers": (self.classes, self.features)}
 
     def _output_shape(self, x_shape):
         return contract.output_shape(x_shape, (self.classes, self.features))

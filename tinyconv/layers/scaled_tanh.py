@@ -10,6 +10,7 @@ class ScaledTanh(Layer):
 
     operation = "scaled_tanh"
     settings = ("amplitude", "slope")
+    recordable = per_image = True
 
     def __init__(self, amplitude=1.7159, slope=2 / 3):
         super().__init__()

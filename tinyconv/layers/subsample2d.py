@@ -19,6 +19,7 @@ class Subsample2d(Layer):
 
     operation = "subsample2d"
     settings = ("channels", "size")
+    recordable = per_image = True
 
     def __init__(self, channels, size=2, *, rng=None):
         super().__init__()
@@ -37,6 +38,9 @@ class Subsample2d(Layer):
 
     def _backward_parameters(self, dy):
         return {"coefficient": self.kernel.backward_coefficient(dy, self.cache, self.size), "bias": self.kernel.backward_bias(dy)}
+
+    def param_shapes(self):
+        return {"coefficient": (self.channels,), "bias": (self.channels,)}
 
     def _output_shape(self, x_shape):
         return contract.output_shape(x_shape, self.channels, self.size)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import device as door
+from ..device import copies_on_gpu, is_on_gpu, put, to_host
 from ..kernels import load
 from . import checks, clipping
 from .schedules import Rate, constant
@@ -13,9 +13,9 @@ from .settings import Setting, at_least, closing, function, limit, whole
 
 
 class Optimizer:
-    """Base of SGD, Adam and a user's own: step() collects gradients, checks and clips them, and updates every parameter.
+    """Base of SGD, Adam and a user's own: step() collects, checks and clips gradients and updates parameters.
 
-    An optimizer of one's own defines update() in NumPy, and names the arrays that it keeps for every parameter:
+    An optimizer of one's own defines update() in NumPy, and names the arrays that it keeps of each parameter:
 
         class Signs(tc.Optimizer):
             slot_names = ("mean",)
@@ -24,8 +24,9 @@ class Optimizer:
                 mean[...] = 0.9 * mean + 0.1 * gradient
                 weight -= self.lr * np.sign(mean)
 
-    It then trains in train_step and in a Trainer, on every device. A checkpoint keeps its slots and the number of steps,
-    and nothing else of it: counters follow from self.steps, and settings are those of the new object.
+    It then trains in train_step and in a Trainer, on every device. A checkpoint keeps its slots and the
+    number of steps, and nothing else of it: counters follow from self.steps, and settings are those of the
+    new object.
 
     net            anything with params and grads, dicts with the same keys; both are read at every step
     lr             the rate of the step to come; set a number, or a function step -> rate (schedules.py)
@@ -35,8 +36,8 @@ class Optimizer:
     slots          {slot: {name: array like the parameter}}, zeros at first
     steps          number of steps taken
 
-    A setting takes effect at the next step. Raises ValueError for one out of range, AttributeError for one of another
-    name; ValueError or DtypeError for a parameter that cannot be updated in its memory.
+    A setting takes effect at the next step. Raises ValueError for one out of range, AttributeError for one of
+    another name; ValueError or DtypeError for a parameter that cannot be updated in its memory.
     Source of clipping: Pascanu, Mikolov, Bengio 2013.
     """
 
@@ -45,14 +46,15 @@ class Optimizer:
     # True where a step on a GPU may be captured in a graph: see compiled.py
     capturable = False
 
-    rate = Setting("as a function step -> rate (a number is set as lr)", function)
-    weight_decay = Setting("of 0 or more", at_least(0))
-    clip = Setting("above 0, or None", limit)
-    steps = Setting("as a whole number of 0 or more", whole)
+    rate: Setting[Rate] = Setting("as a function step -> rate (a number is set as lr)", function)
+    weight_decay: Setting[float] = Setting("of 0 or more", at_least(0))
+    clip: Setting[float | None] = Setting("above 0, or None", limit)
+    steps: Setting[int] = Setting("as a whole number of 0 or more", whole)
     _closed = False
 
     @closing
-    def __init__(self, net: Any, lr: float | Rate = 0.01, weight_decay: float = 0.0, clip: float | None = None):
+    def __init__(self, net: Any, lr: float | Rate = 0.01, weight_decay: float = 0.0,
+                 clip: float | None = None):
         self.net = net
         self.lr = lr
         self.weight_decay = weight_decay
@@ -75,20 +77,20 @@ class Optimizer:
     def __setattr__(self, name: str, value: Any):
         if self._closed and name not in vars(self) and not hasattr(type(self), name):
             raise AttributeError(
-                f"{type(self).__name__} has no setting {name!r}; it has {', '.join(self._settings())} (an optimizer of "
-                "one's own makes its attributes in __init__, and keeps arrays of parameters in slots)")
+                f"{type(self).__name__} has no setting {name!r}; it has {', '.join(self._settings())} (an "
+                "optimizer of one's own makes its attributes in __init__, and keeps arrays in slots)")
         object.__setattr__(self, name, value)
 
     @property
     def lr(self) -> float:
-        """The rate of the step to come. Raises ValueError where the function `rate` gives no number of 0 or more."""
+        """The rate of the step to come. Raises ValueError where `rate` gives no number of 0 or more."""
         value = self.rate(self.steps)
         try:
             return _LR.convert(value)
         except (TypeError, ValueError):
             raise ValueError(
-                f"{type(self).__name__}: expected a rate of 0 or more at step {self.steps}, got {value!r} from the "
-                "function step -> rate; set lr to another") from None
+                f"{type(self).__name__}: expected a rate of 0 or more at step {self.steps}, got {value!r} "
+                "from the function step -> rate; set lr to another") from None
 
     @lr.setter
     def lr(self, value: float | Rate):
@@ -97,8 +99,8 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter by its gradient.
 
-        Raises RuntimeError where a gradient or slot is missing, ShapeError or DtypeError where an array does not fit
-        its parameter: before any parameter is touched.
+        Raises RuntimeError where a gradient or slot is missing, ShapeError or DtypeError where an array does
+        not fit its parameter: before any parameter is touched.
         """
         self._update(self._rows(self.net.grads))
         self.steps += 1
@@ -106,7 +108,8 @@ class Optimizer:
     def update(self, name: str, weight: np.ndarray, gradient: np.ndarray, **slots: np.ndarray) -> None:
         """Change `weight`, and its slots, in their memory; to be defined by an optimizer of one's own.
 
-        gradient   scale dweight + weight_decay weight, in an array of its own; the scale is 1, or makes the norm clip
+        gradient   scale dweight + weight_decay weight, in an array of its own; the scale is 1, or makes the
+                   norm clip
         slots      the arrays of slot_names, by name
         """
         arrays = ", ".join(("self", "name", "weight", "gradient", *self.slot_names))
@@ -116,49 +119,51 @@ class Optimizer:
         """Call update() for one parameter after the other. What lies on a GPU is fetched, and put back."""
         scale = self._scale(rows)
         for name, row in zip(self.net.params, rows, strict=True):
-            weight, dweight, *slots = map(door.as_numpy, row)
+            weight, dweight, *slots = map(to_host, row)
             gradient = scale * dweight + self.weight_decay * weight
             given = self.update(name, weight, gradient, **dict(zip(self.slot_names, slots, strict=True)))
             if given is not None:
                 raise TypeError(
-                    f"{type(self).__name__}: update must change weight in its memory (weight -= ...) and return "
-                    f"nothing, it returned {type(given).__name__}")
+                    f"{type(self).__name__}: update must change weight in its memory (weight -= ...) and "
+                    f"return nothing, it returned {type(given).__name__}")
             for array, value in zip((row[0], *row[2:]), (weight, *slots), strict=True):
-                if door.on_gpu(array):
-                    door.put(value, array)
+                if is_on_gpu(array):
+                    put(value, array)
 
     def _scale(self, rows):
         """The factor of all gradients that keeps their norm within clip."""
         if self.clip is None:
             return 1.0
-        total = sum(load("sgd", self._backend(weight)).sum_of_squares(dweight) for weight, dweight, *_ in rows)
-        return clipping.scale(total, self.clip)
+        sums = (load("sgd", self._backend(weight)).sum_of_squares(dweight) for weight, dweight, *_ in rows)
+        return clipping.scale(sum(sums), self.clip)
 
     def _backend(self, weight):
         """The backend whose kernels work on a parameter where it lies."""
-        if door.on_gpu(weight):
+        if is_on_gpu(weight):
             return "cuda"
         return "reference" if getattr(self.net, "device", "cpu") == "reference" else "cpu"
 
     def _rows(self, grads):
-        """(weight, dweight, slots ...) of every parameter, all checked, in the dtype and place of the parameter."""
+        """(weight, dweight, slots ...) of every parameter, checked, in the parameter's dtype and place."""
         owner, params = type(self).__name__, self.net.params
         if changed := params.keys() ^ self._names:
             raise RuntimeError(
-                f"{owner}: {', '.join(sorted(changed))}: added or removed since the optimizer was made; make a new one "
-                "for the parameters as they are now")
+                f"{owner}: {', '.join(sorted(changed))}: added or removed since the optimizer was made; make "
+                "a new one for the parameters as they are now")
         if missing := params.keys() - grads.keys():
-            raise RuntimeError(f"{owner}: no gradient for {', '.join(sorted(missing))}; call backward before step")
+            names = ", ".join(sorted(missing))
+            raise RuntimeError(f"{owner}: no gradient for {names}; call backward before step")
         weights = list(params.values())
         if len(weights) != len(self._weights) or not all(map(is_, weights, self._weights)):
             checks.check_parameters(owner, params)
             self._weights = weights
-        dweights = [checks.ready_gradient(owner, name, grads[name], weight) for name, weight in params.items()]
+        dweights = [
+            checks.ready_gradient(owner, name, grads[name], weight) for name, weight in params.items()]
         columns = [self._ready_slot(slot) for slot in self.slot_names]
         return list(zip(weights, dweights, *columns, strict=True))
 
     def _ready_slot(self, slot):
-        """The arrays of a slot in the order of the parameters; the slot keeps those that had to be converted or moved."""
+        """The arrays of a slot in the parameters' order; the slot keeps what had to be converted or moved."""
         arrays = self.slots.get(slot, {})
         for name, weight in self.net.params.items():
             arrays[name] = checks.ready_slot(type(self).__name__, slot, name, arrays.get(name), weight)
@@ -180,7 +185,7 @@ class Optimizer:
     def __deepcopy__(self, memo: dict):
         """A copy with arrays and a network of its own."""
         for arrays in self.slots.values():
-            memo.update(door.copies_on_gpu(arrays.values()))
+            memo.update(copies_on_gpu(arrays.values()))
         twin = memo[id(self)] = object.__new__(type(self))
         twin.__dict__.update(copy.deepcopy(self.__getstate__(), memo))
         return twin

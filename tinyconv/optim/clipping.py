@@ -1,7 +1,7 @@
-"""Clipping: a gradient whose norm, over all parameters together, is too large is made shorter, in its direction.
+"""Clipping: a gradient whose norm, over all parameters together, is too large is made shorter.
 
     norm  = sqrt(sum over all parameters of dweight^2)
-    scale = min(1, clip / norm)                            the factor by which an update multiplies every dweight
+    scale = min(1, clip / norm)                    the factor by which an update multiplies every dweight
 
 Source: Pascanu, Mikolov, Bengio 2013, algorithm 1.
 """

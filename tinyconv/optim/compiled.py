@@ -1,5 +1,5 @@
-"""CompiledOptimizer: an optimizer whose update is a compiled kernel. On a GPU it can be captured in a graph."""
-from functools import lru_cache
+"""CompiledOptimizer: an optimizer whose update is a compiled kernel, and which a graph can capture."""
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -11,24 +11,27 @@ from .tapes import Tapes, worth_a_tape
 
 
 class CompiledOptimizer(Optimizer):
-    """Base of SGD and Adam: their update stands in kernels/<operation>, with slot_names behind weight and dweight.
+    """Base of SGD and Adam: the update of kernels/<operation>, which takes weight, dweight and the slots.
 
-    Many small parameters are updated by tapes (tapes.py), large ones by a call for each. A class derived from SGD or
-    Adam that defines update() in NumPy is updated by that instead, and one with a step() of its own is not captured.
+    Many small parameters are updated by tapes (tapes.py), large ones by a call for each. A class derived from
+    SGD or Adam that defines update() in NumPy is updated by that instead, and one with a step() of its own is
+    not captured.
     """
 
     operation: str
     _tapes: Tapes | None = None
 
     def arguments(self) -> tuple:
-        """Return the settings of the step to come as the kernel takes them, between the arrays and the scale."""
+        """Return the settings of the step to come as the kernel takes them, between arrays and scale."""
         raise NotImplementedError(f"{type(self).__name__} must define arguments()")
 
     def step(self) -> None:
+        """Update every parameter by its gradient; see Optimizer.step."""
         params, grads = self.net.params, self.net.grads
         columns = [params, grads, *[self.slots.get(slot, {}) for slot in self.slot_names]]
+        arrays = [column.get(name) for name in params for column in columns]
         # the arrays that the tapes hold have been checked
-        if self._tapes is not None and self._tapes.hold([column.get(name) for name in params for column in columns]):
+        if self._tapes is not None and self._tapes.hold(arrays):
             self._play(self._tapes)
             self.steps += 1
         else:
@@ -55,15 +58,15 @@ class CompiledOptimizer(Optimizer):
     def _numbers(self):
         return _contract(self.operation).numbers(*self.arguments())
 
-    # ---- a step that is captured (tinyconv/graph.py) and repeated with other numbers
+    # ---- a step that is captured (tinyconv/execution/cuda.py) and repeated with other numbers
 
     @property
     def capturable(self) -> bool:
-        """True where a step is nothing but kernels, which a graph can repeat; any other optimizer steps from Python."""
+        """True where a step is nothing but kernels, which a graph can repeat; any other steps from Python."""
         return type(self).update is Optimizer.update and type(self).step is CompiledOptimizer.step
 
     def options(self) -> tuple[float, ...]:
-        """Return the numbers of the step to come as the kernels read them; last the scale of the gradient, 1."""
+        """Return the numbers of the step to come as the kernels read them; last the gradient's scale, 1."""
         return (*self._numbers(), 1.0)
 
     def capture(self, gradients: dict[str, Any], options: Any, losses: Any) -> None:
@@ -77,7 +80,7 @@ class CompiledOptimizer(Optimizer):
         load(self.operation, "cuda").change(rows, guarded)
 
     def fingerprint(self) -> list:
-        """Return the objects that a captured step was made with; where one is another by now, capture anew."""
+        """Return the objects that a captured step is made with; where one is another, capture anew."""
         slots = [self.slots.get(slot, {}) for slot in self.slot_names]
         return [self.clip, *[slot.get(name) for slot in slots for name in self.net.params]]
 
@@ -86,7 +89,7 @@ class CompiledOptimizer(Optimizer):
         return super().__getstate__() | {"_tapes": None}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _contract(operation):
     """The contract page of an update, which has its numbers()."""
     return import_module(f"{kernels.__name__}.{operation}")

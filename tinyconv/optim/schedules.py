@@ -19,7 +19,7 @@ def stepped(lr: float, every: int, factor: float = 0.1) -> Rate:
 
 
 def lowered_at(lr: float, steps: Sequence[int], factor: float = 0.1) -> Rate:
-    """Return rate(step) = lr factor^k, k how many of `steps` have been reached: lower by a factor at given steps."""
+    """Return rate(step) = lr factor^k, lower by a factor at given steps: k of `steps` have been reached."""
     return lambda step: lr * factor ** sum(step >= at for at in steps)
 
 
@@ -27,12 +27,13 @@ def plateau(lr: float, errors: Callable[[], Iterable[float]], patience: int = 5,
             times: int = 3) -> Rate:
     """Return rate(step) = lr factor^k: lower by a factor whenever the error has stopped improving.
 
-    errors     a function without arguments: the validation errors of all epochs so far. The rate follows from them
-               alone, so that a resumed run goes on with the rate that it had
+    errors     a function without arguments: the validation errors of all epochs so far. The rate follows from
+               them alone, so that a resumed run goes on with the rate that it had
     patience   epochs in a row without a new best error, after which the rate is lowered
     times      the largest k
 
-    Source: Krizhevsky et al. 2012, section 5: divided by 10 when the validation error stopped improving, three times.
+    Source: Krizhevsky et al. 2012, section 5: divided by 10 when the validation error stopped improving,
+    three times.
     """
     return lambda step: lr * factor ** min(_times_without_progress(errors(), patience), times)
 

@@ -3,26 +3,34 @@ import functools
 import math
 import numbers
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
+Value = TypeVar("Value")
 
-class Setting:
+
+class Setting(Generic[Value]):
     """A setting as a class attribute: `momentum = Setting("of 0 or more", at_least(0))`.
 
     expected   the end of the sentence "expected momentum ...", said where a value cannot be taken
     convert    gives the value that is kept; raises ValueError or TypeError for one that cannot be taken
     """
 
-    def __init__(self, expected: str, convert: Callable[[Any], Any]):
+    def __init__(self, expected: str, convert: Callable[[Any], Value]):
         self.expected = expected
         self.convert = convert
 
     def __set_name__(self, owner, name):
         self.name = name
 
-    def __get__(self, optimizer, owner=None) -> Any:
+    @overload
+    def __get__(self, optimizer: None, owner: type) -> "Setting[Value]": ...
+
+    @overload
+    def __get__(self, optimizer: object, owner: type) -> Value: ...
+
+    def __get__(self, optimizer, owner):
         return self if optimizer is None else vars(optimizer)[self.name]
 
     def __set__(self, optimizer, value: Any):
@@ -36,8 +44,8 @@ class Setting:
                 vars(optimizer)[self.name] = before
                 raise
 
-    def checked(self, optimizer, value: Any) -> Any:
-        """Return the value to keep. Raises ValueError, with one sentence, for a value that cannot be taken."""
+    def checked(self, optimizer, value: Any) -> Value:
+        """Return the value to keep. Raises ValueError, with one sentence, for one that cannot be taken."""
         try:
             return self.convert(value)
         except (TypeError, ValueError):
@@ -46,7 +54,7 @@ class Setting:
 
 
 def closing(init: Callable) -> Callable:
-    """Return the constructor `init`, which then closes the optimizer: no attribute of another name can be set any more.
+    """Return the constructor `init`, which closes the optimizer: no attribute can be added any more.
 
     Raises TypeError where a constructor does not call that of Optimizer.
     """
@@ -56,7 +64,8 @@ def closing(init: Callable) -> Callable:
         # the constructor of the object's own class, not one that it calls by super()
         if type(self).__init__ is constructor:
             if "net" not in vars(self):
-                raise TypeError(f"{type(self).__name__}: its __init__ must call super().__init__(net, lr, ...)")
+                name = type(self).__name__
+                raise TypeError(f"{name}: its __init__ must call super().__init__(net, lr, ...)")
             self._check_settings()
             vars(self)["_closed"] = True
     return constructor

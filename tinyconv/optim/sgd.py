@@ -21,15 +21,15 @@ class SGD(CompiledOptimizer):
     clip           the largest allowed norm of the gradient, over all parameters together; None: not limited
     velocity       {name: array like the parameter}: slots["velocity"]
 
-    A setting takes effect at the next step. Raises ValueError for one out of range; ValueError or DtypeError for a
-    parameter that cannot be updated in its memory.
+    A setting takes effect at the next step. Raises ValueError for one out of range; ValueError or DtypeError
+    for a parameter that cannot be updated in its memory.
     Source: the contract page of kernels/sgd; clipping: Pascanu, Mikolov, Bengio 2013.
     """
 
     operation = "sgd"
     slot_names = ("velocity",)
-    momentum = Setting("of 0 or more", at_least(0))
-    nesterov = Setting("True or False", truth)
+    momentum: Setting[float] = Setting("of 0 or more", at_least(0))
+    nesterov: Setting[bool] = Setting("True or False", truth)
 
     def __init__(self, net: Any, lr: float | Rate = 0.01, momentum: float = 0.0, weight_decay: float = 0.0,
                  nesterov: bool = False, *, clip: float | None = None):
@@ -47,9 +47,11 @@ class SGD(CompiledOptimizer):
         self.slots["velocity"] = arrays
 
     def arguments(self) -> tuple:
+        """Return (lr, momentum, weight_decay, nesterov) of the step to come."""
         return self.lr, self.momentum, self.weight_decay, self.nesterov
 
     def _check_settings(self):
         if self.nesterov and self.momentum == 0:
-            raise ValueError(f"{type(self).__name__}: nesterov=True looks ahead along the momentum, so it needs "
-                             "momentum above 0")
+            raise ValueError(
+                f"{type(self).__name__}: nesterov=True looks ahead along the momentum, so it needs momentum "
+                "above 0")

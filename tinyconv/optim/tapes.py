@@ -1,4 +1,4 @@
-"""Tapes: updates of many small parameters, and the norm of their gradients, without Python between the kernels."""
+"""Tapes: updates of many small parameters, and the norm of their gradients, without Python in between."""
 from operator import is_
 from typing import Any
 
@@ -6,19 +6,19 @@ import numba
 import numpy as np
 
 from ..kernels import load
-from ..kernels._kernel import threads_at_hand
-from ..kernels._tape import Tape, recording
-from ..kernels._threads import cut, play
+from ..kernels._cpu.kernel import threads_at_hand
+from ..kernels._cpu.tape import Tape, recording
+from ..kernels._cpu.threads import cut, play
 
 # of all parameters together, in elements: below it, calls from Python would take longer than the work
 SMALL = 2 ** 20
 
 
 class Tapes:
-    """One tape for each thread at hand (kernels/_tape.py); each thread updates its share of every parameter.
+    """One tape for each thread at hand (kernels/_cpu/tape.py); each thread updates its share of every parameter.
 
-    They are recorded on arrays of one element, since a kernel is compiled for the dtype alone, and are then given the
-    real arrays by put().
+    They are recorded on arrays of one element, since a kernel is compiled for the dtype alone, and are then
+    given the real arrays by put().
 
     operation   the kernel folder of the update
     rows        (weight, dweight, slots ...) of every parameter
@@ -29,7 +29,7 @@ class Tapes:
         kernel = load(operation, "cpu")
         self.threads = threads_at_hand()
         self.form = _form(rows)
-        # those that the tapes work on, parameter after parameter; and for each of them (slot of a tape, share)
+        # those that the tapes work on, parameter after parameter; and of each its (slot of a tape, share)
         self.arrays: list[Any] = []
         self.slots: list[list] = [[] for row in rows for _ in row]
         self.samples = [[np.zeros(1, array.dtype) for array in row] for row in rows]
@@ -65,7 +65,7 @@ class Tapes:
         return self.threads == threads_at_hand() and self.form == _form(rows)
 
     def hold(self, arrays: list) -> bool:
-        """Return True where these are the very arrays that the tapes work on, and as many threads are at hand."""
+        """Return True for the very arrays that the tapes work on, and as many threads at hand."""
         return (len(arrays) == len(self.arrays) and all(map(is_, arrays, self.arrays))
                 and self.threads == threads_at_hand())
 
@@ -86,7 +86,7 @@ class Tapes:
         return sum(float(total[0]) for total in self.totals)
 
     def update(self, numbers: tuple) -> None:
-        """Update all parameters, by the numbers of the kernel's contract page and the scale of the gradient."""
+        """Update all parameters, by the numbers of the contract page and the scale of the gradient."""
         for options in self.options:
             options[:] = numbers
         play([tape.task() for tape in self.update_tapes])
