@@ -2,8 +2,8 @@
 import math
 from typing import Any
 
-from .. import memory
 from ..errors import TinyconvError
+from ..execution import memory
 from .options import say_shape
 from .recipes import recipe
 

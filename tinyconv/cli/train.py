@@ -5,9 +5,9 @@ from itertools import count
 from pathlib import Path
 
 from ..data.image_folder import NOT_HELD_OUT
-from ..device import gpu_name
+from ..device import backend
 from ..errors import TinyconvError
-from ..execution import available_threads, memory
+from ..execution import available_threads
 from ..models import MODELS
 from ..setting import positive_float
 from ..training import Trainer
@@ -89,8 +89,9 @@ def run(args):
         trainer.load(this.checkpoint)
     if test.name.endswith(NOT_HELD_OUT):
         print("no held-out images: tests are on the training images")
+    where = f"{threads} threads" if place[0] == "cpu" else f"{backend(place[0]).device_name()} in {place[1]}"
     print(f"{settings['model']}, {loss!r}: {len(train)} training and {len(test)} test images of {settings['data']}, "
-          f"{f'{threads} threads' if place[0] == 'cpu' else f'{gpu_name()} in {place[1]}'}, run folder {this.folder}")
+          f"{where}, run folder {this.folder}")
     return _train(trainer, this)
 
 
