@@ -155,6 +155,18 @@ def test_a_wrong_value_in_run_json_is_one_sentence(name, tmp_path):
         assert "; expected " in str(refused.value) or name in ("model", "loss")
 
 
+@pytest.mark.parametrize("name, values", [
+    ("lr", (0, -1.0, True, "1", None, float("nan"), float("inf"))), ("epochs", (0, True, 1.5, "3", None)),
+    ("momentum", (1, -0.1, False)), ("clip", (-1.0, True)),
+    ("lr_steps", ([], [2, 1], [0, 1], [1.0, 2], [True, 2], 1)),
+    ("class_names", ("ab", [1], None)), ("augment", (0, 1, None)), ("device", ("tpu", None))])
+def test_values_that_no_run_has(name, values, tmp_path):
+    for value in values:
+        (tmp_path / "run.json").write_text(changed(**{name: value}))
+        with pytest.raises(CheckpointError, match=rf"damaged \({name}: .*\); expected "):
+            Run.open(tmp_path)
+
+
 @pytest.mark.parametrize("text, words", [
     ("[]", "damaged (no settings); expected values by their names"),
     ('"model"', "damaged (no settings)"),
@@ -179,6 +191,22 @@ def test_a_run_of_before(tmp_path):
     assert {name: settings[name] for name in old} == old
     added = {name: TABLE[name].before for name in TABLE.keys() - old.keys()}
     assert {name: settings[name] for name in added} == added and added["optimizer"] == "sgd"
+
+
+def test_a_run_of_before_that(tmp_path):
+    """Settings that were added up to af39bb0, with what runs did until then."""
+    added = {"weight_decay": 0.0, "options": {}, "augment": False, "schedule": "cosine", "patience": 5,
+             "lr_steps": None, "nesterov": True, "until_error": None, "device": "cpu", "precision": "float32"}
+    older = {name: value for name, value in json.loads(OLD).items() if name not in added}
+    (tmp_path / "run.json").write_text(json.dumps(older))
+    settings = Run.open(tmp_path).settings
+    assert {name: settings[name] for name in added} == added
+
+
+def test_what_may_change_at_resume():
+    """Where a run computes, and where its data lies; nothing that makes another run of it."""
+    free = {name for name, setting in TABLE.items() if setting.may_change}
+    assert free == {"data_dir", "threads", "device", "precision"}
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -255,6 +283,13 @@ def test_the_rate_is_the_optimizers_where_it_is_chosen():
     assert complete(named("lenet5", "--optimizer", "adam", "--lr", "0.5"))["lr"] == 0.5
 
 
+def test_a_default_of_a_data_set_goes_before_that_of_the_table():
+    assert complete(named("lenet5"))["epochs"] == 40
+    assert complete(named("lenet5", "--epochs", 3))["epochs"] == 3
+    assert complete(named("lenet5", "--data", "mnist"))["epochs"] == 20
+    assert complete(named("cifar_net"))["epochs"] == 30
+
+
 def test_settings_reach_the_optimizer():
     net = tiny(rng=0)
     adam = complete(named("lenet5", "--optimizer", "adam", "--beta1", 0.8, "--beta2", 0.9, "--eps", 1e-6,
@@ -269,6 +304,8 @@ def test_settings_reach_the_optimizer():
     assert type(rule) is SGD and (rule.momentum, rule.nesterov, rule.clip) == (0, False, None)
     rates = [rule.rate(step) for step in (9, 10, 20)]
     assert rates == pytest.approx([1e-2, 1e-3, 1e-4])
+    nesterov = [optimizer(complete(named(model)), net, 10, list).nesterov for model in ("mlp", "cifar_net")]
+    assert nesterov == [True, False]
 
 
 def test_an_option_of_two_models_has_the_choices_of_both(monkeypatch):
