@@ -1,6 +1,7 @@
 """The networks, each as a readable table of its layers, with its recipe beside it.
 
-To add one: a file in this folder that ends in a Model (tinyconv/recipe.py), its import and its place in MODELS here.
+To add one: a file in this folder that ends in a Model (tinyconv/recipe.py), its import here and its place in
+MODELS.
 """
 from .alexnet import alexnet
 from .alexnet_recipe import ALEXNET

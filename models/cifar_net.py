@@ -61,8 +61,10 @@ def _network(classes, rng, activation, norm):
 CIFAR_NET = Model(
     cifar_net,
     recipes={"softmax": Recipe(
-        _network, SoftmaxCrossEntropy, photographs(1 / 64, mirror=True, shift=4, crops=10), preparation="photo 32",
-        training={"data": "cifar10", "augment": True, "lr": 2e-2, "nesterov": False, "weight_decay": 5e-4, "batch_size": 128, "epochs": 30},
+        _network, SoftmaxCrossEntropy, photographs(1 / 64, mirror=True, shift=4, crops=10),
+        preparation="photo 32",
+        training={"data": "cifar10", "augment": True, "lr": 2e-2, "nesterov": False, "weight_decay": 5e-4,
+                  "batch_size": 128, "epochs": 30},
     )},
     options=(
         Setting("activation", choice(*ACTIVATIONS), "after each convolution", default="relu"),

@@ -64,13 +64,16 @@ def _with_head(head):
     return lambda classes, rng: lenet5(head, rng, classes=classes)
 
 
-# The rate, the clipping and the weight decay of the first recipe were chosen on a held-out tenth of MNIST's training images, five seeds a recipe.
+# The rate, clipping and weight decay of the first recipe were chosen on a held-out tenth of MNIST's training images,
+# five seeds a recipe.
 LENET5 = Model(
     lenet5,
     recipes={
-        "map": Recipe(_with_head("rbf"), lambda: RBFLoss("map"), digits, training={"lr": 1e-2, "clip": 10.0, "weight_decay": 5e-3}),
+        "map": Recipe(_with_head("rbf"), lambda: RBFLoss("map"), digits,
+                      training={"lr": 1e-2, "clip": 10.0, "weight_decay": 5e-3}),
         "mse": Recipe(_with_head("rbf"), lambda: RBFLoss("mse"), digits, training={"lr": 3e-3}),
         "softmax": Recipe(_with_head("dense"), SoftmaxCrossEntropy, digits, training={"lr": 1e-2}),
     },
-    bench=Bench(lambda: RBFLoss("map", j=10), {"lr": 1e-4, "momentum": 0.9, "nesterov": True}, predictions=(10_000,)),
+    bench=Bench(lambda: RBFLoss("map", j=10), {"lr": 1e-4, "momentum": 0.9, "nesterov": True},
+                predictions=(10_000,)),
 )

@@ -25,5 +25,6 @@ def mlp(hidden=100, classes=10, rng=None):
 
 
 MLP = Model(mlp, recipes={
-    "softmax": Recipe(lambda classes, rng: mlp(classes=classes, rng=rng), SoftmaxCrossEntropy, digits, training={"lr": 2e-2}),
+    "softmax": Recipe(lambda classes, rng: mlp(classes=classes, rng=rng), SoftmaxCrossEntropy, digits,
+                      training={"lr": 2e-2}),
 })

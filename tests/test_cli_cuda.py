@@ -8,7 +8,7 @@ from PIL import Image
 
 from conftest import NEEDS
 from test_cli import STATUS_OF_BAD_USAGE, STATUS_OF_FAILURE, call
-from tinyconv import device as door
+from tinyconv.device import backend
 from tinyconv.kernels._cuda import gpu
 from tinyconv.models import MODELS, mlp
 
@@ -35,7 +35,7 @@ def test_a_run_goes_from_device_to_device(digits, tmp_path, capsys, monkeypatch)
     monkeypatch.setitem(recipes, "softmax", replace(recipes["softmax"], network=lambda classes, rng: mlp(2, classes, rng)))
     run, start = tmp_path / "run", ("train", "mlp", "--data", digits, "--batch-size", "4")
     status, out, err = call(capsys, *start, "--epochs", "1", "--device", "cuda", "--out", run)
-    assert status == 0 and f"{door.gpu_name()} in float32" in out, err
+    assert status == 0 and f"{backend('cuda').device_name()} in float32" in out, err
     assert json.loads((run / "run.json").read_text())["device"] == "cuda"
     answers = [call(capsys, "predict", run, digits / "bar" / "1.png", "--device", device)[1] for device in ("cuda", "cpu")]
     probabilities = [[float(word) for word in answer.split() if word[0].isdigit()] for answer in answers]

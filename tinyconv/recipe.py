@@ -1,4 +1,7 @@
-"""Model and Recipe: a network with everything that `tinyconv train` and `tinyconv bench` must know about it. Each model owns its own, in its file."""
+"""Model and Recipe: a network with all that `tinyconv train` and `tinyconv bench` must know about it.
+
+Each model has them beside it, in models/.
+"""
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +16,10 @@ class Recipe:
 
     network      (classes, rng, **options) -> the network, untrained; the options are those of the Model
     loss         () -> the loss
-    inputs       (train, net, settings) -> Inputs: how an image of the data set `train` becomes the network's input
+    inputs       (train, net, settings) -> Inputs: from an image of the data set `train` to the input of `net`
     preparation  of images from a folder (data.load)
-    training     {setting: value}: where this recipe differs from the defaults in tinyconv/cli/settings.py; "lr" has none there
+    training     {setting: value}: where this recipe differs from the defaults in tinyconv/cli/settings.py; it
+                 must name "lr"
     """
 
     network: Callable[..., Any]
@@ -68,7 +72,11 @@ def digits(train: Any, net: Any, settings: dict) -> Inputs:
 
 
 def photographs(scale: float = 1.0, **augmentation: Any) -> Callable[..., Inputs]:
-    """Return the `inputs` of a Recipe: the mean image is subtracted; `augmentation` (options of Inputs) where the run has it."""
+    """Return the `inputs` of a Recipe: the mean image is subtracted.
+
+    augmentation   options of Inputs, where the run has not switched them off
+    """
     def inputs(train, net, settings):
-        return Inputs.measured(train, crop=net.input_shape[1], scale=scale, **(augmentation if settings["augment"] else {}))
+        chosen = augmentation if settings["augment"] else {}
+        return Inputs.measured(train, crop=net.input_shape[1], scale=scale, **chosen)
     return inputs

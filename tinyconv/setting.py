@@ -1,6 +1,7 @@
 """Setting: one setting of a training run, as an option of the command line and as a JSON value of run.json.
 
-A model describes its own options with it (tinyconv/recipe.py); the settings that all runs have are in one table (tinyconv/cli/settings.py).
+A model describes its own options with it (tinyconv/recipe.py). The settings that all runs have are in one
+table (tinyconv/cli/settings.py).
 """
 import argparse
 from collections.abc import Callable
@@ -24,7 +25,7 @@ class Kind:
     choices: tuple = ()
 
     def __call__(self, text: str) -> Any:
-        """Return the value of an option's text. Raises argparse.ArgumentTypeError, which becomes a usage error."""
+        """Return the value of an option's text. Raises argparse.ArgumentTypeError: bad usage."""
         try:
             value = self.read(text)
             if self.accepts(value):
@@ -47,11 +48,14 @@ def real(accepts: Callable[[float], bool], expected: str) -> Kind:
 def choice(*values: Any) -> Kind:
     """Return the kind of these values, all of one type."""
     kind = type(values[0])
-    return Kind(lambda value: type(value) is kind and value in values, f"one of {', '.join(map(str, values))}", kind, values)
+    expected = f"one of {', '.join(map(str, values))}"
+    return Kind(lambda value: type(value) is kind and value in values, expected, kind, values)
 
 
 def _ascend(value):
-    return type(value) is list and bool(value) and all(type(n) is int and n >= 1 for n in value) and value == sorted(set(value))
+    if type(value) is not list or not value or any(type(n) is not int or n < 1 for n in value):
+        return False
+    return value == sorted(set(value))
 
 
 positive_int = whole(lambda value: value >= 1, "a whole number of 1 or more")
@@ -62,9 +66,10 @@ not_negative_float = real(lambda value: 0 <= value <= 1e9, "a number from 0 to 1
 small_float = real(lambda value: 1.2e-38 <= value <= 1, "a number from 1.2e-38 to 1")
 percentage = real(lambda value: 0 <= value <= 100, "per cent from 0 to 100")
 below_one = real(lambda value: 0 <= value < 1, "a number from 0 up to, but not including, 1")
-ascending_ints = Kind(_ascend, "whole numbers of 1 or more that ascend, such as 30,60,80", lambda text: [int(part) for part in text.split(",")])
+ascending_ints = Kind(_ascend, "whole numbers of 1 or more that ascend, such as 30,60,80",
+                      lambda text: [int(part) for part in text.split(",")])
 text = Kind(lambda value: type(value) is str, "a text")
-texts = Kind(lambda value: type(value) is list and all(type(part) is str for part in value), "a list of texts")
+texts = Kind(lambda value: type(value) is list and all(type(one) is str for one in value), "a list of texts")
 values_by_name = Kind(lambda value: type(value) is dict, "values by their names")
 # --name and --no-name
 switch = Kind(lambda value: type(value) is bool, "true or false")
@@ -87,11 +92,13 @@ class Setting:
     name        its key in run.json; its option is --name, with hyphens
     kind        the values that it may have; None is one too where it is the default
     help        the words of the option's help
-    default     the value where neither the command line nor the recipe names one; REQUIRED: the recipe, the data or the machine gives it
-    before      the value of runs that were written before there was such a setting; REQUIRED: every run has it
+    default     the value where neither the command line nor the recipe names one; REQUIRED: there is none,
+                and the recipe, the data or the machine gives the value
+    before      the value of runs that were written before there was this setting; REQUIRED: every run has it
     group       the heading of the option in the help; None: no option
     metavar     the word for the value in the help
-    goes_with   (other setting, value): the one case in which the setting has an effect; elsewhere the option is refused
+    goes_with   (other setting, value): the one case in which the setting has an effect; elsewhere the option
+                is refused
     of_data     {data set: value}: a default that goes before those of the table and of the recipe
     said        the words for the default in the help, where the value does not say it
     may_change  True: a run may be resumed with another value
@@ -122,10 +129,12 @@ class Setting:
     def add_to(self, parser: Any, help: str, choices: tuple = ()) -> None:
         """Add the option to an argparse parser or group. An option that is not given is None."""
         if self.kind is off_switch:
-            parser.add_argument(self.option(False), dest=self.name, action="store_false", default=None, help=help)
+            parser.add_argument(self.option(False), dest=self.name, action="store_false", default=None,
+                                help=help)
         elif self.kind is switch:
             parser.add_argument(self.option(), action=argparse.BooleanOptionalAction, help=help)
         elif self.kind.choices:
-            parser.add_argument(self.option(), type=self.kind.read, choices=choices or self.kind.choices, metavar=self.metavar, help=help)
+            parser.add_argument(self.option(), type=self.kind.read, choices=choices or self.kind.choices,
+                                metavar=self.metavar, help=help)
         else:
             parser.add_argument(self.option(), type=self.kind, metavar=self.metavar, help=help)

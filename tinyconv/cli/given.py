@@ -1,4 +1,4 @@
-"""Settings on the command line: their options, the settings of a new run, and what a resumed run may not change."""
+"""Settings on the command line: their options, the settings of a new run, the check of a resumed run's."""
 import argparse
 from pathlib import Path
 from typing import Any
@@ -50,16 +50,17 @@ def complete(given: dict) -> dict:
     of_rule = OPTIMIZERS[rule].training if rule != chosen["optimizer"] else {}
     settings = chosen | of_rule | given | {"options": chosen["options"] | _options(model, given["options"])}
     if settings["data"] is None:
-        raise TinyconvError(f"{model}: name its images with --data DIR, a folder with one sub-folder of photographs a "
-                            "class")
+        raise TinyconvError(f"{model}: name its images with --data DIR, a folder with one sub-folder of "
+                            "photographs a class")
     if "lr_steps" in given and "schedule" not in given:
         settings["schedule"] = "steps"
     for setting in (TABLE[name] for name in given if TABLE[name].goes_with):
         other, value = setting.goes_with
         if settings[other] != value:
+            option = setting.option(given[setting.name])
             leave = "leave one of them out" if other in given else "leave it out"
-            raise TinyconvError(f"{setting.option(given[setting.name])}: goes with {TABLE[other].option()} {value}, not "
-                                f"{settings[other]}; {leave}")
+            raise TinyconvError(f"{option}: goes with {TABLE[other].option()} {value}, not {settings[other]}"
+                                f"; {leave}")
     if settings["schedule"] == "steps" and settings["lr_steps"] is None:
         raise TinyconvError("--schedule steps: name the epochs with --lr-steps, such as --lr-steps 30,60,80")
     if "augment" in given and not chosen["augment"]:
@@ -70,11 +71,12 @@ def complete(given: dict) -> dict:
 
 
 def check_resumed(folder: Path, settings: dict, given: dict) -> None:
-    """Raises TinyconvError where an option would make another run of the one in `folder`, which has `settings`."""
+    """Raises TinyconvError where an option given would make another run of the one in `folder`."""
     own = settings | settings["options"]
-    lasting = {name: value for name, value in given.items() if name != "options" and not TABLE[name].may_change}
     entries = TABLE | {name: next(iter(owners.values())) for name, owners in _model_options().items()}
-    for name, value in (lasting | given["options"]).items():
+    lasting = {name: value for name, value in (given | given["options"]).items()
+               if name != "options" and not entries[name].may_change}
+    for name, value in lasting.items():
         if own.get(name) != value:
             option = "MODEL" if name == "model" else entries[name].option(value)
             unsaid = own.get(name) is None or isinstance(value, bool)
@@ -90,7 +92,8 @@ def _options(model: str, given: dict) -> dict:
             option = next(iter(_model_options()[name].values())).option(value)
             raise TinyconvError(f"{model} has no option {option}; leave it out")
         if not own[name].accepts(value):
-            raise TinyconvError(f"{own[name].option()}: expected {own[name].kind.expected} with {model}, got {value}")
+            expected = own[name].kind.expected
+            raise TinyconvError(f"{own[name].option()}: expected {expected} with {model}, got {value}")
     return given
 
 
@@ -108,12 +111,13 @@ def _model_options() -> dict[str, dict[str, Setting]]:
 def _help(setting, default):
     words = setting.help
     if setting.kind is off_switch and setting.name in TABLE:
-        words = f"{', '.join(model for model, value in _by_model(setting).items() if value == {True})}: {words}"
+        models = [model for model, values in _by_model(setting).items() if values == {True}]
+        words = f"{', '.join(models)}: {words}"
     return f"{words} (default: {default})" if default else words
 
 
 def _default(setting):
-    """The default of a setting: that of the table, then of data sets, then of the models that have another."""
+    """The default of a setting: that of the table, of data sets, and of the models that have another."""
     if setting.said or setting.kind is off_switch:
         return setting.said
     by_model = _by_model(setting)
@@ -133,7 +137,8 @@ def _by_model(setting):
     """{model: the values that its recipes give the setting}"""
     if setting.name == "loss":
         return {model: {default_loss(model)} for model in MODELS}
-    return {model: {defaults(model, loss).get(setting.name) for loss in of.recipes} for model, of in MODELS.items()}
+    return {model: {defaults(model, loss).get(setting.name) for loss in of.recipes}
+            for model, of in MODELS.items()}
 
 
 def _own_default(option):

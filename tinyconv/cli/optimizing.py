@@ -1,4 +1,7 @@
-"""The optimizer of a run's settings, and the schedule of its rate. To add one: its line in OPTIMIZERS or SCHEDULES."""
+"""The optimizer of a run's settings, and the schedule of its rate.
+
+To add one: its line in OPTIMIZERS or SCHEDULES.
+"""
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,12 +59,13 @@ class Rule:
 
 def _sgd(settings, net, rate):
     nesterov = settings["nesterov"] and settings["momentum"] > 0
-    return optim.SGD(net, rate, settings["momentum"], settings["weight_decay"], nesterov, clip=settings["clip"] or None)
+    return optim.SGD(net, rate, settings["momentum"], settings["weight_decay"], nesterov,
+                     clip=settings["clip"] or None)
 
 
 def _adam(settings, net, rate):
-    return optim.Adam(net, rate, settings["beta1"], settings["beta2"], settings["eps"], settings["weight_decay"],
-                      settings["decoupled"], settings["clip"] or None)
+    return optim.Adam(net, rate, settings["beta1"], settings["beta2"], settings["eps"],
+                      settings["weight_decay"], settings["decoupled"], clip=settings["clip"] or None)
 
 
 # The rates of the recipes were chosen for SGD. Adam's is that of its paper.
@@ -69,6 +73,6 @@ OPTIMIZERS = {"sgd": Rule(_sgd), "adam": Rule(_adam, {"lr": 1e-3})}
 
 
 def optimizer(settings: dict, net: Any, steps_per_epoch: int, errors: Callable[[], list]) -> optim.Optimizer:
-    """Return the optimizer of a run's settings for `net`; errors() gives the test errors of the epochs so far."""
+    """Return the optimizer of a run's settings for `net`; errors() gives the test errors of its epochs."""
     rate = SCHEDULES[settings["schedule"]].rate(settings, steps_per_epoch, errors)
     return OPTIMIZERS[settings["optimizer"]].make(settings, net, rate)

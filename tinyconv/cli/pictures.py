@@ -2,7 +2,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .. import device as door
+from ..device import to_host
 from ..files import write_atomically
 
 
@@ -40,7 +40,7 @@ def draw_filters(run, net, side=44):
 
     Gives a sentence for the user; None where the first weights are no filters over one channel or three.
     """
-    weights = door.as_numpy(next((value for name, value in net.params.items() if name.endswith("weight")), np.empty(0)))
+    weights = to_host(next((value for name, value in net.params.items() if name.endswith("weight")), np.empty(0)))
     if weights.ndim != 4 or weights.shape[1] not in (1, 3):
         return None
     low, high = (limit(weights, axis=(1, 2, 3), keepdims=True) for limit in (np.min, np.max))

@@ -21,7 +21,10 @@ def recipe(model: str, loss: str) -> Recipe:
 
 
 def build(settings: dict, rng: Any = None) -> tuple:
-    """Return the network, untrained, and the loss of a run's settings. Raises TinyconvError for options that do not go together."""
+    """Return the network, untrained, and the loss of a run's settings.
+
+    Raises TinyconvError for options that do not go together.
+    """
     chosen = recipe(settings["model"], settings["loss"])
     try:
         return chosen.network(len(settings["class_names"]), rng, **settings["options"]), chosen.loss()

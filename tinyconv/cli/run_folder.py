@@ -1,6 +1,6 @@
 """A training run as a folder.
 
-    run.json         settings: the model, the recipe, the data and how its images were prepared (settings.py)
+    run.json         settings: the model, the recipe, the data and how its images were prepared (run_json.py)
     inputs.npz       how an image becomes what the network sees: crops, mean, principal components
     checkpoint.npz   the state after the last epoch, or where it was interrupted
     metrics.csv      a row an epoch              curves.png, filters.png   pictures
@@ -15,7 +15,7 @@ from ..data import Inputs
 from ..errors import CheckpointError, TinyconvError
 from ..files import write_atomically
 from .recipes import build, recipe
-from .settings import checked
+from .run_json import checked
 
 
 class FolderTaken(TinyconvError):

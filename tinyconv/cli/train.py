@@ -5,30 +5,31 @@ from itertools import count
 from pathlib import Path
 
 from ..data.image_folder import NOT_HELD_OUT
-from ..device import gpu_name
+from ..device import backend
 from ..errors import TinyconvError
-from ..execution import available_threads, memory
+from ..execution import available_threads
 from ..models import MODELS
 from ..setting import positive_float
 from ..training import Trainer
 from . import options
+from .checks import check_classes, check_images, check_memory
 from .given import add_group, add_model_options, check_resumed, complete, given
 from .optimizing import optimizer
 from .pictures import draw_curves, draw_filters
 from .recipes import build, recipe
 from .run_folder import FolderTaken, Run
 
-AHEAD = 3                                                    # batches of inputs that exist beside that in the network (data/feeder.py)
-
 
 def add_parser(commands):
     command = options.parser(commands, "train", "train a network; test it after each epoch",
-                             "tinyconv train lenet5 --data mnist --epochs 20 --out runs/first\n  tinyconv train alexnet --data photographs",
-                             "Each model has a recipe; what is not given here is taken from it (tinyconv.models), and all of it goes into RUN.")
+                             "tinyconv train lenet5 --data mnist --epochs 20 --out runs/first\n"
+                             "  tinyconv train alexnet --data photographs",
+                             "Each model has a recipe; what is not given here is taken from it (tinyconv.models), "
+                             "and all of it goes into RUN.")
     command.add_argument("model", choices=MODELS)
     add_group(command, "run")
-    command.add_argument("--out", metavar="RUN", type=Path,
-                         help="folder of the run (default: runs/MODEL-DATA, with a number where that is taken)")
+    command.add_argument("--out", metavar="RUN", type=Path, help="folder of the run (default: runs/MODEL-DATA, "
+                                                                 "with a number where that is taken)")
     command.add_argument("--resume", action="store_true",
                          help="continue the run in --out where it stopped, with its own settings")
     command.add_argument("--checkpoint-minutes", type=positive_float, default=5, metavar="M",
@@ -55,12 +56,12 @@ def run(args):
     if args.resume and any(settings[name] != value for name, value in found.items()):
         raise TinyconvError(f"{settings['data']}: not the images that {this.folder} was trained on; resume with the same data, or start a new run")
     settings |= found
-    _check(settings)
+    check_classes(settings)
 
     threads = args.threads or settings.get("threads") or available_threads()
     place = options.chosen_device(args, (settings["device"], settings["precision"]))
     net, loss = build(settings, rng=settings["seed"])
-    _check_memory(net, settings["batch_size"], place[0])
+    check_memory(net, settings["batch_size"], place[0])
     net.to(*place)
     loss.to(place[0])
     if args.resume:
@@ -71,14 +72,16 @@ def run(args):
             print(f"resuming on {' in '.join(place)} instead of {settings['device']} in {settings['precision']}: the result will differ")
             this.keep(device=place[0], precision=place[1])
     else:
-        _check_images(settings, train, net)
+        check_images(settings, train, net)
         inputs = recipe(settings["model"], settings["loss"]).inputs(train, net, settings)
         this = _create(args.out, settings | {"threads": threads, "device": place[0], "precision": place[1]})
         inputs.save(this.folder / "inputs.npz")
     until = settings["until_error"]
     steps_per_epoch = math.ceil(len(train) / settings["batch_size"])
-    rule = optimizer(settings, net, steps_per_epoch, lambda: [row["test_error"] for row in trainer.progress.history])
-    trainer = Trainer(net, loss, rule, train, test, inputs, threads=threads, until_error=None if until is None else until / 100,
+    rule = optimizer(settings, net, steps_per_epoch,
+                     lambda: [row["test_error"] for row in trainer.progress.history])
+    trainer = Trainer(net, loss, rule, train, test, inputs, threads=threads,
+                      until_error=None if until is None else until / 100,
                       checkpoint_seconds=60 * args.checkpoint_minutes,
                       **{name: settings[name] for name in ("epochs", "batch_size", "seed", "augment")})
     if args.resume:
@@ -86,8 +89,9 @@ def run(args):
         trainer.load(this.checkpoint)
     if test.name.endswith(NOT_HELD_OUT):
         print("no held-out images: tests are on the training images")
+    where = f"{threads} threads" if place[0] == "cpu" else f"{backend(place[0]).device_name()} in {place[1]}"
     print(f"{settings['model']}, {loss!r}: {len(train)} training and {len(test)} test images of {settings['data']}, "
-          f"{f'{threads} threads' if place[0] == 'cpu' else f'{gpu_name()} in {place[1]}'}, run folder {this.folder}")
+          f"{where}, run folder {this.folder}")
     return _train(trainer, this)
 
 
@@ -133,34 +137,6 @@ def _resumed(folder, named):
     this = Run.open(folder)
     check_resumed(folder, this.settings, named)
     return this
-
-
-def _check(settings):
-    classes = len(settings["class_names"])
-    if settings["loss"] != "softmax" and classes > 10:
-        raise TinyconvError(f"{settings['data']}: has {classes} classes and the rbf output units have codes for ten: use --loss softmax")
-
-
-def _check_memory(net, batch_size, device):
-    """Say what training takes, of the GPU's memory where it computes there. Raises TinyconvError where there is less."""
-    batch = 4 * batch_size * math.prod(net.input_shape)
-    needed, available = memory.needed(net, (batch_size, *net.input_shape)) + AHEAD * batch, memory.available(device)
-    of = "" if available is None else f" of {memory.say(available)} available"
-    if available is not None and needed > available:
-        raise TinyconvError(f"training with batches of {batch_size} needs about {memory.say(needed)} of memory and {memory.say(available)} is "
-                            "available; use a smaller --batch-size, or end other programs")
-    print(f"memory: about {memory.say(needed)}{of}")
-
-
-def _check_images(settings, train, net):
-    channels, *size = net.input_shape
-    photographs = recipe(settings["model"], settings["loss"]).preparation != "fit"      # others are padded to the network's size
-    if train.shape[0] != channels or photographs and min(train.shape[1:]) < size[0]:
-        raise TinyconvError(f"{settings['data']}: has images of {options.say_shape(train.shape)} and {settings['model']} takes "
-                            f"{options.say_shape(net.input_shape)}; use data of that kind, or another model")
-    if photographs and min(train.shape[1:]) >= 2 * size[0]:  # a small piece of each would be seen
-        raise TinyconvError(f"{settings['data']}: has images of {options.say_shape(train.shape)}, far larger than the {size[0]}x{size[1]} that "
-                            f"{settings['model']} sees; make smaller ones with: tinyconv data prepare DIR --out SHARDS --size {size[0]}")
 
 
 def _create(out, settings):
