@@ -392,13 +392,17 @@ def test_a_hook_sees_a_gradient_that_is_clipped_and_decayed():
 
     class Sees(Optimizer):
         def update(self, name, weight, gradient):
+            assert isinstance(gradient, np.ndarray)
             seen[name] = gradient.copy(), self.lr, self.steps
             gradient[...] = 99
 
-    net = target(w=np.full((3, 2), 2.0), b=np.full(2, 2.0))
+    net = SimpleNamespace(
+        params={"w": np.ones((3, 2)), "b": np.ones(1), "rank 0": np.array(1.0)},
+        grads={"w": np.full((3, 2), 2.0), "b": np.full(1, 2.0), "rank 0": np.array(2.0)},
+    )
     optimizer = Sees(net, lr=0.125, weight_decay=0.5, clip=1.0)
     optimizer.step()
-    for name in ("w", "b"):
+    for name in net.params:
         gradient, lr, steps = seen[name]
         np.testing.assert_allclose(gradient, 2 / np.sqrt(8 * 4) + 0.5)
         assert (lr, steps) == (0.125, 0) and (net.grads[name] == 2).all(), (
@@ -461,6 +465,11 @@ def test_mistakes_in_an_optimizer_of_ones_own_are_named():
         Returns(target()).step()
     with pytest.raises(TypeError, match=r"Apart: its __init__ must call super\(\).__init__\(net, lr, ...\)"):
         Apart(target())
+    for taken in ("params", "weight", "a/b"):
+        with pytest.raises(
+            ValueError, match=f"expected slot_names of words other than .*, got '{taken}'; rename it"
+        ):
+            type("Taken", (Optimizer,), {"slot_names": (taken,)})(target())
     with pytest.raises(TypeError, match=r"expected slot_names as a tuple of names, such as .*got 'mean'"):
         OneName(target())
     optimizer = Signs(target())

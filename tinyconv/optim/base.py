@@ -120,7 +120,7 @@ class Optimizer:
         scale = self._scale(rows)
         for name, row in zip(self.net.params, rows, strict=True):
             weight, dweight, *slots = map(door.as_numpy, row)
-            gradient = scale * dweight + self.weight_decay * weight
+            gradient = np.asarray(scale * dweight + self.weight_decay * weight)
             given = self.update(name, weight, gradient, **dict(zip(self.slot_names, slots, strict=True)))
             if given is not None:
                 raise TypeError(

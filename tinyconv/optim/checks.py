@@ -7,13 +7,19 @@ from .. import device as door
 from ..errors import DtypeError, ShapeError
 
 DTYPES = np.float32, np.float64
+# names of update()'s other parameters, and of what else stands in a checkpoint
+TAKEN = "self", "name", "weight", "gradient", "params", "state", "header"
 
 
 def check_slot_names(owner: str, slot_names: Any) -> None:
-    """Raises TypeError where slot_names is no tuple of names."""
+    """Raises TypeError where slot_names is no tuple of names, ValueError for a name that is taken."""
     if not isinstance(slot_names, tuple) or not all(isinstance(name, str) for name in slot_names):
         raise TypeError(
             f"{owner}: expected slot_names as a tuple of names, such as ('mean',), got {slot_names!r}")
+    for name in slot_names:
+        if not name.isidentifier() or name in TAKEN:
+            raise ValueError(
+                f"{owner}: expected slot_names of words other than {', '.join(TAKEN)}, got {name!r}; rename it")
 
 
 def check_parameters(owner: str, params: dict[str, Any]) -> None:
