@@ -11,6 +11,7 @@ import tinyconv as tc
 from tinyconv import checkpoint, layers
 from tinyconv.data import Dataset, Inputs
 from tinyconv.errors import DtypeError, ShapeError
+from tinyconv.kernels import load
 from tinyconv.kernels._kernel import shared
 from tinyconv.optim import SGD, Adam, Optimizer, constant, cosine, stepped
 from tinyconv.training import Trainer
@@ -542,6 +543,22 @@ def test_a_trainer_is_resumed_to_the_same_bits(kind, tmp_path):
 
 
 # ---- copies
+
+
+@BOTH
+def test_a_network_that_moves_to_the_reference_is_updated_there(kind, monkeypatch):
+    net = target()
+    optimizer = kind(net, lr=0.1)
+    optimizer.step()
+    net.device, called = "reference", []
+    reference = load(kind.operation, "reference")
+    update = reference.update
+    monkeypatch.setattr(reference, "update", lambda *arguments: (called.append(1), update(*arguments))[1])
+    optimizer.step()
+    assert len(called) == 2
+    net.device = "cpu"
+    optimizer.step()
+    assert len(called) == 2 and optimizer.steps == 3
 
 
 def test_an_update_takes_as_many_threads_as_are_at_hand():

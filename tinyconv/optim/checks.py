@@ -19,7 +19,8 @@ def check_slot_names(owner: str, slot_names: Any) -> None:
     for name in slot_names:
         if not name.isidentifier() or name in TAKEN:
             raise ValueError(
-                f"{owner}: expected slot_names of words other than {', '.join(TAKEN)}, got {name!r}; rename it")
+                f"{owner}: expected slot_names of words other than {', '.join(TAKEN)}, got {name!r}; rename "
+                "it")
 
 
 def check_parameters(owner: str, params: dict[str, Any]) -> None:
@@ -107,7 +108,7 @@ def ready_slot(owner: str, slot: str, name: str, array: Any, weight: Any) -> Any
 
 
 def _fits(array, weight):
-    """True for NumPy arrays that are alike, contiguous, aligned and writable: the case of nearly every step."""
+    """True for NumPy arrays that are alike, contiguous, aligned and writable, as nearly all are."""
     return (type(array) is type(weight) is np.ndarray and array.dtype == weight.dtype
             and array.shape == weight.shape and array.flags.carray)
 
