@@ -193,6 +193,9 @@ def test_a_slot_may_be_replaced():
     optimizer.velocity["w"] = np.full((2, 3), 8, np.float32).T
     optimizer.step()
     assert (net.params["w"] == 1 - 1 - (0.5 * 8 + 1)).all() and (optimizer.velocity["w"] == 5).all()
+    optimizer.velocity = {name: np.full(value.shape, 2.0) for name, value in net.params.items()}
+    optimizer.step()
+    assert (optimizer.velocity["w"] == 2).all()
     frozen = np.zeros((3, 2))
     frozen.flags.writeable = False
     optimizer.velocity["w"] = frozen
