@@ -246,6 +246,10 @@ def test_copies_have_arrays_of_their_own(batch):
     execution.train_step(gpu, *batch, loss, sgd)
     same({name: door.as_numpy(value) for name, value in (gpu.params | sgd.velocity).items()}, twin.net.params | twin.velocity, 0)
     assert all(twin.velocity[name] is not value for name, value in sgd.velocity.items())
+    # what the optimizer remembers of parameters that have moved on is not copied
+    memory = copy.deepcopy(gpu.to("cpu") and sgd)._collector.weights
+    assert memory == []
+    gpu.to("cuda")
     door.put(3, gpu.params["G.bias"])
     assert (door.as_numpy(gpu.params["G.bias"]) == 3).all()
 

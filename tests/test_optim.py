@@ -11,6 +11,7 @@ import tinyconv as tc
 from tinyconv import checkpoint, layers
 from tinyconv.data import Dataset, Inputs
 from tinyconv.errors import DtypeError, ShapeError
+from tinyconv.kernels import load
 from tinyconv.kernels._cpu.kernel import shared
 from tinyconv.optim import SGD, Adam, Optimizer, constant, cosine, stepped
 from tinyconv.training import Trainer
@@ -192,6 +193,9 @@ def test_a_slot_may_be_replaced():
     optimizer.velocity["w"] = np.full((2, 3), 8, np.float32).T
     optimizer.step()
     assert (net.params["w"] == 1 - 1 - (0.5 * 8 + 1)).all() and (optimizer.velocity["w"] == 5).all()
+    optimizer.velocity = {name: np.full(value.shape, 2.0) for name, value in net.params.items()}
+    optimizer.step()
+    assert (optimizer.velocity["w"] == 2).all()
     frozen = np.zeros((3, 2))
     frozen.flags.writeable = False
     optimizer.velocity["w"] = frozen
@@ -392,13 +396,17 @@ def test_a_hook_sees_a_gradient_that_is_clipped_and_decayed():
 
     class Sees(Optimizer):
         def update(self, name, weight, gradient):
+            assert isinstance(gradient, np.ndarray)
             seen[name] = gradient.copy(), self.lr, self.steps
             gradient[...] = 99
 
-    net = target(w=np.full((3, 2), 2.0), b=np.full(2, 2.0))
+    net = SimpleNamespace(
+        params={"w": np.ones((3, 2)), "b": np.ones(1), "rank 0": np.array(1.0)},
+        grads={"w": np.full((3, 2), 2.0), "b": np.full(1, 2.0), "rank 0": np.array(2.0)},
+    )
     optimizer = Sees(net, lr=0.125, weight_decay=0.5, clip=1.0)
     optimizer.step()
-    for name in ("w", "b"):
+    for name in net.params:
         gradient, lr, steps = seen[name]
         np.testing.assert_allclose(gradient, 2 / np.sqrt(8 * 4) + 0.5)
         assert (lr, steps) == (0.125, 0) and (net.grads[name] == 2).all(), (
@@ -461,6 +469,11 @@ def test_mistakes_in_an_optimizer_of_ones_own_are_named():
         Returns(target()).step()
     with pytest.raises(TypeError, match=r"Apart: its __init__ must call super\(\).__init__\(net, lr, ...\)"):
         Apart(target())
+    for taken in ("params", "weight", "a/b"):
+        with pytest.raises(
+            ValueError, match=f"expected slot_names of words other than .*, got '{taken}'; rename it"
+        ):
+            type("Taken", (Optimizer,), {"slot_names": (taken,)})(target())
     with pytest.raises(TypeError, match=r"expected slot_names as a tuple of names, such as .*got 'mean'"):
         OneName(target())
     optimizer = Signs(target())
@@ -533,6 +546,22 @@ def test_a_trainer_is_resumed_to_the_same_bits(kind, tmp_path):
 
 
 # ---- copies
+
+
+@BOTH
+def test_a_network_that_moves_to_the_reference_is_updated_there(kind, monkeypatch):
+    net = target()
+    optimizer = kind(net, lr=0.1)
+    optimizer.step()
+    net.device, called = "reference", []
+    reference = load(kind.operation, "reference")
+    update = reference.update
+    monkeypatch.setattr(reference, "update", lambda *arguments: (called.append(1), update(*arguments))[1])
+    optimizer.step()
+    assert len(called) == 2
+    net.device = "cpu"
+    optimizer.step()
+    assert len(called) == 2 and optimizer.steps == 3
 
 
 def test_an_update_takes_as_many_threads_as_are_at_hand():

@@ -1,13 +1,13 @@
 """Optimizer: the base of everything that changes parameters by their gradients."""
 import copy
-from operator import is_
 from typing import Any
 
 import numpy as np
 
 from ..device import copies_on_gpu, is_on_gpu, put, to_host
 from ..kernels import load
-from . import checks, clipping
+from . import clipping
+from .collecting import Collector
 from .schedules import Rate, constant
 from .settings import Setting, at_least, closing, function, limit, whole
 
@@ -60,14 +60,8 @@ class Optimizer:
         self.weight_decay = weight_decay
         self.clip = clip
         self.steps = 0
-        checks.check_slot_names(type(self).__name__, self.slot_names)
-        checks.check_parameters(type(self).__name__, net.params)
-        self.slots: dict[str, dict[str, Any]] = {
-            slot: {name: np.zeros(weight.shape, weight.dtype) for name, weight in net.params.items()}
-            for slot in self.slot_names}
-        self._names = set(net.params)
-        # the parameters that have been checked
-        self._weights = list(net.params.values())
+        self._collector = Collector(type(self).__name__, self.slot_names, net.params)
+        self.slots = self._collector.new_slots(net.params)
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)
@@ -120,7 +114,7 @@ class Optimizer:
         scale = self._scale(rows)
         for name, row in zip(self.net.params, rows, strict=True):
             weight, dweight, *slots = map(to_host, row)
-            gradient = scale * dweight + self.weight_decay * weight
+            gradient = np.asarray(scale * dweight + self.weight_decay * weight)
             given = self.update(name, weight, gradient, **dict(zip(self.slot_names, slots, strict=True)))
             if given is not None:
                 raise TypeError(
@@ -144,30 +138,8 @@ class Optimizer:
         return "reference" if getattr(self.net, "device", "cpu") == "reference" else "cpu"
 
     def _rows(self, grads):
-        """(weight, dweight, slots ...) of every parameter, checked, in the parameter's dtype and place."""
-        owner, params = type(self).__name__, self.net.params
-        if changed := params.keys() ^ self._names:
-            raise RuntimeError(
-                f"{owner}: {', '.join(sorted(changed))}: added or removed since the optimizer was made; make "
-                "a new one for the parameters as they are now")
-        if missing := params.keys() - grads.keys():
-            names = ", ".join(sorted(missing))
-            raise RuntimeError(f"{owner}: no gradient for {names}; call backward before step")
-        weights = list(params.values())
-        if len(weights) != len(self._weights) or not all(map(is_, weights, self._weights)):
-            checks.check_parameters(owner, params)
-            self._weights = weights
-        dweights = [
-            checks.ready_gradient(owner, name, grads[name], weight) for name, weight in params.items()]
-        columns = [self._ready_slot(slot) for slot in self.slot_names]
-        return list(zip(weights, dweights, *columns, strict=True))
-
-    def _ready_slot(self, slot):
-        """The arrays of a slot in the parameters' order; the slot keeps what had to be converted or moved."""
-        arrays = self.slots.get(slot, {})
-        for name, weight in self.net.params.items():
-            arrays[name] = checks.ready_slot(type(self).__name__, slot, name, arrays.get(name), weight)
-        return [arrays[name] for name in self.net.params]
+        """(weight, dweight, slots ...) of every parameter, checked."""
+        return self._collector.rows(self.net.params, grads, self.slots)
 
     def _check_settings(self):
         """Raises ValueError where the settings do not go together."""
@@ -180,7 +152,7 @@ class Optimizer:
         return ["lr", *[name for name in own if name not in ("rate", "steps")]]
 
     def __getstate__(self):
-        return vars(self) | {"_weights": []}
+        return vars(self)
 
     def __deepcopy__(self, memo: dict):
         """A copy with arrays and a network of its own."""

@@ -7,13 +7,20 @@ from ..device import convert, is_on_gpu, move
 from ..errors import DtypeError, ShapeError
 
 DTYPES = np.float32, np.float64
+# names of update()'s other parameters, and of what else stands in a checkpoint
+TAKEN = "self", "name", "weight", "gradient", "params", "state", "header"
 
 
 def check_slot_names(owner: str, slot_names: Any) -> None:
-    """Raises TypeError where slot_names is no tuple of names."""
+    """Raises TypeError where slot_names is no tuple of names, ValueError for a name that is taken."""
     if not isinstance(slot_names, tuple) or not all(isinstance(name, str) for name in slot_names):
         raise TypeError(
             f"{owner}: expected slot_names as a tuple of names, such as ('mean',), got {slot_names!r}")
+    for name in slot_names:
+        if not name.isidentifier() or name in TAKEN:
+            raise ValueError(
+                f"{owner}: expected slot_names of words other than {', '.join(TAKEN)}, got {name!r}; rename "
+                "it")
 
 
 def check_parameters(owner: str, params: dict[str, Any]) -> None:
@@ -101,7 +108,7 @@ def ready_slot(owner: str, slot: str, name: str, array: Any, weight: Any) -> Any
 
 
 def _fits(array, weight):
-    """True for NumPy arrays that are alike, contiguous, aligned and writable: the case of nearly every step."""
+    """True for NumPy arrays that are alike, contiguous, aligned and writable, as nearly all are."""
     return (type(array) is type(weight) is np.ndarray and array.dtype == weight.dtype
             and array.shape == weight.shape and array.flags.carray)
 

@@ -31,7 +31,7 @@ class CompiledOptimizer(Optimizer):
         columns = [params, grads, *[self.slots.get(slot, {}) for slot in self.slot_names]]
         arrays = [column.get(name) for name in params for column in columns]
         # the arrays that the tapes hold have been checked
-        if self._tapes is not None and self._tapes.hold(arrays):
+        if self._tapes is not None and self._tapes.hold(arrays) and self._on_cpu():
             self._play(self._tapes)
             self.steps += 1
         else:
@@ -40,7 +40,7 @@ class CompiledOptimizer(Optimizer):
     def _update(self, rows):
         if type(self).update is not Optimizer.update:
             super()._update(rows)
-        elif getattr(self.net, "device", "cpu") != "reference" and worth_a_tape(rows):
+        elif self._on_cpu() and worth_a_tape(rows):
             if self._tapes is None or not self._tapes.fit(rows):
                 self._tapes = Tapes(self.operation, rows, self.arguments())
             self._tapes.put(rows)
@@ -49,6 +49,10 @@ class CompiledOptimizer(Optimizer):
             scale, arguments = self._scale(rows), self.arguments()
             for row in rows:
                 load(self.operation, self._backend(row[0])).update(*row, *arguments, scale)
+
+    def _on_cpu(self):
+        """True where NumPy arrays are the business of the cpu's kernels, not of the reference."""
+        return getattr(self.net, "device", "cpu") != "reference"
 
     def _play(self, tapes):
         """Update all parameters at once."""
@@ -86,7 +90,7 @@ class CompiledOptimizer(Optimizer):
 
     def __getstate__(self):
         # a copy has arrays of its own, and tapes work on addresses
-        return super().__getstate__() | {"_tapes": None}
+        return vars(self) | {"_tapes": None}
 
 
 @cache
