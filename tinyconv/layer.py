@@ -1,11 +1,15 @@
 """Layer: the base of everything that has a forward and a backward pass."""
 import copy
+import functools
+import inspect
 
 import numpy as np
 
 from . import device as door
 from .errors import DtypeError, ShapeError
 from .kernels import load
+
+NO_DEFAULT = inspect.Parameter.empty                        # the default of a setting that has none
 
 
 class Layer:
@@ -29,7 +33,7 @@ class Layer:
     """
 
     operation = None                                        # the kernel folder: kernels/<operation>/
-    settings = ()                                           # the attributes that __repr__ shows
+    settings = ()                                           # names of all attributes that say what the layer computes
     supports_complex_step = True                            # on the reference, for check_gradients
     forgets = False                                         # whether it lets go of cache as soon as it can: one backward for each forward
     fused = ()                                              # what a captured step computes in the launch of a neighbour (graph.py)
@@ -164,9 +168,36 @@ class Layer:
         twin.__dict__.update(copy.deepcopy(own, memo))
         return twin
 
+    def describe(self):
+        """(class name, {setting: value}): what a checkpoint compares."""
+        return type(self).__name__, {name: getattr(self, name) for name in self.settings}
+
+    @classmethod
+    def default(cls, setting):
+        """The default of the constructor's argument with this name; NO_DEFAULT where there is none."""
+        return default_of(cls, setting)
+
+    def walk_layers(self, prefix=""):
+        """All layers below this one with their names, "block.C1" for C1 of block; a network comes before its layers."""
+        for name, layer in self.named_layers.items():
+            yield prefix + name, layer
+            yield from layer.walk_layers(f"{prefix}{name}.")
+
     def __repr__(self):
-        options = (f"{name}={getattr(self, name)!r}" for name in self.settings)
+        # a switch that is off, as it is by default, is not shown
+        options = (f"{name}={value!r}" for name, value in self.describe()[1].items()
+                   if value is not False or self.default(name) is not False)
         return f"{type(self).__name__}({', '.join(options)})"
+
+
+@functools.lru_cache(maxsize=1024)
+def default_of(cls, argument):
+    """The default of a constructor's argument, in the class or the nearest base that has it; NO_DEFAULT for none."""
+    for base in cls.__mro__:
+        own = inspect.isfunction(vars(base).get("__init__"))
+        if own and argument in (parameters := inspect.signature(base.__init__).parameters):
+            return parameters[argument].default
+    return NO_DEFAULT
 
 
 def pair(value, name):

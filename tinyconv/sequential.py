@@ -7,7 +7,7 @@ import numpy as np
 from . import checkpoint, parallel
 from . import device as door
 from .errors import ShapeError
-from .layer import Layer
+from .layer import Layer, default_of
 from .summary import Summary
 
 
@@ -142,6 +142,18 @@ class NumPyLayer(Layer):
         self.inner, self.params = inner, getattr(inner, "params", {})
         self.takes_training = "training" in inspect.signature(inner.forward).parameters
 
+    @property
+    def state(self):
+        """The object's own dict of arrays, read anew each time: it may have made another one."""
+        state = getattr(self.inner, "state", None)
+        return state if isinstance(state, dict) else {}
+
+    @state.setter
+    def state(self, arrays):
+        # the base class sets an empty one before the object is known
+        if "inner" in vars(self):
+            self.inner.state = arrays
+
     def _forward(self, x, training):
         options = {"training": training} if self.takes_training else {}
         return self._enter(np.asarray(self.inner.forward(door.leave(x), **options), x.dtype))
@@ -159,6 +171,15 @@ class NumPyLayer(Layer):
 
     def _output_shape(self, x_shape):
         return np.shape(copy.deepcopy(self.inner).forward(np.zeros(x_shape)))      # only computing tells
+
+    def describe(self):
+        names = getattr(self.inner, "settings", ())
+        names = names if isinstance(names, (tuple, list)) else ()
+        known = {name: getattr(self.inner, name) for name in names if isinstance(name, str) and hasattr(self.inner, name)}
+        return type(self.inner).__name__, known
+
+    def default(self, setting):
+        return default_of(type(self.inner), setting)
 
     def __repr__(self):
         return repr(self.inner)
