@@ -129,7 +129,7 @@ def test_divergence_in_the_last_step_of_an_epoch_is_said_before_anything_is_save
 def test_a_network_without_a_run_cannot_be_resumed(tmp_path):
     t = trainer()
     t.net.save(tmp_path / "net.npz")
-    with pytest.raises(CheckpointError, match="expected velocity/C1.weight"):
+    with pytest.raises(CheckpointError, match="holds a network but no training run; use --resume"):
         t.load(tmp_path / "net.npz")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from . import checkpoint, execution
 from .errors import ShapeError
 from .kernels import add as add_contract
-from .layer import Layer
+from .layer import Layer, default_of
 from .network import INPUT, observe, walk
 from .strangers import forgotten_arrays, persistent_arrays, replace_array
 from .summary import Summary, class_name
@@ -306,5 +306,15 @@ class NumPyLayer(Layer):
         twin._made = None
         return twin
 
+    def describe(self):
+        names = getattr(self.inner, "settings", ())
+        names = names if isinstance(names, (tuple, list)) else ()
+        known = {name: getattr(self.inner, name) for name in names if isinstance(name, str) and hasattr(self.inner, name)}
+        return type(self.inner).__name__, known
+
+    def default(self, setting):
+        return default_of(type(self.inner), setting)
+
     def __repr__(self):
-        return repr(self.inner)
+        """That of the object; one that has none of its own is called by its class."""
+        return type(self.inner).__name__ if type(self.inner).__repr__ is object.__repr__ else repr(self.inner)

@@ -8,7 +8,7 @@ import numpy as np
 from .errors import DeviceError, DtypeError, ShapeError
 from .kernels.backends import PRECISIONS, backend, holder, is_on_gpu, native_backend, to_host
 
-__all__ = ["PRECISIONS", "backend", "check_device", "convert", "copies_on_gpu", "is_native", "is_on_gpu", "move", "pack", "put", "to_host", "unpack"]
+__all__ = ["PRECISIONS", "backend", "check_device", "convert", "copies_on_gpu", "holder", "is_native", "is_on_gpu", "move", "pack", "put", "to_host", "unpack"]
 
 
 def check_device(device, precision="float32"):

@@ -1,5 +1,7 @@
 """Layer: the base of everything that has a forward and a backward pass."""
 import copy
+import functools
+import inspect
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,8 @@ from .device import check_device, checked, convert, copies_on_gpu, is_native, is
 from .errors import DtypeError, ShapeError
 from .kernels.backends import backend
 from .strangers import forgotten_arrays, persistent_arrays, replace_array
+
+NO_DEFAULT = inspect.Parameter.empty                        # the default of a setting that has none
 
 
 class Layer:
@@ -38,7 +42,7 @@ class Layer:
     """
 
     operation = None                                        # the kernel folder: kernels/<operation>/
-    settings: tuple[str, ...] = ()                          # the attributes that __repr__ shows
+    settings: tuple[str, ...] = ()                          # names of all attributes that say what the layer computes
     recordable = False
     per_image = False
     fused: tuple[str, ...] = ()                             # parts that a neighbour computes in its own launch (execution/fusing.py)
@@ -269,9 +273,36 @@ class Layer:
         twin.__dict__.update(copy.deepcopy(own, memo))
         return twin
 
+    def describe(self):
+        """(class name, {setting: value}): what a checkpoint compares."""
+        return type(self).__name__, {name: getattr(self, name) for name in self.settings}
+
+    @classmethod
+    def default(cls, setting):
+        """The default of the constructor's argument with this name; NO_DEFAULT where there is none."""
+        return default_of(cls, setting)
+
+    def walk_layers(self, prefix=""):
+        """All layers below this one with their names, "block.C1" for C1 of block; a network comes before its layers."""
+        for name, layer in self.named_layers.items():
+            yield prefix + name, layer
+            yield from layer.walk_layers(f"{prefix}{name}.")
+
     def __repr__(self):
-        options = (f"{name}={getattr(self, name)!r}" for name in self.settings)
+        # a switch that is off, as it is by default, is not shown
+        options = (f"{name}={value!r}" for name, value in self.describe()[1].items()
+                   if value is not False or self.default(name) is not False)
         return f"{type(self).__name__}({', '.join(options)})"
+
+
+@functools.lru_cache(maxsize=1024)
+def default_of(cls, argument):
+    """The default of a constructor's argument, in the class or the nearest base that has it; NO_DEFAULT for none."""
+    for base in cls.__mro__:
+        own = inspect.isfunction(vars(base).get("__init__"))
+        if own and argument in (parameters := inspect.signature(base.__init__).parameters):
+            return parameters[argument].default
+    return NO_DEFAULT
 
 
 def pair(value: Any, name: str) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from . import checkpoint, execution
 from .data import Feeder, image_keys
-from .errors import CheckpointError, DivergedError
+from .errors import DivergedError
 from .evaluation import central, evaluate
 
 
@@ -145,8 +145,4 @@ class Trainer:
         checkpoint.write(path, self.net, self.optimizer, **asdict(self.progress))
 
     def load(self, path):
-        progress = checkpoint.read(path, self.net, self.optimizer)
-        try:
-            self.progress = Progress(**progress)
-        except TypeError:
-            raise CheckpointError(f"{path}: holds a network but no training run; use --resume on a run's own checkpoint") from None
+        self.progress = checkpoint.read(path, self.net, self.optimizer, Progress)

@@ -24,7 +24,7 @@ class Conv2d(Layer):
     """
 
     operation = "conv2d"
-    settings = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "groups", "bias")
+    settings = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "groups", "bias", "ceil")
     recordable = per_image = True
 
     def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, groups=1, bias=True, ceil=False, rng=None,
@@ -33,7 +33,6 @@ class Conv2d(Layer):
         self.in_channels, self.out_channels = positive(in_channels, "in_channels"), positive(out_channels, "out_channels")
         self.kernel_size, self.stride = positive(pair(kernel_size, "kernel_size"), "kernel_size"), positive(pair(stride, "stride"), "stride")
         self.padding, self.groups, self.bias, self.ceil = pair(padding, "padding"), positive(groups, "groups"), bias, bool(ceil)
-        self.settings += ("ceil",) if ceil else ()            # only where set: networks saved before it was there are known by their repr
         if min(self.padding) < 0:
             raise ValueError(f"padding: expected 0 or more, got {padding!r}")
         if in_channels % groups or out_channels % groups:

@@ -11,7 +11,7 @@ class LocalResponseNorm(Layer):
     """
 
     operation = "local_response_norm"
-    settings = ("size", "k", "alpha", "beta")
+    settings = ("size", "k", "alpha", "beta", "alpha_over_size")
     recordable = per_image = True
 
     def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, alpha_over_size=False):
@@ -21,7 +21,6 @@ class LocalResponseNorm(Layer):
         if not k > 0 or alpha < 0:
             raise ValueError(f"expected k above 0 and alpha not below 0 (the denominator must stay positive), got k={k}, alpha={alpha}")
         self.size, self.k, self.alpha, self.beta, self.alpha_over_size = int(size), float(k), float(alpha), float(beta), bool(alpha_over_size)
-        self.settings += ("alpha_over_size",) if alpha_over_size else ()         # as ceil in Conv2d
 
     def _forward(self, x, training):
         self.cache = x
