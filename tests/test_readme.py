@@ -20,7 +20,8 @@ UNFENCED = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 SHOWN = [textwrap.dedent(block).strip("\n") for block in re.findall(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+", UNFENCED)]
 NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?"
 ROW = re.compile(rf" +(\w+) +(\w+) +(\d+ of \d+) +({NUMBER}|inf|nan) +(\[[\d, ]*\]) +({NUMBER}) +({NUMBER}) +(\S.*)")
-ROUNDING = 1e-12                                             # relative: an error below this is one of rounding, and differs by machine
+# a relative error below this is one of rounding, and differs by machine
+ROUNDING = 1e-12
 
 
 class Printed:
@@ -80,8 +81,11 @@ def same_line(shown, real, gradients):
 
 
 def same_row(shown, real, gradients):
-    """Compare two rows of a gradient table. In which element rounding is largest differs by machine: so the shown element is
-    looked up in the gradients that were computed."""
+    """Compare two rows of a gradient table. 
+
+    The element with the largest error differs by machine where all errors are of rounding: so the shown element is
+    looked up in the gradients that were computed.
+    """
     if (*shown[:3], shown[7]) != (*real[:3], real[7]):
         return False
     errors = [float(row[3]) for row in (shown, real)]

@@ -68,7 +68,8 @@ def _same(theirs, ours):
 
 def _sentence(place, theirs, ours):
     def options(settings):
-        return ", ".join(f"{setting}={tuple(value) if isinstance(value, list) else value!r}" for setting, value in settings.items())
+        shown = {setting: tuple(value) if isinstance(value, list) else value for setting, value in settings.items()}
+        return ", ".join(f"{setting}={value!r}" for setting, value in shown.items())
 
     def say(entry):
         if entry is None:

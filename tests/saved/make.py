@@ -35,7 +35,9 @@ class Shift:
 
 
 def network(seed):
-    """A small network with a layer of most kinds, other settings than the defaults, and a network inside it. x (N, 2, 12, 12), y (N, 2)."""
+    """A small network with a layer of most kinds, other settings than the defaults, and a network inside it.
+
+    x (N, 2, 12, 12), y (N, 2)."""
     rng = np.random.default_rng(seed)
     table = [[1, 0, 1, 0], [0, 1, 1, 1], [1, 1, 0, 0]]
     return tc.Sequential(
