@@ -2,16 +2,18 @@
 
     header                     JSON, see below
     params/<name>              parameters
-    state/<name>               what layers keep without training it: codes, counters of random draws, running means
+    state/<name>               what is not trained: codes, counters of random draws, running means
     slots/<slot>/<parameter>   the arrays that the optimizer keeps for each parameter
 
-The header holds "format" and "version"; "layers", a list of [name, class, settings] for every layer of the tree, where
-the name of an inner layer is "block.C1"; "optimizer", null or its "class", the names of its "slots" and its "steps";
-and "progress", a dict of JSON values that a training run adds.
+The header holds "format" and "version"; "layers", a list of [name, class, settings] for every layer of the
+tree, where the name of an inner layer is "block.C1"; "optimizer", null or its "class", the names of its
+"slots" and its "steps"; and "progress", a dict of JSON values that a training run adds.
 """
+
 import json
 import zipfile
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 
@@ -24,26 +26,40 @@ from .same_network import described, difference
 
 FORMAT, VERSION = "tinyconv checkpoint", 2
 HEADER = {"layers": list, "optimizer": dict | None, "progress": dict}
-OF_DAMAGED_FILES = (ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
+OF_DAMAGED_FILES = (
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write(path, net, optimizer=None, **progress) -> None:
     """Write the network, the optimizer (where given) and `progress` (JSON values) to `path`.
 
-    First to a file beside it, then renamed: a full disk or a crash leaves the old file as it was. Raises OSError, and
-    CheckpointError for an array or a setting that cannot be saved.
+    First to a file beside it, then renamed: a full disk or a crash leaves the old file as it was. Raises
+    OSError, and CheckpointError for an array or a setting that cannot be saved.
     """
     arrays = {name: _numeric(path, name, value) for name, value in _arrays(net, optimizer).items()}
-    header = {"format": FORMAT, "version": VERSION, "layers": described(path, net),
-              "optimizer": optimizer_state.describe(path, optimizer), "progress": progress}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "layers": described(path, net),
+        "optimizer": optimizer_state.describe(path, optimizer),
+        "progress": progress,
+    }
     write_atomically(path, lambda file: np.savez(file, header=np.array(json.dumps(header)), **arrays))
 
 
-def read(path, net, optimizer=None, understand=dict):
-    """Put what `path` holds into the network and the optimizer (where given), and return understand(**progress).
+def read(path, net, optimizer=None, understand: Callable = dict):
+    """Put the arrays of `path` into the network and the optimizer (if any); return understand(**progress).
 
-    Everything is checked before anything is changed. Raises CheckpointError for a damaged file, another network's,
-    another optimizer's, and where understand raises a TypeError.
+    Everything is checked before anything is changed. Raises CheckpointError for a damaged file, another
+    network's, another optimizer's, and where understand raises a TypeError.
     """
     header, saved = _open(path)
     if other := difference(header, net):
@@ -58,13 +74,17 @@ def read(path, net, optimizer=None, understand=dict):
     try:
         progress = understand(**header["progress"])
     except TypeError:
-        raise CheckpointError(f"{path}: holds the progress of another kind of training, {sorted(header['progress'])}; "
-                              "go on with the code that saved it") from None
+        raise CheckpointError(
+            f"{path}: holds the progress of another kind of training, {sorted(header['progress'])}; "
+            "go on with the code that saved it"
+        ) from None
     for name, value in targets.items():
         door.put(saved[name], value)
     for name, weight in made_at_first_step.items():
         _, slot, parameter = name.split("/", 2)
-        slots_of(optimizer)[slot][parameter] = door.moved(saved[name], "cuda" if door.on_gpu(weight) else "cpu")
+        slots_of(optimizer)[slot][parameter] = door.moved(
+            saved[name], "cuda" if door.on_gpu(weight) else "cpu"
+        )
     if hasattr(optimizer, "steps"):
         optimizer.steps = header["optimizer"]["steps"]
     return progress
@@ -82,8 +102,10 @@ def _numeric(path, name, value):
     value = door.as_numpy(value)
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufc":
         found = f"dtype {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
-        raise CheckpointError(f"{path}: {name} cannot be saved: expected a NumPy array of numbers, got {found}; "
-                              "keep it as np.array(...) and change it in place")
+        raise CheckpointError(
+            f"{path}: {name} cannot be saved: expected a NumPy array of numbers, got {found}; "
+            "keep it as np.array(...) and change it in place"
+        )
     return value
 
 
@@ -99,22 +121,30 @@ def _open(path):
         elif header["format"] != FORMAT:
             raise ValueError(f"expected {FORMAT!r}, found {header['format']!r}")
         elif header["version"] > VERSION:
-            raise CheckpointError(f"{path}: written by a newer tinyconv (version {header['version']} of the file, and this "
-                                  f"one reads up to {VERSION}); update tinyconv")
+            raise CheckpointError(
+                f"{path}: written by a newer tinyconv (version {header['version']} of the file, and this "
+                f"one reads up to {VERSION}); update tinyconv"
+            )
         for name, kind in HEADER.items():
             if not isinstance(header[name], kind):
                 raise ValueError(f"{name}: {header[name]!r}")
         _ = [(name, class_name, dict(settings or {})) for name, class_name, settings in header["layers"]]
         if header["optimizer"] is not None:
             old = header["optimizer"]
-            if not isinstance(old["class"], str) or not isinstance(old["slots"], list) or not isinstance(old["steps"], int | None):
+            if (
+                not isinstance(old["class"], str)
+                or not isinstance(old["slots"], list)
+                or not isinstance(old["steps"], int | None)
+            ):
                 raise ValueError(f"optimizer: {old!r}")
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except PermissionError:
         raise
     except OF_DAMAGED_FILES as error:
-        raise CheckpointError(f"{path}: damaged, or no tinyconv checkpoint ({error}); train again or take another copy") from None
+        raise CheckpointError(
+            f"{path}: damaged, or no tinyconv checkpoint ({error}); train again or take another copy"
+        ) from None
     return header, arrays
 
 
@@ -122,8 +152,10 @@ def _check_arrays(path, saved, targets):
     """Raise CheckpointError for a missing array, one too many, and one of another shape or kind of number."""
     for name, value in targets.items():
         if not door.on_gpu(value) and not (isinstance(value, np.ndarray) and value.flags.writeable):
-            raise CheckpointError(f"{path}: {name} cannot be loaded: expected a writable NumPy array there, got {value!r}; "
-                                  "keep it as np.array(...) and change it in place")
+            raise CheckpointError(
+                f"{path}: {name} cannot be loaded: expected a writable NumPy array there, got {value!r}; "
+                "keep it as np.array(...) and change it in place"
+            )
         found = "nothing" if name not in saved else f"shape {saved[name].shape}"
         if name not in saved or saved[name].shape != value.shape:
             raise CheckpointError(f"{path}: expected {name} of shape {value.shape}, found {found}")
@@ -131,5 +163,7 @@ def _check_arrays(path, saved, targets):
         if dtype != expected and (dtype.kind, expected.kind) != ("f", "f"):
             raise CheckpointError(f"{path}: expected {name} of dtype {expected}, found {dtype}")
     if extra := sorted(saved.keys() - targets.keys()):
-        raise CheckpointError(f"{path}: holds {', '.join(extra[:5])}, which belongs to nothing in this network; "
-                              "load it into the network that it was saved from")
+        raise CheckpointError(
+            f"{path}: holds {', '.join(extra[:5])}, which belongs to nothing in this network; "
+            "load it into the network that it was saved from"
+        )

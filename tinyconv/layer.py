@@ -33,7 +33,8 @@ class Layer:
     """
 
     operation = None                                        # the kernel folder: kernels/<operation>/
-    settings = ()                                           # names of all attributes that say what the layer computes
+    # names of all attributes that say what the layer computes
+    settings = ()
     supports_complex_step = True                            # on the reference, for check_gradients
     forgets = False                                         # whether it lets go of cache as soon as it can: one backward for each forward
     fused = ()                                              # what a captured step computes in the launch of a neighbour (graph.py)
@@ -168,17 +169,16 @@ class Layer:
         twin.__dict__.update(copy.deepcopy(own, memo))
         return twin
 
-    def describe(self):
+    def describe(self) -> tuple[str, dict]:
         """(class name, {setting: value}): what a checkpoint compares."""
         return type(self).__name__, {name: getattr(self, name) for name in self.settings}
 
-    @classmethod
-    def default(cls, setting):
+    def default(self, setting: str):
         """The default of the constructor's argument with this name; NO_DEFAULT where there is none."""
-        return default_of(cls, setting)
+        return default_of(type(self), setting)
 
-    def walk_layers(self, prefix=""):
-        """All layers below this one with their names, "block.C1" for C1 of block; a network comes before its layers."""
+    def walk_layers(self, prefix: str = ""):
+        """Yield (name, layer) for all layers below this one, "block.C1" after "block"."""
         for name, layer in self.named_layers.items():
             yield prefix + name, layer
             yield from layer.walk_layers(f"{prefix}{name}.")
@@ -191,8 +191,8 @@ class Layer:
 
 
 @functools.lru_cache(maxsize=1024)
-def default_of(cls, argument):
-    """The default of a constructor's argument, in the class or the nearest base that has it; NO_DEFAULT for none."""
+def default_of(cls: type, argument: str):
+    """The default of a constructor's argument, of the nearest class that has it; NO_DEFAULT for none."""
     for base in cls.__mro__:
         own = inspect.isfunction(vars(base).get("__init__"))
         if own and argument in (parameters := inspect.signature(base.__init__).parameters):

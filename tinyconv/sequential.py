@@ -175,8 +175,8 @@ class NumPyLayer(Layer):
     def describe(self):
         names = getattr(self.inner, "settings", ())
         names = names if isinstance(names, (tuple, list)) else ()
-        known = {name: getattr(self.inner, name) for name in names if isinstance(name, str) and hasattr(self.inner, name)}
-        return type(self.inner).__name__, known
+        names = [name for name in names if isinstance(name, str) and hasattr(self.inner, name)]
+        return type(self.inner).__name__, {name: getattr(self.inner, name) for name in names}
 
     def default(self, setting):
         return default_of(type(self.inner), setting)
