@@ -1,4 +1,5 @@
-"""Checkpoints: files of before load, a new argument leaves saved files valid, and what does not fit is one sentence."""
+"""Checkpoints: old files load, also after a layer got a new argument; others are refused in one sentence."""
+
 import json
 import re
 import shutil
@@ -15,7 +16,9 @@ from tinyconv.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU
 
 
 def small(*more, features=3):
-    return tc.Sequential(F1=Dense(4, features, rng=0), A1=ReLU(), **{f"more{k}": layer for k, layer in enumerate(more)})
+    return tc.Sequential(
+        F1=Dense(4, features, rng=0), A1=ReLU(), **{f"more{k}": layer for k, layer in enumerate(more)}
+    )
 
 
 def rewrite(path, change):
@@ -29,9 +32,14 @@ def rewrite(path, change):
 
 def refused(path, net, *optimizer):
     """The sentence with which tinyconv refuses a file. Asserts that nothing was changed by it."""
+
     def arrays():
-        slots = {f"{slot} {name}": value for owner in optimizer for slot, values in getattr(owner, "slots", {}).items()
-                 for name, value in values.items()}
+        slots = {
+            f"{slot} {name}": value
+            for owner in optimizer
+            for slot, values in getattr(owner, "slots", {}).items()
+            for name, value in values.items()
+        }
         return {name: value.tobytes() for name, value in (net.params | net.state | slots).items()}
 
     before = arrays()
@@ -43,15 +51,22 @@ def refused(path, net, *optimizer):
 
 # Files of format 1
 
+
 def test_a_network_of_format_1_loads():
     net = make.network(2).load(make.FOLDER / "network.npz")
     np.testing.assert_allclose(net.forward(make.images()), np.load(make.FOLDER / "network_y.npy"), rtol=1e-9)
     assert net.state["drop.draws"] == 1 and net.params["own.shift"].tolist() == [0.5, -0.5, 1.0]
 
 
-@pytest.mark.parametrize("name, other", [
-    ("P1", MaxPool2d(3, 2)), ("C1", Conv2d(2, 4, 3, padding=1, groups=2, ceil=True)), ("own", ReLU()),
-    ("block", tc.Sequential(C=Conv2d(3, 3, 1, bias=False, ceil=True), A=tc.layers.Tanh()))])
+@pytest.mark.parametrize(
+    "name, other",
+    [
+        ("P1", MaxPool2d(3, 2)),
+        ("C1", Conv2d(2, 4, 3, padding=1, groups=2, ceil=True)),
+        ("own", ReLU()),
+        ("block", tc.Sequential(C=Conv2d(3, 3, 1, bias=False, ceil=True), A=tc.layers.Tanh())),
+    ],
+)
 def test_another_network_than_that_of_format_1_is_refused(name, other):
     net = make.network(2)
     net._layers[name] = other
@@ -77,7 +92,10 @@ def test_a_run_of_format_1_goes_on_as_it_did_then(run_of_before, capsys):
             saved = now[name.replace("velocity/", "slots/velocity/")]
             np.testing.assert_allclose(saved, then[name], rtol=1e-4, atol=1e-6, err_msg=name)
         assert len(now.files) == len(then.files)
-    assert (header["version"], header["optimizer"]) == (2, {"class": "SGD", "slots": ["velocity"], "steps": old["steps"]})
+    assert (header["version"], header["optimizer"]) == (
+        2,
+        {"class": "SGD", "slots": ["velocity"], "steps": old["steps"]},
+    )
     assert len(header["progress"]["history"]) == make.EPOCHS
 
 
@@ -85,11 +103,15 @@ def test_a_run_of_format_1_is_evaluated_and_predicts(run_of_before, capsys):
     with make.tiny_recipe():
         assert main(["eval", str(run_of_before)]) == 0
         assert "33.33" in capsys.readouterr().out
-        assert main(["predict", str(run_of_before), str(run_of_before.parent / "digits" / "ring" / "3.bmp")]) == 0
+        assert (
+            main(["predict", str(run_of_before), str(run_of_before.parent / "digits" / "ring" / "3.bmp")])
+            == 0
+        )
         assert "ring" in capsys.readouterr().out
 
 
 # Networks are compared by settings
+
 
 class Wide(Layer):
     """A layer before and after it got an argument."""
@@ -106,14 +128,18 @@ def test_a_new_argument_with_its_default_leaves_saved_files_valid(tmp_path, monk
     monkeypatch.setattr(Wide, "settings", ("size", "dilation", "fast"))
     small(Wide(2)).load(tmp_path / "net.npz")
     for other in (Wide(3), Wide(2, dilation=2), Wide(2, fast=True)):
-        assert "layer 2 is more0 = Wide(size=2) in the file and more0 = Wide(size=" in refused(tmp_path / "net.npz", small(other))
+        assert "layer 2 is more0 = Wide(size=2) in the file and more0 = Wide(size=" in refused(
+            tmp_path / "net.npz", small(other)
+        )
 
 
 def test_a_setting_that_the_layer_does_not_know_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Wide, "settings", ("size", "fast"))
     small(Wide(2)).save(tmp_path / "net.npz")
     monkeypatch.setattr(Wide, "settings", ("size",))
-    assert "layer more0 has the setting fast=False in the file, which Wide does not know here" in refused(tmp_path / "net.npz", small(Wide(2)))
+    assert "layer more0 has the setting fast=False in the file, which Wide does not know here" in refused(
+        tmp_path / "net.npz", small(Wide(2))
+    )
 
 
 def test_a_layer_deep_inside_is_compared_too(tmp_path):
@@ -128,8 +154,10 @@ def test_a_layer_deep_inside_is_compared_too(tmp_path):
 
 def test_repr_leaves_out_switches_that_are_off():
     assert repr(tc.layers.Subsample2d(3)) == "Subsample2d(channels=3, size=(2, 2))"
-    assert repr(Conv2d(1, 2, 3)) == ("Conv2d(in_channels=1, out_channels=2, kernel_size=(3, 3), stride=(1, 1), padding=(0, 0), "
-                                     "groups=1, bias=True)")
+    assert repr(Conv2d(1, 2, 3)) == (
+        "Conv2d(in_channels=1, out_channels=2, kernel_size=(3, 3), stride=(1, 1), padding=(0, 0), "
+        "groups=1, bias=True)"
+    )
     assert repr(Conv2d(1, 2, 3, bias=False, ceil=True)).endswith("bias=False, ceil=True)")
     assert repr(MaxPool2d(2)) == "MaxPool2d(size=(2, 2), stride=(2, 2), padding=(0, 0))"
 
@@ -143,23 +171,45 @@ def test_settings_that_json_has_not_are_refused(tmp_path, monkeypatch):
 
 # What the file holds
 
+
 def test_a_file_of_a_newer_version(tmp_path):
     small().save(tmp_path / "net.npz")
     rewrite(tmp_path / "net.npz", lambda header, arrays: header.update(version=3))
-    assert "written by a newer tinyconv (version 3 of the file, and this one reads up to 2); update" in refused(tmp_path / "net.npz", small())
+    assert (
+        "written by a newer tinyconv (version 3 of the file, and this one reads up to 2); update"
+        in refused(tmp_path / "net.npz", small())
+    )
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda h, a: a.update({"params/F1.weight": a["params/F1.weight"] + 0j}), "expected params/F1.weight of dtype float"),
-    (lambda h, a: a.update({"params/F1.bias": np.zeros(3, int)}), "expected params/F1.bias of dtype float.*found int64"),
-    (lambda h, a: a.update({"params/F1.bias": np.zeros(4)}), r"expected params/F1.bias of shape \(3,\), found shape \(4,\)"),
-    (lambda h, a: a.update({"params/F1.bias": np.array([None] * 3)}), "damaged, or no tinyconv checkpoint"),
-    (lambda h, a: a.update({"params/F9.bias": np.zeros(3)}), "holds params/F9.bias, which belongs to nothing"),
-    (lambda h, a: a.pop("params/F1.bias"), "expected params/F1.bias of shape .*, found nothing"),
-    (lambda h, a: h.update(layers=[["F1"]]), "damaged"),
-    (lambda h, a: h.update(version="x"), "damaged"),
-    (lambda h, a: h.pop("version"), "damaged"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            lambda h, a: a.update({"params/F1.weight": a["params/F1.weight"] + 0j}),
+            "expected params/F1.weight of dtype float",
+        ),
+        (
+            lambda h, a: a.update({"params/F1.bias": np.zeros(3, int)}),
+            "expected params/F1.bias of dtype float.*found int64",
+        ),
+        (
+            lambda h, a: a.update({"params/F1.bias": np.zeros(4)}),
+            r"expected params/F1.bias of shape \(3,\), found shape \(4,\)",
+        ),
+        (
+            lambda h, a: a.update({"params/F1.bias": np.array([None] * 3)}),
+            "damaged, or no tinyconv checkpoint",
+        ),
+        (
+            lambda h, a: a.update({"params/F9.bias": np.zeros(3)}),
+            "holds params/F9.bias, which belongs to nothing",
+        ),
+        (lambda h, a: a.pop("params/F1.bias"), "expected params/F1.bias of shape .*, found nothing"),
+        (lambda h, a: h.update(layers=[["F1"]]), "damaged"),
+        (lambda h, a: h.update(version="x"), "damaged"),
+        (lambda h, a: h.pop("version"), "damaged"),
+    ],
+)
 def test_arrays_that_do_not_fit_are_refused(change, message, tmp_path):
     small().save(tmp_path / "net.npz")
     rewrite(tmp_path / "net.npz", change)
@@ -188,7 +238,10 @@ def test_the_state_of_a_strangers_layer_is_saved(tmp_path, rng):
     other.load(tmp_path / "net.npz")
     np.testing.assert_array_equal(other.forward(x), net.forward(x))
     net.layers[0].inner.state["mean"] = "no array"
-    with pytest.raises(CheckpointError, match="state/0_RunningMean.mean cannot be saved: expected a NumPy array of numbers, got str"):
+    with pytest.raises(
+        CheckpointError,
+        match="state/0_RunningMean.mean cannot be saved: expected a NumPy array of numbers, got str",
+    ):
         net.save(tmp_path / "net.npz")
 
 
@@ -197,10 +250,13 @@ def test_a_state_that_cannot_be_written_is_found_before_anything_changes(tmp_pat
     net.save(tmp_path / "net.npz")
     net.params["F.weight"][:] = 1
     net.layers[1].inner.state["mean"].flags.writeable = False
-    assert "state/own.mean cannot be loaded: expected a writable NumPy array" in refused(tmp_path / "net.npz", net)
+    assert "state/own.mean cannot be loaded: expected a writable NumPy array" in refused(
+        tmp_path / "net.npz", net
+    )
 
 
 # Optimizers
+
 
 class Strangers:
     """An optimizer of a user's own; with lazy=True it makes its arrays at its first step."""
@@ -235,17 +291,21 @@ def test_a_strangers_optimizer_is_saved(lazy, tmp_path):
     tc.checkpoint.write(tmp_path / "run.npz", net, optimizer, epoch=4)
     assert tc.checkpoint.read(tmp_path / "run.npz", other, second) == {"epoch": 4}
     assert second.steps == 2 and second.slots["second"]["F1.bias"].tolist() == [4.0, 4.0, 4.0]
-    assert small().load(tmp_path / "run.npz") is not None        # a network loads from a run's file
+    assert small().load(tmp_path / "run.npz") is not None  # a network loads from a run's file
 
 
 def test_another_optimizer_is_refused_by_name(tmp_path):
     net = small()
     tc.checkpoint.write(tmp_path / "run.npz", net, Strangers(net), epoch=1)
-    assert "saved with Strangers, which keeps first, second for each parameter, and SGD came, which keeps velocity" in \
-        refused(tmp_path / "run.npz", net, tc.SGD(net))
+    assert (
+        "Strangers, which keeps first, second for each parameter, and SGD came, which keeps velocity"
+        in refused(tmp_path / "run.npz", net, tc.SGD(net))
+    )
     assert "and Stateless came, which keeps nothing" in refused(tmp_path / "run.npz", net, Stateless(net))
     rewrite(tmp_path / "run.npz", lambda header, arrays: header["optimizer"].update(steps=None))
-    assert "which does not count its steps, and Strangers came, which counts its steps" in refused(tmp_path / "run.npz", net, Strangers(net))
+    assert "which does not count its steps, and Strangers came, which counts its steps" in refused(
+        tmp_path / "run.npz", net, Strangers(net)
+    )
 
 
 def test_an_optimizer_without_state(tmp_path):
@@ -254,7 +314,10 @@ def test_an_optimizer_without_state(tmp_path):
     assert tc.checkpoint.read(tmp_path / "run.npz", net, Stateless(net)) == {}
     forgetful = Stateless(net)
     forgetful.averages = {"F1.weight": np.zeros((3, 4))}
-    with pytest.raises(CheckpointError, match="Stateless keeps arrays in 'averages', which would not be saved; give it `slots`"):
+    with pytest.raises(
+        CheckpointError,
+        match="Stateless keeps arrays in 'averages', which would not be saved; give it",
+    ):
         tc.checkpoint.write(tmp_path / "run.npz", net, forgetful)
 
 

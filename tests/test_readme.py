@@ -1,4 +1,5 @@
 """README tells the truth: its Python runs and prints what is shown, its commands, files and figures exist."""
+
 import importlib.util
 import math
 import re
@@ -17,14 +18,19 @@ README = (ROOT / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 # indented text that is not fenced: outputs, equations and the layout of the folders
 UNFENCED = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
-SHOWN = [textwrap.dedent(block).strip("\n") for block in re.findall(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+", UNFENCED)]
+SHOWN = [
+    textwrap.dedent(block).strip("\n") for block in re.findall(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+", UNFENCED)
+]
 NUMBER = r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?"
-ROW = re.compile(rf" +(\w+) +(\w+) +(\d+ of \d+) +({NUMBER}|inf|nan) +(\[[\d, ]*\]) +({NUMBER}) +({NUMBER}) +(\S.*)")
-ROUNDING = 1e-12                                             # relative: an error below this is one of rounding, and differs by machine
+ROW = re.compile(
+    rf" +(\w+) +(\w+) +(\d+ of \d+) +({NUMBER}|inf|nan) +(\[[\d, ]*\]) +({NUMBER}) +({NUMBER}) +(\S.*)"
+)
+# a relative error below this is one of rounding, and differs by machine
+ROUNDING = 1e-12
 
 
 class Printed:
-    """What README's Python prints, its names, and every gradient that its layers computed: (array, values)."""
+    """What README's Python prints, its names, and all gradients of its layers: (array, values)."""
 
     def __init__(self, capsys, patch):
         self.names, self.gradients = {}, []
@@ -56,7 +62,7 @@ def hint(folder, capsys):
 
 
 def differences(shown, real, gradients=()):
-    """The shown lines that are not, in this order, among the real ones; a line "..." stands for any number of lines."""
+    """The shown lines that are not, in this order, among the real ones; "..." stands for any lines."""
     wrong, real, free = [], real.splitlines(), True
     for line in shown.splitlines():
         if line.strip() == "...":
@@ -65,23 +71,29 @@ def differences(shown, real, gradients=()):
         places = [place for place, other in enumerate(real) if same_line(line, other, gradients)]
         if not places or (not free and places[0] > 0):
             wrong.append(line)
-        real = real[places[0] + 1:] if places else real
+        real = real[places[0] + 1 :] if places else real
         free = False
     return wrong
 
 
 def same_line(shown, real, gradients):
-    """Compare two lines: rows of a gradient table as such; else the same text, and numbers to a relative 1e-6."""
+    """Compare two lines: rows of a gradient table as such; else the text, and numbers to 1e-6."""
     if ROW.fullmatch(shown) and ROW.fullmatch(real):
         return same_row(ROW.fullmatch(shown).groups(), ROW.fullmatch(real).groups(), gradients)
-    numbers = [[float(number.replace(",", "")) for number in re.findall(NUMBER, line)] for line in (shown, real)]
+    numbers = [
+        [float(number.replace(",", "")) for number in re.findall(NUMBER, line)] for line in (shown, real)
+    ]
     return re.sub(NUMBER, "#", shown) == re.sub(NUMBER, "#", real) and all(
-        math.isclose(*pair, rel_tol=1e-6) for pair in zip(*numbers, strict=True))
+        math.isclose(*pair, rel_tol=1e-6) for pair in zip(*numbers, strict=True)
+    )
 
 
 def same_row(shown, real, gradients):
-    """Compare two rows of a gradient table. In which element rounding is largest differs by machine: so the shown element is
-    looked up in the gradients that were computed."""
+    """Compare two rows of a gradient table.
+
+    The element with the largest error differs by machine where all errors are of rounding: so the shown
+    element is looked up in the gradients that were computed.
+    """
     if (*shown[:3], shown[7]) != (*real[:3], real[7]):
         return False
     errors = [float(row[3]) for row in (shown, real)]
@@ -89,8 +101,13 @@ def same_row(shown, real, gradients):
         return False
     backward, expected = float(shown[5]), float(shown[6])
     index = tuple(map(int, re.findall(r"\d+", shown[4])))
-    known = any(name == shown[0] and len(index) == value.ndim and all(map(int.__lt__, index, value.shape))
-                and math.isclose(value[index], backward, rel_tol=1e-6) for name, value in gradients)
+    known = any(
+        name == shown[0]
+        and len(index) == value.ndim
+        and all(map(int.__lt__, index, value.shape))
+        and math.isclose(value[index], backward, rel_tol=1e-6)
+        for name, value in gradients
+    )
     return known and (errors[0] > ROUNDING or math.isclose(backward, expected, rel_tol=1e-6))
 
 
@@ -103,8 +120,11 @@ def aligned(table):
 
 
 def test_its_python_prints_and_its_commands_answer_as_shown(printed, tmp_path, capsys):
-    real = {"Python": printed.text, "course": hint(tmp_path, capsys),
-            "equations": textwrap.dedent((ROOT / "kernels/subsample2d/__init__.py").read_text())}
+    real = {
+        "Python": printed.text,
+        "course": hint(tmp_path, capsys),
+        "equations": textwrap.dedent((ROOT / "kernels/subsample2d/__init__.py").read_text()),
+    }
     found = set()
     for block in SHOWN:
         if re.match(r"[\w/<>.]+/", block):
@@ -117,10 +137,20 @@ def test_its_python_prints_and_its_commands_answer_as_shown(printed, tmp_path, c
     assert found == set(real)
 
 
-@pytest.mark.parametrize("was, instead", [
-    ("-7.184556026 ", "-7.184546026 "), ("[2]           -7", "[1]           -7"), ("3 of 3      3.7e-16", "4 of 4      3.7e-16"),
-    ("3.7e-16", "3.7e-06"), ("complex  3 of 3      1.6", "central  3 of 3      1.6"), ("array         oracle", "array     oracle"),
-    ("size=(2, 2)", "size=(3, 2)"), ("size=(2, 2))\n", "size=(2, 2))\n  more\n"), ("  dcoefficient  complex", "  dcoefficient   complex")])
+@pytest.mark.parametrize(
+    "was, instead",
+    [
+        ("-7.184556026 ", "-7.184546026 "),
+        ("[2]           -7", "[1]           -7"),
+        ("3 of 3      3.7e-16", "4 of 4      3.7e-16"),
+        ("3.7e-16", "3.7e-06"),
+        ("complex  3 of 3      1.6", "central  3 of 3      1.6"),
+        ("array         oracle", "array     oracle"),
+        ("size=(2, 2)", "size=(3, 2)"),
+        ("size=(2, 2))\n", "size=(2, 2))\n  more\n"),
+        ("  dcoefficient  complex", "  dcoefficient   complex"),
+    ],
+)
 def test_another_output_than_the_real_one_is_seen(was, instead, printed):
     table = next(block for block in SHOWN if block.startswith("Subsample2d("))
     changed = table.replace(was, instead)
@@ -129,7 +159,9 @@ def test_another_output_than_the_real_one_is_seen(was, instead, printed):
 
 
 def test_its_comments_on_shapes_are_right(printed):
-    layer_block, network_block = (next(block for block in PYTHON if word in block) for word in ("Subsample2d", "Sequential"))
+    layer_block, network_block = (
+        next(block for block in PYTHON if word in block) for word in ("Subsample2d", "Sequential")
+    )
     shapes = re.findall(r"(?m)^(\w+) = .*# \(((?:\d+, )+\d+)\)", layer_block)
     assert {name for name, _ in shapes} == {"y", "dx"}
     for name, shape in shapes:
@@ -154,7 +186,7 @@ def test_its_counts_are_those_of_summary(capsys):
     counts = list(re.finditer(r"(\d[\d,]*) (parameters|connections|multiply-adds)", README))
     assert len(counts) >= 4
     for count in counts:
-        named = re.findall(r"lenet-?5|alexnet|cifar_net|mlp", README[:count.start()].lower())[-1]
+        named = re.findall(r"lenet-?5|alexnet|cifar_net|mlp", README[: count.start()].lower())[-1]
         assert totals[named.replace("-", "")][count[2]] == count[1], count[0]
 
 
@@ -176,7 +208,14 @@ def test_its_files_exist():
 
 def test_its_commands_parse():
     lines = re.findall(r"(?m)(?:^|&& |`|: )tinyconv ([^#`\n]+)", README)
-    assert {line.split()[0] for line in lines} >= {"train", "eval", "predict", "gradcheck", "summary", "doctor"}
+    assert {line.split()[0] for line in lines} >= {
+        "train",
+        "eval",
+        "predict",
+        "gradcheck",
+        "summary",
+        "doctor",
+    }
     for line in lines:
         try:
             parser().parse_args(shlex.split(line))

@@ -273,20 +273,13 @@ class Layer:
         twin.__dict__.update(copy.deepcopy(own, memo))
         return twin
 
-    def describe(self):
+    def describe(self) -> tuple[str, dict]:
         """(class name, {setting: value}): what a checkpoint compares."""
         return type(self).__name__, {name: getattr(self, name) for name in self.settings}
 
-    @classmethod
-    def default(cls, setting):
+    def default(self, setting: str):
         """The default of the constructor's argument with this name; NO_DEFAULT where there is none."""
-        return default_of(cls, setting)
-
-    def walk_layers(self, prefix=""):
-        """All layers below this one with their names, "block.C1" for C1 of block; a network comes before its layers."""
-        for name, layer in self.named_layers.items():
-            yield prefix + name, layer
-            yield from layer.walk_layers(f"{prefix}{name}.")
+        return default_of(type(self), setting)
 
     def __repr__(self):
         # a switch that is off, as it is by default, is not shown
@@ -296,8 +289,8 @@ class Layer:
 
 
 @functools.lru_cache(maxsize=1024)
-def default_of(cls, argument):
-    """The default of a constructor's argument, in the class or the nearest base that has it; NO_DEFAULT for none."""
+def default_of(cls: type, argument: str):
+    """The default of a constructor's argument, of the nearest class that has it; NO_DEFAULT for none."""
     for base in cls.__mro__:
         own = inspect.isfunction(vars(base).get("__init__"))
         if own and argument in (parameters := inspect.signature(base.__init__).parameters):

@@ -4,7 +4,7 @@ Memory, chunk sizes, summary, fusing, recording, the full-size check and picture
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -82,18 +82,21 @@ def _append(nodes, name, layer, x_shape, sources):
     return name, nodes[-1].y_shape
 
 
+def tree(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+    """Yield all layers below this one with their dotted names, "block.C1" for C1 of block; a composite comes before its layers."""
+    for name, inner in layer.named_layers.items():
+        yield prefix + name, inner
+        yield from tree(inner, f"{prefix}{name}.")
+
+
 def leaves(layer: Layer) -> list[Layer]:
     """Return the layers without inner layers, in order: those that hold parameters and state."""
-    inner = layer.named_layers.values()
-    return [leaf for child in inner for leaf in leaves(child)] if inner else [layer]
+    return list(named_leaves(layer).values())
 
 
-def named_leaves(layer: Layer, prefix: str = "") -> dict[str, Layer]:
-    """Return leaves(layer) by their dotted names."""
-    if not layer.named_layers:
-        return {prefix: layer}
-    return {name: leaf for inner, child in layer.named_layers.items()
-            for name, leaf in named_leaves(child, f"{prefix}.{inner}" if prefix else inner).items()}
+def named_leaves(layer: Layer) -> dict[str, Layer]:
+    """Return leaves(layer) by their dotted names; "" is a layer that has none inside."""
+    return {name: inner for name, inner in tree(layer) if not inner.named_layers} or {"": layer}
 
 
 def not_recordable(net: Layer) -> list[tuple[str, str]]:

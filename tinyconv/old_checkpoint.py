@@ -1,4 +1,5 @@
 """Checkpoints of format 1: the header held each layer's repr, and the optimizer was always SGD."""
+
 import ast
 import re
 
@@ -6,7 +7,7 @@ FORMAT = "tinyconv checkpoint, format 1"
 
 
 def upgraded(header, arrays):
-    """(header, arrays) as version 2 has them. Raises KeyError, TypeError or ValueError for a damaged header."""
+    """(header, arrays) as in version 2. Raises KeyError, TypeError or ValueError for a damaged header."""
     velocity = any(name.startswith("velocity/") for name in arrays)
     # a network that was saved alone has no velocity; it had 0 steps, as a run has before its first
     optimizer = {"class": "SGD", "slots": ["velocity"], "steps": header["steps"]} if velocity else None
@@ -16,7 +17,7 @@ def upgraded(header, arrays):
 
 
 def _parsed(text):
-    """(class name, settings) of a repr such as "Conv2d(in_channels=1, stride=(1, 1))"; (text, None) of any other."""
+    """(class name, settings) of a repr such as "MaxPool2d(size=(2, 2))"; (text, None) of any other."""
     if place := re.fullmatch(r"<(?:.*\.)?(\w+) object at 0x[0-9a-fA-F]+>", text):
         return place[1], {}
     try:

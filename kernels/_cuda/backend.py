@@ -3,10 +3,10 @@ import numpy as np
 
 from . import launch, memory, package, gpu
 from .._arena import taking_from
+from .._backend import PRECISIONS, Backend, is_on_gpu
 from .arena import CudaArena, NoRoom
 from .graph import capturing
 from .native import CudaNative, converted
-from ..backends import PRECISIONS, Backend, is_on_gpu
 
 
 class CudaBackend(Backend):
@@ -32,6 +32,9 @@ class CudaBackend(Backend):
 
     def move(self, array):
         return array if is_on_gpu(array) else memory.to_gpu(array)
+
+    def to_host(self, array):
+        return memory.to_host(array)
 
     def convert(self, array, dtype):
         return converted(array, dtype)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..device import backend, is_native, pack, put, to_host
 from ..errors import RecordingError
-from ..network import named_leaves, observe, state_restored, states
+from ..network import named_leaves, observe, state_restored, states, tree
 
 
 def random_batch(x_shape, dtype, classes=1):
@@ -32,7 +32,9 @@ def refuse(net, x, training, arena):
     """Raise RecordingError with the name of the layer whose recording differs from its Python code. Called where the whole step differs."""
     with state_restored(net):
         seen = observe(net, x[:8], training)
-    named = {**named_leaves(net), **dict(reversed(_composites(net, "").items()))}        # the smallest part that differs
+    # the smallest part that differs
+    composites = {name: layer for name, layer in [("", net), *tree(net)] if layer.named_layers}
+    named = named_leaves(net) | dict(reversed(composites.items()))
     for name, layer in named.items():
         if not _repeats(layer, seen[name]["x"].astype(x.dtype), training, arena):
             called = f"{name} = {layer!r}" if name else repr(layer)
@@ -40,14 +42,6 @@ def refuse(net, x, training, arena):
                                  "NumPy, or chooses by what is in an array, which no recording repeats; use kernels alone, or leave recordable out")
     raise RecordingError(f"{net!r}: its recorded step differs from its layers called one by one, and none of them alone does; leave recordable out of the "
                          "class that connects them")
-
-
-def _composites(layer, name):
-    """{dotted name: layer} of all layers that have inner layers, outer ones first."""
-    found = {name: layer} if layer.named_layers else {}
-    for inner_name, inner in layer.named_layers.items():
-        found |= _composites(inner, f"{name}.{inner_name}" if name else inner_name)
-    return found
 
 
 def _repeats(layer, x, training, arena):
