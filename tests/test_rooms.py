@@ -9,9 +9,13 @@ from module_imports import FOLDERS, MODULES, Import, circles, graph, imports, li
 
 # Modules below the models that import them, and the reason.
 IMPORT_MODELS = {
+    "cli.bench": "a command offers the models by name",
     "cli.doctor": "a command offers the models by name",
+    "cli.given": "the options of all models are options of tinyconv train",
     "cli.gradcheck": "a command offers the models by name",
-    "cli.recipes": "the recipes of the shipped models, until they stand beside them",
+    "cli.recipes": "it finds the recipe that a run names",
+    "cli.run_json": "a run names a model, and its options",
+    "cli.settings": "the losses that models have recipes for",
     "cli.summary": "a command offers the models by name",
     "cli.train": "a command offers the models by name",
 }
