@@ -9,7 +9,9 @@ pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: tinyconv[
 from tinyconv import SGD, Sequential, SoftmaxCrossEntropy, execution, layers  # noqa: E402
 from tinyconv import device as door  # noqa: E402
 from tinyconv.execution import cuda as captured  # noqa: E402
-from tinyconv.kernels._cuda import memory, package, gpu, streams  # noqa: E402
+from tinyconv.kernels import capturing  # noqa: E402
+from tinyconv.kernels._cuda import gpu as found_gpu  # noqa: E402
+from tinyconv.kernels._cuda import memory, package  # noqa: E402
 
 
 @pytest.fixture
@@ -19,8 +21,8 @@ def machine(monkeypatch):
     parts = {"INSTALLED": True, "SIMULATOR": False, "compiler_is_there": lambda: True, "package_and_driver": lambda: (13, 13), "gpu_name": lambda: "H200",
              "cuda": SimpleNamespace(is_available=lambda: True, get_current_device=lambda: gpu)}
     for name, value in parts.items():
-        monkeypatch.setattr(gpu, name, value)
-    return SimpleNamespace(gpu=gpu, without=lambda **what: [monkeypatch.setattr(gpu, name, value) for name, value in what.items()])
+        monkeypatch.setattr(found_gpu, name, value)
+    return SimpleNamespace(gpu=gpu, without=lambda **what: [monkeypatch.setattr(found_gpu, name, value) for name, value in what.items()])
 
 
 def refuse(text):
@@ -30,7 +32,7 @@ def refuse(text):
 
 
 def test_a_whole_machine_lacks_nothing(machine):
-    assert gpu.missing() is None
+    assert found_gpu.missing() is None
 
 
 @pytest.mark.parametrize("what, sentence", [
@@ -44,13 +46,13 @@ def test_a_whole_machine_lacks_nothing(machine):
 def test_what_is_missing_is_named(machine, what, sentence):
     import re
     machine.without(**what)
-    found = gpu.missing()
+    found = found_gpu.missing()
     assert re.search(sentence, found) and "\n" not in found
 
 
 def test_an_old_gpu_is_named(machine):
     machine.gpu.compute_capability = (7, 5)
-    assert "needs compute capability 8.0 or newer (Ampere, 2020); H200 has 7.5: use --device cpu" in gpu.missing()
+    assert "needs compute capability 8.0 or newer (Ampere, 2020); H200 has 7.5: use --device cpu" in found_gpu.missing()
 
 
 def test_too_little_memory_is_a_memory_error(monkeypatch):
@@ -82,7 +84,7 @@ def test_a_batch_is_waited_for_before_it_is_read(monkeypatch):
             order.append("synchronize")
 
     transpose = captured.transpose
-    monkeypatch.setattr(streams, "event", Event)
+    monkeypatch.setattr(capturing, "event", Event)
     monkeypatch.setattr(captured, "transpose", lambda *arrays: (order.append("transpose"), transpose(*arrays)))
     net = Sequential(layers.Dense(3, 2, rng=0)).to("cuda")
     loss = SoftmaxCrossEntropy().to("cuda")

@@ -39,31 +39,16 @@ HIDDEN_CIRCLES = [
 ]
 # Names with an underscore, and the modules of other rooms that use them. What they need becomes public there.
 UNDERSCORES = {
-    "kernels._arena": {"benchmarks.backends", "benchmarks.gpu.calls", "graph", "parallel", "plan"},
-    "kernels._cpu.batches": {"plan"},
-    "kernels._cuda": {
-        "benchmarks.backends", "benchmarks.cubins", "benchmarks.gpu.__main__",
-        "benchmarks.gpu.calls", "benchmarks.gpu.ceilings", "benchmarks.gpu.clock",
-        "benchmarks.gpu.worker", "device", "graph",
-    },
-    "kernels._cuda_arena": {"benchmarks.gpu.calls", "graph", "parallel"},
-    "kernels._cuda_gpu": {
-        "benchmarks.cubins", "benchmarks.gpu.sizes", "benchmarks.gpu.worker", "cli.doctor",
-        "device", "memory",
-    },
-    "kernels._cuda_graph": {"benchmarks.gpu.calls", "benchmarks.gpu.ceilings", "graph"},
-    "kernels._cuda_native": {"benchmarks.cubins", "device", "graph"},
-    "kernels._cuda_streams": {"benchmarks.gpu.ceilings", "benchmarks.gpu.clock", "graph"},
-    "kernels._cpu.kernel": {"optimizers", "parallel", "plan"},
-    "kernels._cpu.native": {
+    # benchmarks time the parts of a kernel, and what lies beneath it
+    "kernels._arena": {"benchmarks.backends", "benchmarks.gpu.calls"},
+    "kernels._cpu": {
         "benchmarks.backends", "benchmarks.ceiling", "benchmarks.ladder.images_innermost",
-        "benchmarks.machine", "cli.doctor", "device", "parallel", "plan",
+        "benchmarks.machine", "benchmarks.timing",
     },
-    "kernels._cpu.tape": {"benchmarks.backends", "optimizers", "plan"},
-    "kernels._cpu.threads": {"benchmarks.backends", "benchmarks.timing", "optimizers", "plan"},
-    "kernels._cpu.views": {"data.inputs"},
-    "kernels._windows": {"layers._pool2d"},
-    "parallel._plan": {"benchmarks.gpu.networks"},
+    "kernels._cuda": {
+        "benchmarks.backends", "benchmarks.cubins", "benchmarks.gpu.__main__", "benchmarks.gpu.calls",
+        "benchmarks.gpu.ceilings", "benchmarks.gpu.clock", "benchmarks.gpu.sizes", "benchmarks.gpu.worker",
+    },
 }
 
 
@@ -101,7 +86,7 @@ def test_a_circle_is_found():
 
 def test_every_import_is_read():
     assert len(MODULES) > 180
-    assert Import("kernels", "load", "load", False) in imports("layer")
+    assert Import("kernels.backends", "backend", "backend", False) in imports("layer")
     assert Import("models", "MODELS", "MODELS", True) in imports("gradient_cases")
     subject = Import("gradient_check.subjects", "subject", "as_subject", False)
     assert subject in imports("gradient_check.self_test.scoring")

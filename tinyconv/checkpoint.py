@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 
 from . import old_checkpoint, optimizer_state
-from .device import holder, put, to_host
+from .device import holder, is_on_gpu, put, to_host
 from .errors import CheckpointError
 from .files import write_atomically
 from .optimizer_state import slots_of
@@ -149,6 +149,11 @@ def _open(path):
 def _check_arrays(path, saved, targets):
     """Raise CheckpointError for a missing array, one too many, and one of another shape or kind of number."""
     for name, value in targets.items():
+        if not is_on_gpu(value) and not (isinstance(value, np.ndarray) and value.flags.writeable):
+            raise CheckpointError(
+                f"{path}: {name} cannot be loaded: expected a writable NumPy array there, got {value!r}; "
+                "keep it as np.array(...) and change it in place"
+            )
         found = "nothing" if name not in saved else f"shape {saved[name].shape}"
         if name not in saved or saved[name].shape != value.shape:
             raise CheckpointError(f"{path}: expected {name} of shape {value.shape}, found {found}")

@@ -8,11 +8,10 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from .. import __version__, data, kernels
-from ..kernels._cuda import gpu
-from ..kernels._cpu.native import lanes, vector_bytes
+from ..execution import available_threads, memory, strategy
+from ..kernels.backends import backend
+from ..kernels.recording import lanes, vector_bytes
 from ..models import MODELS
-from ..execution import available_threads
-from ..execution import memory, strategy
 from . import options
 
 
@@ -55,10 +54,11 @@ def _strategy(build):
 
 
 def _gpu():
-    if missing := gpu.missing():
+    gpu = backend("cuda")
+    if missing := gpu.available():
         return missing
     free = gpu.memory()
-    return gpu.gpu_name() + ("" if free is None else f", {memory.say(free[0])} of {memory.say(free[1])} free")
+    return gpu.device_name() + ("" if free is None else f", {memory.say(free[0])} of {memory.say(free[1])} free")
 
 
 def _kernel_cache():

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..errors import CheckpointError, DataError
 from ..files import write_atomically
-from ..kernels._cpu.views import add_pixels, draw_keys, draw_views, take_views
+from ..kernels.views import add_pixels, draw_keys, draw_views, take_views
 from .ahead import Ahead
 from .download import cache_folder
 

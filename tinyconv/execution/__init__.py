@@ -11,8 +11,7 @@ import os
 import numpy as np
 
 from .. import device
-from ..kernels._cpu.kernel import shared
-from ..kernels._cpu.native import images_together
+from ..kernels.recording import images_together, shared
 from ..losses import Loss
 from .pending import Pending
 from .plans import plan_for

@@ -11,12 +11,9 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from ..kernels._arena import taking_from
-from ..kernels._cpu.batches import add, add_up, enter_images, enter_labels, leave_images, leave_losses
-from ..kernels._cpu.kernel import shared
-from ..kernels._cpu.native import Native, aligned_empty, images_together
-from ..kernels._cpu.tape import SharedTape, Tape, recording
-from ..kernels._cpu.threads import cut, play
+from ..kernels.recording import (
+    Native, SharedTape, Tape, add, add_up, aligned_empty, cut, enter_images, enter_labels, images_together, leave_images, leave_losses, play,
+    recording, shared, taking_from)
 from ..network import leaves, state_restored, states
 from .fingerprint import Fingerprint
 from .pending import Pending

@@ -12,8 +12,8 @@ import weakref
 import numpy as np
 
 from ..device import backend
-from ..kernels._cuda import launch, memory, streams
-from ..kernels._cuda.native import CudaNative, cast, transpose
+from ..kernels import capturing
+from ..kernels.capturing import CudaNative, cast, transpose
 from ..network import leaves, named_leaves, state_restored, states
 from .fingerprint import Fingerprint
 from .fusing import fused
@@ -36,13 +36,13 @@ class CapturedStep:
         self.optimizer = None if optimizer is None else weakref.ref(optimizer)    # which holds the network
         self.fingerprint, N = Fingerprint(net, self.dtype), x_shape[0]
         self.y_shape = net.output_shape(x_shape)
-        self.x = CudaNative(memory.allocate((*x_shape[1:], N), dtype), x_shape)
-        self.y = memory.allocate((N, int(np.prod(self.y_shape[1:]))), dtype)
-        self.labels = memory.to_gpu(np.zeros(N, np.int64))
-        self.losses = memory.to_gpu(np.zeros(N, dtype))
-        self.dy = memory.to_gpu(np.full(N, 1 / N, dtype))    # the loss is the mean over the batch
+        self.x = CudaNative(capturing.allocate((*x_shape[1:], N), dtype), x_shape)
+        self.y = capturing.allocate((N, int(np.prod(self.y_shape[1:]))), dtype)
+        self.labels = capturing.to_gpu(np.zeros(N, np.int64))
+        self.losses = capturing.to_gpu(np.zeros(N, dtype))
+        self.dy = capturing.to_gpu(np.full(N, 1 / N, dtype))    # the loss is the mean over the batch
         # the numbers of an update; their scale, the last of them, is 0 until the first step: it makes the update a no-op
-        self.options = memory.to_gpu(np.zeros(1 if optimizer is None else len(optimizer.options()), dtype))
+        self.options = capturing.to_gpu(np.zeros(1 if optimizer is None else len(optimizer.options()), dtype))
         self.slots, self.turn = [_Slot(self) for _ in range(SLOTS)], 0
         self._record(net)
 
@@ -69,8 +69,8 @@ class CapturedStep:
 
     def _fill(self, x, labels):
         N = self.x_shape[0]
-        memory.put(np.ascontiguousarray(np.moveaxis(x.reshape(N, -1), 0, -1)).reshape(self.x.data.shape), self.x.data)
-        memory.put(labels.astype(np.int64), self.labels)
+        capturing.put(np.ascontiguousarray(np.moveaxis(x.reshape(N, -1), 0, -1)).reshape(self.x.data.shape), self.x.data)
+        capturing.put(labels.astype(np.int64), self.labels)
 
     def _digest(self, grads, net):
         """A checksum of all that a step makes."""
@@ -111,7 +111,7 @@ class CapturedStep:
         return len(now) != len(self.captured) or any(one is not known for one, known in zip(now, self.captured))
 
     def submit(self, x, labels=None):
-        streams.enter_context()
+        capturing.enter_context()
         with self.arena.lock:                               # two Python threads may ask one network
             slot = self.slots[self.turn]
             self.turn = (self.turn + 1) % SLOTS
@@ -129,10 +129,10 @@ class _Slot:
     def __init__(self, step):
         N, result = step.x_shape[0], (step.y.shape, step.losses.shape)
         shapes = ((N, step.x.data.size // N), step.dtype), ((N,), np.int64), (step.options.shape, step.dtype)
-        self.here = [streams.pinned(*shape) for shape in shapes]
-        self.there = [memory.allocate(*shape) for shape in shapes]
-        self.back = [streams.pinned(shape, step.dtype) for shape in result]
-        self.arrived, self.done = streams.event(), streams.event()
+        self.here = [capturing.pinned(*shape) for shape in shapes]
+        self.there = [capturing.allocate(*shape) for shape in shapes]
+        self.back = [capturing.pinned(shape, step.dtype) for shape in result]
+        self.arrived, self.done = capturing.event(), capturing.event()
         self.pending = None
 
     def fill(self, x, labels, optimizer):
@@ -146,12 +146,12 @@ class _Slot:
         if optimizer is not None:
             self.here[2][...] = optimizer.options()
         for here, there in zip(self.here, self.there):
-            there.copy_to_device(here, streams.copy_stream())
-        self.arrived.record(streams.copy_stream())
+            there.copy_to_device(here, capturing.copy_stream())
+        self.arrived.record(capturing.copy_stream())
 
     def enter(self, step):
         """Bring the batch to where the graph reads it, as soon as it has arrived."""
-        (x, labels, options), stream = self.there, launch.stream()
+        (x, labels, options), stream = self.there, capturing.stream()
         self.arrived.wait(stream)
         transpose(x, step.x.data.reshape(x.shape[::-1]))
         cast[labels.size](labels, step.labels)
@@ -159,14 +159,14 @@ class _Slot:
 
     def leave(self, step, x, with_loss):
         """Let scores and losses come back, behind the graph."""
-        stream = launch.stream()
+        stream = capturing.stream()
         for array, here in zip((step.y, step.losses), self.back):
             array.copy_to_host(here, stream)
         self.done.record(stream)
         back, y_shape = self.back, step.y_shape
 
         def wait():
-            streams.enter_context()
+            capturing.enter_context()
             self.done.synchronize()
             y, losses = (array.copy() for array in back)
             return float(losses.sum(dtype=np.float64)) / len(losses) if with_loss else None, y.reshape(y_shape)

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from ..device import backend
-from ..kernels._cpu.native import lanes
+from ..kernels.recording import lanes
 from ..network import leaves, not_recordable, walk
 
 BLOCKS_TOGETHER = 2                                         # blocks of images in a chunk: a dense layer then uses every weight twice

@@ -1,5 +1,5 @@
 """What max_pool2d and avg_pool2d share: windows that slide over a map."""
-from ..kernels._windows import pool_output_shape
+from ..kernels.max_pool2d import output_shape
 from ..layer import Layer, pair, positive
 
 
@@ -25,4 +25,4 @@ class Pool2d(Layer):
         return self.kernel.backward_input(dy, self.cache, self.size, self.stride, self.padding)
 
     def _output_shape(self, x_shape):
-        return pool_output_shape(x_shape, self.size, self.stride, self.padding, self.ceil)
+        return output_shape(x_shape, self.size, self.stride, self.padding, self.ceil)

@@ -6,9 +6,7 @@ import numba
 import numpy as np
 
 from ..kernels import load
-from ..kernels._cpu.kernel import threads_at_hand
-from ..kernels._cpu.tape import Tape, recording
-from ..kernels._cpu.threads import cut, play
+from ..kernels.recording import Tape, cut, play, recording, threads_at_hand
 
 # of all parameters together, in elements: below it, calls from Python would take longer than the work
 SMALL = 2 ** 20

@@ -3,8 +3,8 @@ import math
 
 import numpy as np
 
-from .kernel import compiled, kernel
-from .random import random_bits
+from ._cpu.kernel import compiled, kernel
+from ._cpu.random import random_bits
 
 
 @compiled
