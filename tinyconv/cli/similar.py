@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import Sequential, execution
 from ..data import prepare_image
+from ..errors import TinyconvError
 from ..evaluation import central, forward_all
 from ..files import write_atomically
 from ..setting import positive_int
@@ -58,8 +59,12 @@ def run(args):
 
 
 def without_output(net):
-    """The layers before the last one, whose input is what the last hidden layer makes of an image."""
-    *hidden, _ = net.named_layers.items()
+    """Return the network less its last layer, whose input is what the last hidden layer makes of an image."""
+    *hidden, (name, last) = net.named_layers.items()
+    if isinstance(last, Sequential) and len(last.layers) > 1:
+        hidden.append((name, without_output(last)))
+    if not hidden:
+        raise TinyconvError(f"similar: {net!r} has no hidden layer, whose features could be compared")
     return Sequential(**dict(hidden), input_shape=net.input_shape)
 
 
