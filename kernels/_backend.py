@@ -1,4 +1,5 @@
 """Backend: the one protocol of all devices. kernels/backends.py tells which there are."""
+
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
@@ -73,7 +74,9 @@ class Backend:
         """Return new memory for the arrays of recorded steps."""
         return Arena()
 
-    def recorded(self, step: Callable, arena: Arena, rehearsed: Callable | None = None) -> tuple[Any, Callable[[], None]]:
+    def recorded(
+        self, step: Callable, arena: Arena, rehearsed: Callable | None = None
+    ) -> tuple[Any, Callable[[], None]]:
         """Call step() and record its kernel calls; return its result and a function that makes the calls again.
 
         rehearsed  called with the result of a step that comes before the recorded one

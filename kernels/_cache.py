@@ -1,5 +1,6 @@
 """The compiled kernels that Numba keeps on disk: compiled again where a file that kernels share has changed."""
-from functools import lru_cache
+
+from functools import cache
 from pathlib import Path
 
 
@@ -10,12 +11,12 @@ def kept_until_a_change(dispatcher):
     kernels/_cpu, kernels/_cuda), so the sizes and times of those belong to the stamp too.
     """
     kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
-    if kept is not None:                                    # None under NUMBA_DISABLE_JIT, and in the simulator of a GPU
+    if kept is not None:  # None under NUMBA_DISABLE_JIT, and in the simulator of a GPU
         kept._source_stamp = kept._source_stamp, _shared_files()
     return dispatcher
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shared_files():
     folder = Path(__file__).parent
     paths = sorted([*folder.glob("_*.py"), *folder.glob("_cpu/*.py"), *folder.glob("_cuda/*.py")])

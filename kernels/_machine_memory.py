@@ -1,4 +1,5 @@
 """How much memory of this machine a process may still take."""
+
 import os
 from pathlib import Path
 
@@ -17,7 +18,9 @@ def _free_of_the_machine():
     except (OSError, ValueError):
         pass
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")     # all of it: how much is in use, only Linux tells
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf(
+            "SC_PHYS_PAGES"
+        )  # all of it: how much is in use, only Linux tells
     except (AttributeError, ValueError, OSError):
         return None
 
@@ -32,7 +35,10 @@ def _free_of_the_groups():
         if controllers == "":
             root, names = Path("/sys/fs/cgroup"), ("memory.max", "memory.current", "inactive_file ")
         elif "memory" in controllers.split(","):
-            root, names = Path("/sys/fs/cgroup/memory"), ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file ")
+            root, names = (
+                Path("/sys/fs/cgroup/memory"),
+                ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "),
+            )
         else:
             continue
         place = root / group.lstrip("/")
@@ -44,8 +50,17 @@ def _free_of_the_groups():
 def _left(folder, limit, usage, files):
     """Limit less usage, in bytes; file contents that are only kept because nobody needed the memory do not count as used."""
     try:
-        limit, usage = (int((folder / name).read_text()) for name in (limit, usage))        # "max" is no number: no limit
-        kept = next((int(line.split()[1]) for line in (folder / "memory.stat").read_text().splitlines() if line.startswith(files)), 0)
+        limit, usage = (
+            int((folder / name).read_text()) for name in (limit, usage)
+        )  # "max" is no number: no limit
+        kept = next(
+            (
+                int(line.split()[1])
+                for line in (folder / "memory.stat").read_text().splitlines()
+                if line.startswith(files)
+            ),
+            0,
+        )
         return max(limit - usage + kept, 0)
     except (OSError, ValueError):
         return None

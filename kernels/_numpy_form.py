@@ -2,6 +2,7 @@
 
 It is right on every device, and slow: each operation unpacks its inputs and packs its result. No kernel of ours uses it.
 """
+
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
@@ -19,10 +20,16 @@ class NumPyForm(NDArrayOperatorsMixin):
         plain = [value.unpack() if isinstance(value, NumPyForm) else value for value in inputs]
         results = options.pop("out", ())
         y = getattr(ufunc, method)(*plain, **options)
-        if results:                                         # x += 1: the native array takes the result
+        if results:  # x += 1: the native array takes the result
             results[0].data[...] = type(self).pack(np.asarray(y, self.dtype)).data
             return results[0]
-        if method == "__call__" and isinstance(y, np.ndarray) and y.ndim and len(y) == self.shape[0] and y.dtype == self.dtype:
+        if (
+            method == "__call__"
+            and isinstance(y, np.ndarray)
+            and y.ndim
+            and len(y) == self.shape[0]
+            and y.dtype == self.dtype
+        ):
             return type(self).pack(y)
         return y
 

@@ -3,6 +3,7 @@
 x is (..., H, W), and the window has OH x OW positions. window, stride, padding and positions are pairs
 (vertical, horizontal).
 """
+
 import numpy as np
 
 
@@ -33,10 +34,10 @@ def cropped(dx, x_shape, padding):
     """Return the part of dx that lies on the map."""
     (H, W), (PH, PW) = x_shape[-2:], padding
     # reverses: padded(x)
-    return np.ascontiguousarray(dx[..., PH:PH + H, PW:PW + W])
+    return np.ascontiguousarray(dx[..., PH : PH + H, PW : PW + W])
 
 
 def tap(x, u, v, positions, stride):
     """Return what tap (u, v) of the window sees at each position: a strided view of x, (..., OH, OW)."""
     (OH, OW), (SH, SW) = positions, stride
-    return x[..., u:u + SH * OH:SH, v:v + SW * OW:SW]
+    return x[..., u : u + SH * OH : SH, v : v + SW * OW : SW]

@@ -10,7 +10,8 @@
 
 A plain array is a parameter, a state or a gradient; a native array holds activations.
 """
-from functools import lru_cache
+
+from functools import cache
 
 import numpy as np
 
@@ -57,13 +58,16 @@ class CpuBackend(ReferenceBackend):
         return result, Tape(calls).play
 
 
-@lru_cache(maxsize=None)
+@cache
 def backend(name: str) -> Backend:
     """Return the backend of a device. Raises ValueError for a name that is none of "reference", "cpu" and "cuda"."""
     if name not in BACKENDS:
         raise ValueError(f"unknown device {name!r}: expected one of {', '.join(BACKENDS)}")
     if name == "cuda":
-        from ._cuda.backend import CudaBackend              # not before a GPU is asked for: the package takes most of a second
+        from ._cuda.backend import (
+            CudaBackend,
+        )  # not before a GPU is asked for: the package takes most of a second
+
         return CudaBackend()
     return CpuBackend() if name == "cpu" else ReferenceBackend()
 

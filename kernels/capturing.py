@@ -6,9 +6,22 @@
 
 It is imported where a GPU is asked for: the CUDA package takes most of a second.
 """
+
 from ._cuda.launch import stream
 from ._cuda.memory import allocate, put, to_gpu
 from ._cuda.native import CudaNative, cast, transpose
 from ._cuda.streams import copy_stream, enter_context, event, pinned
 
-__all__ = ["CudaNative", "allocate", "cast", "copy_stream", "enter_context", "event", "pinned", "put", "stream", "to_gpu", "transpose"]
+__all__ = [
+    "CudaNative",
+    "allocate",
+    "cast",
+    "copy_stream",
+    "enter_context",
+    "event",
+    "pinned",
+    "put",
+    "stream",
+    "to_gpu",
+    "transpose",
+]

@@ -1,4 +1,5 @@
 """What a network sees of images of bytes: a part of each, from either side, as float32; and what is random about it (tinyconv/data/inputs.py)."""
+
 import math
 
 import numpy as np
@@ -16,8 +17,10 @@ def _below(bits, n):
 @compiled
 def _normal(first, second):
     """N(0, 1) from two draws of bits (Box and Muller 1958)."""
-    u = (np.float64(first >> np.uint64(11)) + 1) * 2.0 ** -53                # 0 < u <= 1
-    return math.sqrt(-2 * math.log(u)) * math.cos(2 * math.pi * np.float64(second >> np.uint64(11)) * 2.0 ** -53)
+    u = (np.float64(first >> np.uint64(11)) + 1) * 2.0**-53  # 0 < u <= 1
+    return math.sqrt(-2 * math.log(u)) * math.cos(
+        2 * math.pi * np.float64(second >> np.uint64(11)) * 2.0**-53
+    )
 
 
 @compiled
@@ -56,7 +59,7 @@ def take_views(images, chosen, corners, mirrored, noise, scale, offset, outside,
     h, w = x.shape[2:]
     for n in range(len(x)):
         top, left = corners[n]
-        first = min(w, max(0, -left))                       # columns first to last - 1 of the view lie within the image
+        first = min(w, max(0, -left))  # columns first to last - 1 of the view lie within the image
         last = max(first, min(w, W - left))
         for c in range(C):
             more = noise[n, c]
@@ -66,12 +69,12 @@ def take_views(images, chosen, corners, mirrored, noise, scale, offset, outside,
                     for j in range(w):
                         y[j] = outside
                     continue
-                row = images[chosen[n], c, top + i, left + first:left + last]
-                added = offset[c, top + i, left + first:left + last]
+                row = images[chosen[n], c, top + i, left + first : left + last]
+                added = offset[c, top + i, left + first : left + last]
                 if first > 0 or last < w:
                     y[:] = outside
                 if mirrored[n]:
-                    y = y[w - last:w - first]
+                    y = y[w - last : w - first]
                     for j in range(len(row)):
                         y[len(row) - 1 - j] = scale * np.float32(row[j]) + (added[j] + more)
                 else:

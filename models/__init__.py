@@ -3,6 +3,7 @@
 To add one: a file in this folder that ends in a Model (tinyconv/recipe.py), its import here and its place in
 MODELS.
 """
+
 from .alexnet import alexnet
 from .alexnet_recipe import ALEXNET
 from .cifar_net import CIFAR_NET, cifar_net

@@ -1,4 +1,5 @@
 """AlexNet's recipe: that of section 5 of the paper (models/alexnet.py names it)."""
+
 from tinyconv import Sequential
 from tinyconv.layers import Dropout
 from tinyconv.losses import SoftmaxCrossEntropy
@@ -28,18 +29,36 @@ def _inputs(train, net, settings):
 # There is no default data set.
 ALEXNET = Model(
     alexnet,
-    recipes={"softmax": Recipe(
-        _network, SoftmaxCrossEntropy, _inputs, preparation="photo 256",
-        training={"data": None, "augment": True, "lr": 1e-2, "schedule": "plateau", "nesterov": False,
-                  "weight_decay": 5e-4, "batch_size": 128, "epochs": 90},
-    )},
+    recipes={
+        "softmax": Recipe(
+            _network,
+            SoftmaxCrossEntropy,
+            _inputs,
+            preparation="photo 256",
+            training={
+                "data": None,
+                "augment": True,
+                "lr": 1e-2,
+                "schedule": "plateau",
+                "nesterov": False,
+                "weight_decay": 5e-4,
+                "batch_size": 128,
+                "epochs": 90,
+            },
+        )
+    },
     options=(
         Setting("preset", choice(*PRESETS), "the variant", default="paper"),
-        Setting("groups", choice(1, 2), "groups of the convolutions", default=None,
-                said="as the preset has it"),
+        Setting(
+            "groups", choice(1, 2), "groups of the convolutions", default=None, said="as the preset has it"
+        ),
         Setting("dropout", off_switch, "without dropout", default=True),
     ),
     presets=PRESETS,
-    bench=Bench(SoftmaxCrossEntropy, {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}, predictions=(1, 64),
-                alone=True),
+    bench=Bench(
+        SoftmaxCrossEntropy,
+        {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4},
+        predictions=(1, 64),
+        alone=True,
+    ),
 )

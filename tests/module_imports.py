@@ -3,6 +3,7 @@
 A name here is short: "kernels.conv2d.cpu" is tinyconv.kernels.conv2d.cpu, and "" is tinyconv itself. Imports
 by a string (import_module) are not seen.
 """
+
 import ast
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ def home(node, package):
         module = f"{node.module}."
         return module.removeprefix("tinyconv.").rstrip(".") if module.startswith("tinyconv.") else None
     parts = package.split(".") if package else []
-    above = parts[:len(parts) - (node.level - 1)]
+    above = parts[: len(parts) - (node.level - 1)]
     return ".".join([*above, *filter(None, [node.module])])
 
 
@@ -106,7 +107,7 @@ def private_names(module):
         parts = one.target.split(".")
         private = [place for place, part in enumerate(parts) if is_private(part)]
         if private:
-            yield ".".join(parts[:private[0] + 1]), ".".join(parts[:private[0]])
+            yield ".".join(parts[: private[0] + 1]), ".".join(parts[: private[0]])
         elif is_private(one.name):
             yield f"{one.target}.{one.name}", MODULES[one.target][0]
         elif not one.name:

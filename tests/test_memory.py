@@ -1,15 +1,18 @@
 """How much memory there is: what control groups say, and what is said where nothing can be told."""
+
 import numpy as np
+from tinyconv.kernels import _machine_memory
 
 from tinyconv import Sequential
 from tinyconv.execution import memory
-from tinyconv.kernels import _machine_memory
 from tinyconv.layers import Dense
 
 
 def test_limits_of_a_control_group(tmp_path):
     names = "memory.max", "memory.current", "inactive_file "
-    write = lambda **files: [(tmp_path / name.replace("_", ".")).write_text(text) for name, text in files.items()]
+    write = lambda **files: [
+        (tmp_path / name.replace("_", ".")).write_text(text) for name, text in files.items()
+    ]
     write(memory_max="1000\n", memory_current="700\n", memory_stat="anon 500\ninactive_file 150\n")
     assert _machine_memory._left(tmp_path, *names) == 450
     write(memory_current="2000\n", memory_stat="anon 500\n")

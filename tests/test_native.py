@@ -1,9 +1,10 @@
 """The native form of the cpu: images innermost, unused lanes zero."""
+
 import numpy as np
 import pytest
+from tinyconv.kernels._cpu.native import Native, images_together, lanes, vector_bytes
 
 from tinyconv.device import unpack
-from tinyconv.kernels._cpu.native import Native, images_together, lanes, vector_bytes
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -38,7 +39,7 @@ def test_part_is_a_view_of_whole_blocks(rng):
     assert first.shape == (L, 2) and last.shape == (L + 1, 2)
     np.testing.assert_array_equal(unpack(last), x[L:])
     last.data[0] = 0
-    assert not unpack(native)[L:2 * L].any()
+    assert not unpack(native)[L : 2 * L].any()
 
 
 def test_reshape_moves_no_data(rng):

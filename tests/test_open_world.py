@@ -1,11 +1,12 @@
 """Layers and blocks as a stranger writes them: right on every device, in a step, a test, a summary, a check, and from one saved run to the next."""
+
 import copy
 
 import numpy as np
 import pytest
+from conftest import EVERYWHERE
 
 import tinyconv as tc
-from conftest import EVERYWHERE
 from tinyconv import execution
 from tinyconv.data import Dataset, Inputs
 from tinyconv.device import to_host
@@ -55,7 +56,10 @@ class BatchNorm(tc.Layer):
 
     def __init__(self, channels):
         super().__init__()
-        self.params = {"gamma": np.linspace(0.5, 1.5, channels, dtype=np.float32), "beta": np.zeros(channels, np.float32)}
+        self.params = {
+            "gamma": np.linspace(0.5, 1.5, channels, dtype=np.float32),
+            "beta": np.zeros(channels, np.float32),
+        }
         self.state = {"mean": np.zeros(channels), "variance": np.ones(channels)}
 
     def _forward(self, x, training):
@@ -90,14 +94,22 @@ class BlockOfLayers(tc.Layer):
     def __init__(self, maps):
         super().__init__()
         self.a, self.b = Conv2d(maps, maps, 3, padding=1, rng=1), Conv2d(maps, maps, 1, rng=2)
-        self.params = {f"{name}.{key}": value for name, layer in (("a", self.a), ("b", self.b)) for key, value in layer.params.items()}
+        self.params = {
+            f"{name}.{key}": value
+            for name, layer in (("a", self.a), ("b", self.b))
+            for key, value in layer.params.items()
+        }
 
     def _forward(self, x, training):
         return x + self.b.forward(self.a.forward(x))
 
     def _backward(self, dy, need_dx):
         dx = dy + self.a.backward(self.b.backward(dy))
-        self.grads = {f"{name}.{key}": value for name, layer in (("a", self.a), ("b", self.b)) for key, value in layer.grads.items()}
+        self.grads = {
+            f"{name}.{key}": value
+            for name, layer in (("a", self.a), ("b", self.b))
+            for key, value in layer.grads.items()
+        }
         return dx
 
 
@@ -161,10 +173,18 @@ class Halved(tc.Layer):
 
 
 STRANGERS = {
-    "NumPy in _forward": Softplus, "ours with a line of NumPy": Doubled, "ours with more of it": PatchedInPlace, "batch statistics": lambda: BatchNorm(3),
-    "a block of layers": lambda: BlockOfLayers(3), "a Composite": lambda: BlockOfComposite(3),
-    "a Sequential that adds": lambda: BlockOfSequential(Conv2d(3, 3, 3, padding=1, rng=4), Tanh()), "no base class": lambda: PlainBlock(3),
-    "another shape": Halved, "our Residual": lambda: tc.Residual(tc.Sequential(Conv2d(3, 3, 3, padding=1, rng=4), Tanh(), Conv2d(3, 3, 1, rng=6))),
+    "NumPy in _forward": Softplus,
+    "ours with a line of NumPy": Doubled,
+    "ours with more of it": PatchedInPlace,
+    "batch statistics": lambda: BatchNorm(3),
+    "a block of layers": lambda: BlockOfLayers(3),
+    "a Composite": lambda: BlockOfComposite(3),
+    "a Sequential that adds": lambda: BlockOfSequential(Conv2d(3, 3, 3, padding=1, rng=4), Tanh()),
+    "no base class": lambda: PlainBlock(3),
+    "another shape": Halved,
+    "our Residual": lambda: tc.Residual(
+        tc.Sequential(Conv2d(3, 3, 3, padding=1, rng=4), Tanh(), Conv2d(3, 3, 1, rng=6))
+    ),
     "our Residual around a stranger": lambda: tc.Residual(Softplus(), Conv2d(3, 3, 1, rng=6)),
 }
 EACH = pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
@@ -173,8 +193,14 @@ RECORDED = "our Residual"
 
 def network(stranger, dtype=np.float64):
     # without a bias: the gradient of one before batch statistics is zero, and zero proves nothing
-    return tc.Sequential(C=Conv2d(1, 3, 3, bias=False, rng=0), S=stranger(), A=ReLU(), F=Flatten(), D=Dense(54 if stranger is Halved else 108, 4, rng=1),
-                         input_shape=(1, 8, 8)).astype(dtype)
+    return tc.Sequential(
+        C=Conv2d(1, 3, 3, bias=False, rng=0),
+        S=stranger(),
+        A=ReLU(),
+        F=Flatten(),
+        D=Dense(54 if stranger is Halved else 108, 4, rng=1),
+        input_shape=(1, 8, 8),
+    ).astype(dtype)
 
 
 def batch(N, step=0, dtype=np.float64):
@@ -188,7 +214,12 @@ def trained(stranger, device, batches, threads=2):
     optimizer = tc.SGD(net, lr=0.1, momentum=0.9)
     losses = [net.train_step(*one, loss, optimizer, threads=threads) for one in batches]
     scores = execution.forward(net, batch(21, 99)[0], threads)
-    return losses, {name: to_host(value) for name, value in net.params.items()}, {name: to_host(value) for name, value in net.state.items()}, scores
+    return (
+        losses,
+        {name: to_host(value) for name, value in net.params.items()},
+        {name: to_host(value) for name, value in net.state.items()},
+        scores,
+    )
 
 
 @EACH
@@ -210,7 +241,9 @@ def test_training_and_testing_are_those_of_plain_numpy(stranger, device):
 def test_gradients_are_checked(stranger, device):
     report = tc.check_gradients(network(stranger).to(device), batch(3)[0], sample=10, quiet=True)
     assert report.ok, str(report)
-    report = tc.check_gradients(network(stranger).to(device), batch(3)[0], sample=10, training=True, quiet=True)
+    report = tc.check_gradients(
+        network(stranger).to(device), batch(3)[0], sample=10, training=True, quiet=True
+    )
     assert report.ok, str(report)
 
 
@@ -238,15 +271,25 @@ def digits(N, seed):
     labels = rng.integers(4, size=N)
     pictures = rng.integers(0, 100, (N, 1, 8, 8))
     for picture, label in zip(pictures, labels):
-        picture[0, 2 * label:2 * label + 2] += 100
+        picture[0, 2 * label : 2 * label + 2] += 100
     return Dataset("bars", pictures.astype(np.uint8), labels.astype(np.int64), tuple("0123"), "fit")
 
 
 def trainer(stranger, device):
     net = network(stranger, np.float32).to(device)
     optimizer = tc.SGD(net, lr=0.02, momentum=0.9)
-    return Trainer(net, tc.SoftmaxCrossEntropy().to(device), optimizer, digits(70, 0), digits(30, 1), Inputs.digits((1, 8, 8), (1, 8, 8)), epochs=2,
-                   batch_size=32, seed=4, threads=2)
+    return Trainer(
+        net,
+        tc.SoftmaxCrossEntropy().to(device),
+        optimizer,
+        digits(70, 0),
+        digits(30, 1),
+        Inputs.digits((1, 8, 8), (1, 8, 8)),
+        epochs=2,
+        batch_size=32,
+        seed=4,
+        threads=2,
+    )
 
 
 @EACH

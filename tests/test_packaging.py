@@ -1,4 +1,5 @@
 """What is installed is what is in the repository: a wheel is built and installed, and every module is imported from it."""
+
 import configparser
 import re
 import subprocess
@@ -8,7 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = {"tinyconv": "tinyconv", "kernels": "tinyconv.kernels", "models": "tinyconv.models", "benchmarks": "tinyconv.benchmarks"}
+FOLDERS = {
+    "tinyconv": "tinyconv",
+    "kernels": "tinyconv.kernels",
+    "models": "tinyconv.models",
+    "benchmarks": "tinyconv.benchmarks",
+}
 
 
 def modules_in_the_repository():
@@ -26,8 +32,11 @@ def setup_cfg():
 
 def test_every_package_is_listed():
     listed = set(setup_cfg()["options"]["packages"].split())
-    found = {".".join((package, *path.relative_to(ROOT / folder).parent.parts)) for folder, package in FOLDERS.items()
-             for path in (ROOT / folder).rglob("*.py")}
+    found = {
+        ".".join((package, *path.relative_to(ROOT / folder).parent.parts))
+        for folder, package in FOLDERS.items()
+        for path in (ROOT / folder).rglob("*.py")
+    }
     assert listed == found
 
 
@@ -41,35 +50,64 @@ def test_requirements():
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The folder into which a wheel of the repository was installed, without a network."""
-    pytest.importorskip("setuptools", minversion="64", reason="building a wheel needs setuptools (pip install 'tinyconv[test]')")
+    pytest.importorskip(
+        "setuptools",
+        minversion="64",
+        reason="building a wheel needs setuptools (pip install 'tinyconv[test]')",
+    )
     wheels, target = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("installed")
     source = tmp_path_factory.mktemp("source") / "tinyconv"
-    tracked = [*ROOT.glob("*.cfg"), *ROOT.glob("*.toml"), ROOT / "README.md", *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))]
-    for path in tracked:                                     # a copy, so that no build/ is left in the repository
+    tracked = [
+        *ROOT.glob("*.cfg"),
+        *ROOT.glob("*.toml"),
+        ROOT / "README.md",
+        *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py")),
+    ]
+    for path in tracked:  # a copy, so that no build/ is left in the repository
         copy = source / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", wheels, source], check=True)
-    wheel, = wheels.glob("tinyconv-*.whl")
+    subprocess.run(
+        [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", wheels, source],
+        check=True,
+    )
+    (wheel,) = wheels.glob("tinyconv-*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", target, wheel], check=True)
     return target
 
 
 def test_every_module_imports_from_the_wheel(installed):
     modules = [name for name in modules_in_the_repository() if not name.endswith("__main__")]
-    program = ("import importlib, sys\n"
-               f"for name in {modules}:\n"
-               "    module = importlib.import_module(name)\n"
-               f"    assert module.__file__.startswith({str(installed)!r}), module.__file__\n"
-               "print(len(sys.modules))")
-    done = subprocess.run([sys.executable, "-c", program], cwd=installed, env={"PYTHONPATH": str(installed), "PATH": ""}, capture_output=True, text=True)
+    program = (
+        "import importlib, sys\n"
+        f"for name in {modules}:\n"
+        "    module = importlib.import_module(name)\n"
+        f"    assert module.__file__.startswith({str(installed)!r}), module.__file__\n"
+        "print(len(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=installed,
+        env={"PYTHONPATH": str(installed), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert len(modules) > 80
-    assert {path.name for path in installed.iterdir()} >= {"tinyconv"} and not (installed / "kernels").exists() and not (installed / "models").exists()
+    assert (
+        {path.name for path in installed.iterdir()} >= {"tinyconv"}
+        and not (installed / "kernels").exists()
+        and not (installed / "models").exists()
+    )
 
 
 def test_the_command_runs_from_the_wheel(installed):
-    done = subprocess.run([sys.executable, "-m", "tinyconv", "summary", "lenet5"], cwd=installed, env={"PYTHONPATH": str(installed), "PATH": ""},
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tinyconv", "summary", "lenet5"],
+        cwd=installed,
+        env={"PYTHONPATH": str(installed), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0 and "60,000" in done.stdout, done.stderr

@@ -1,4 +1,5 @@
 """A recorded training step computes what the layers compute one after the other, for any batch, any threads, again and again."""
+
 import copy
 import gc
 import threading
@@ -7,15 +8,15 @@ import weakref
 
 import numpy as np
 import pytest
-
-import tinyconv as tc
-from tinyconv import execution
 from tinyconv.kernels._cpu.kernel import kernel
 from tinyconv.kernels._cpu.tape import Tape, recording
 from tinyconv.kernels._cpu.threads import run
+from tinyconv.models import lenet5
+
+import tinyconv as tc
+from tinyconv import execution
 from tinyconv.layers import RBF, Conv2d, Dense, Dropout, Flatten, ScaledTanh, TableConv2d, Tanh
 from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy
-from tinyconv.models import lenet5
 from tinyconv.optimizers import SGD
 
 
@@ -39,7 +40,9 @@ def batch(rng, N, dtype=np.float64, size=32):
 
 
 def small_net(dtype=np.float64):
-    return tc.Sequential(Conv2d(1, 3, 3, stride=2, padding=1, rng=0), Tanh(), Flatten(), Dense(48, 10, rng=1)).astype(dtype)
+    return tc.Sequential(
+        Conv2d(1, 3, 3, stride=2, padding=1, rng=0), Tanh(), Flatten(), Dense(48, 10, rng=1)
+    ).astype(dtype)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -48,18 +51,27 @@ def small_net(dtype=np.float64):
 def test_plan_is_the_layers_one_after_the_other(N, threads, head, loss, rng):
     net = lenet5(head, rng=2).astype(np.float64)
     for value in net.params.values():
-        value *= 3                                          # at the paper's initial weights the gradients are near 0
-    for _ in range(2):                                      # the second step plays what the first one recorded, on another batch
+        value *= 3  # at the paper's initial weights the gradients are near 0
+    for _ in range(2):  # the second step plays what the first one recorded, on another batch
         x, labels = batch(rng, N)
         assert execution.strategy(net, x, loss)[0] == "images"
         value, scores = execution.forward_backward(net, x, labels, loss, threads)
         expected_value, expected_scores, expected_grads = step_by_step(net, x, labels, loss)
         assert value == pytest.approx(expected_value, rel=1e-12)
-        np.testing.assert_allclose(scores, expected_scores, rtol=0, atol=1e-12 * np.abs(expected_scores).max())
-        np.testing.assert_allclose(execution.forward(net, x, threads), expected_scores, rtol=0, atol=1e-12 * np.abs(expected_scores).max())
+        np.testing.assert_allclose(
+            scores, expected_scores, rtol=0, atol=1e-12 * np.abs(expected_scores).max()
+        )
+        np.testing.assert_allclose(
+            execution.forward(net, x, threads),
+            expected_scores,
+            rtol=0,
+            atol=1e-12 * np.abs(expected_scores).max(),
+        )
         assert net.grads.keys() == expected_grads.keys()
         for name, grad in expected_grads.items():
-            np.testing.assert_allclose(net.grads[name], grad, rtol=0, atol=1e-11 * np.abs(grad).max(), err_msg=name)
+            np.testing.assert_allclose(
+                net.grads[name], grad, rtol=0, atol=1e-11 * np.abs(grad).max(), err_msg=name
+            )
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -70,7 +82,7 @@ def test_same_threads_same_bits(threads, rng):
         net, loss = lenet5(rng=3), RBFLoss("map")
         optimizer = SGD(net, lr=0.01, momentum=0.9, nesterov=True)
         for first in (0, 33, 50):
-            net.train_step(x[first:first + 50], labels[first:first + 50], loss, optimizer, threads)
+            net.train_step(x[first : first + 50], labels[first : first + 50], loss, optimizer, threads)
         weights.append({name: value.tobytes() for name, value in net.params.items()})
     assert weights[0] == weights[1]
 
@@ -94,7 +106,7 @@ def test_other_parameters_other_results(rng):
     after = execution.forward(net, x)
     np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
     assert not np.allclose(before, after)
-    net.layers[3].params["weight"][:] = 0                   # in place: the same array
+    net.layers[3].params["weight"][:] = 0  # in place: the same array
     np.testing.assert_allclose(execution.forward(net, x), net.forward(x), rtol=1e-12)
 
 
@@ -110,7 +122,7 @@ def test_what_cannot_be_recorded_goes_layer_by_layer(rng):
     class Doubled(Tanh):
         def _forward(self, x, training):
             y = super()._forward(x, training)
-            y.data[...] *= 2                                # in Python: a tape would leave it out
+            y.data[...] *= 2  # in Python: a tape would leave it out
             return y
 
     x, labels = batch(rng, 20, size=8)
@@ -119,21 +131,29 @@ def test_what_cannot_be_recorded_goes_layer_by_layer(rng):
         way, why = execution.strategy(net, x)
         assert way == expected and type(layer).__name__ in why
         np.testing.assert_allclose(execution.forward(net, x), net.forward(x), rtol=1e-12)
-    large = tc.Sequential(Conv2d(1, 64, 3, padding=1, rng=0), Conv2d(64, 8, 3, rng=0), Flatten(), Dense(8 * 62 * 62, 10, rng=0))
+    large = tc.Sequential(
+        Conv2d(1, 64, 3, padding=1, rng=0), Conv2d(64, 8, 3, rng=0), Flatten(), Dense(8 * 62 * 62, 10, rng=0)
+    )
     way, why = execution.strategy(large, np.zeros((1, 1, 64, 64), np.float32))
     assert way == "layers" and "MiB" in why
 
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_share_large_layers(threads, rng):
-    net = tc.Sequential(Conv2d(1, 24, 5, padding=2, rng=0), Tanh(), TableConv2d(np.eye(24, dtype=bool), 3, rng=0),
-                        Conv2d(24, 32, 3, stride=2, rng=0), Flatten(), Dense(32 * 30 * 30, 10, rng=0)).astype(np.float64)
+    net = tc.Sequential(
+        Conv2d(1, 24, 5, padding=2, rng=0),
+        Tanh(),
+        TableConv2d(np.eye(24, dtype=bool), 3, rng=0),
+        Conv2d(24, 32, 3, stride=2, rng=0),
+        Flatten(),
+        Dense(32 * 30 * 30, 10, rng=0),
+    ).astype(np.float64)
     x, labels = batch(rng, 16, size=64)
     assert execution.strategy(net, x)[0] == "layers"
     loss = SoftmaxCrossEntropy()
     value, _ = execution.forward_backward(net, x, labels, loss, threads)
     expected, _, grads = step_by_step(net, x, labels, loss)
-    assert value == expected                                # shares are cut between sums, never within one: the same bits
+    assert value == expected  # shares are cut between sums, never within one: the same bits
     for name, grad in grads.items():
         np.testing.assert_array_equal(net.grads[name], grad, err_msg=name)
 
@@ -171,7 +191,7 @@ def test_tape_repeats_calls_on_new_arrays():
     y[:] = z[:] = np.nan
     tape.play()
     np.testing.assert_array_equal(z, np.arange(5.0) + 2.5)
-    slot.put(np.arange(3.0) + 10)                            # shorter: only as much is written
+    slot.put(np.arange(3.0) + 10)  # shorter: only as much is written
     z[:] = np.nan
     tape.play()
     np.testing.assert_array_equal(z, [12.5, 13.5, 14.5, 5.5, 6.5])
@@ -181,10 +201,9 @@ def test_tape_repeats_calls_on_new_arrays():
 
 
 def test_recording_within_a_recording_is_an_error():
-    with recording(), pytest.raises(RuntimeError, match="already"):
-        with recording():
-            pass
-    with recording() as calls:                              # and the error left nothing behind
+    with recording(), pytest.raises(RuntimeError, match="already"), recording():
+        pass
+    with recording() as calls:  # and the error left nothing behind
         scale(np.ones(2), 1.0, (1, 2), False, np.ones(2))
     assert len(calls) == 1
 
@@ -217,7 +236,9 @@ def test_what_changes_in_a_network_is_seen(rng):
         np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
         assert not np.allclose(before, after), change
 
-    net = tc.Sequential(RBF(np.ones((4, 64))), input_shape=(64,)).astype(np.float64)      # centers in float32, x in float64
+    net = tc.Sequential(RBF(np.ones((4, 64))), input_shape=(64,)).astype(
+        np.float64
+    )  # centers in float32, x in float64
     features = x.reshape(20, 64)
     execution.forward(net, features)
     net.layers[0].state["centers"][:] = 2
@@ -240,9 +261,18 @@ def test_layers_that_change_how_parameters_are_read_are_not_recorded(rng):
 @pytest.mark.parametrize("scale", ["training", "test"])
 def test_threads_share_layers_with_dropout(N, threads, scale, rng):
     """Each step draws masks of its own, the same as without a plan; predicting, and making plans, draws none."""
+
     def network():
-        return tc.Sequential(Conv2d(1, 9, 3, padding=1, rng=0), Tanh(), Dropout(0.5, scale=scale, rng=1), Flatten(), Dense(576, 40, rng=2), Tanh(),
-                             Dropout(0.3, scale=scale, rng=3), Dense(40, 10, rng=4)).astype(np.float64)
+        return tc.Sequential(
+            Conv2d(1, 9, 3, padding=1, rng=0),
+            Tanh(),
+            Dropout(0.5, scale=scale, rng=1),
+            Flatten(),
+            Dense(576, 40, rng=2),
+            Tanh(),
+            Dropout(0.3, scale=scale, rng=3),
+            Dense(40, 10, rng=4),
+        ).astype(np.float64)
 
     net, plain, loss = network(), network().to("reference"), SoftmaxCrossEntropy()
     for _ in range(3):
@@ -263,10 +293,14 @@ def test_strided_arrays(rng):
     net, loss = small_net(), SoftmaxCrossEntropy()
     x, labels = batch(rng, 40, size=8)
     value, _ = execution.forward_backward(net, x[::2], labels[::2], loss)
-    assert value == pytest.approx(execution.forward_backward(net, x[::2].copy(), labels[::2].copy(), loss)[0], rel=1e-14)
+    assert value == pytest.approx(
+        execution.forward_backward(net, x[::2].copy(), labels[::2].copy(), loss)[0], rel=1e-14
+    )
     table = rng.standard_normal((3, 2))
     net.layers[0].params["bias"] = table[:, 0]
-    np.testing.assert_allclose(execution.forward(net, x), copy.deepcopy(net).to("reference").forward(x), rtol=1e-10)
+    np.testing.assert_allclose(
+        execution.forward(net, x), copy.deepcopy(net).to("reference").forward(x), rtol=1e-10
+    )
 
 
 def test_networks_and_optimizers_can_be_copied_and_let_go(rng):
@@ -319,7 +353,9 @@ def test_errors_in_shares_are_raised_and_leave_the_threads_usable():
         assert run(work, [1, 3, 4]) == [1, 3, 4]
 
 
-@pytest.mark.parametrize("change", ["another layer", "a bias where there was none", "a patched forward", "another order"])
+@pytest.mark.parametrize(
+    "change", ["another layer", "a bias where there was none", "a patched forward", "another order"]
+)
 def test_whatever_is_added_or_moved_is_noticed(change, rng):
     layers = {"F": Flatten(), "D": Dense(64, 10, bias=False, rng=0), "T": Tanh(), "E": Dense(10, 10, rng=1)}
     net, (x, _) = tc.Sequential(**layers).astype(np.float64), batch(rng, 20, size=8)
@@ -331,7 +367,7 @@ def test_whatever_is_added_or_moved_is_noticed(change, rng):
     elif change == "a patched forward":
         net.named_layers["T"].forward = lambda x, training=False: x
     else:
-        net.named_layers["E"] = net.named_layers.pop("E")   # last already
+        net.named_layers["E"] = net.named_layers.pop("E")  # last already
         net.named_layers["T"] = net.named_layers.pop("T")
     after = execution.forward(net, x)
     np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
@@ -340,8 +376,14 @@ def test_whatever_is_added_or_moved_is_noticed(change, rng):
 
 def test_one_thread_predicts_while_another_meets_new_sizes_of_batch(rng):
     """A plan is recorded in the memory that the others of its network play in: not while they do."""
-    net = tc.Sequential(Conv2d(3, 32, 5, padding=2, rng=0), Tanh(), Conv2d(32, 32, 5, padding=2, rng=1), Flatten(), Dropout(0.1, rng=2),
-                        Dense(32 * 1024, 10, rng=3))
+    net = tc.Sequential(
+        Conv2d(3, 32, 5, padding=2, rng=0),
+        Tanh(),
+        Conv2d(32, 32, 5, padding=2, rng=1),
+        Flatten(),
+        Dropout(0.1, rng=2),
+        Dense(32 * 1024, 10, rng=3),
+    )
     x = rng.standard_normal((64, 3, 32, 32)).astype(np.float32)
     expected, wrong, done = execution.forward(net, x[:32], 1), [], threading.Event()
 
@@ -359,8 +401,13 @@ def test_one_thread_predicts_while_another_meets_new_sizes_of_batch(rng):
 
 
 def test_a_failed_rehearsal_draws_nothing(rng, monkeypatch):
-    net, (x, labels) = tc.Sequential(Flatten(), Dropout(0.5, rng=0), Dense(64, 10, rng=1)).astype(np.float64), batch(rng, 20, size=8)
-    monkeypatch.setattr(Dense, "_backward_parameters", lambda self, dy: (_ for _ in ()).throw(MemoryError("full")))
+    net, (x, labels) = (
+        tc.Sequential(Flatten(), Dropout(0.5, rng=0), Dense(64, 10, rng=1)).astype(np.float64),
+        batch(rng, 20, size=8),
+    )
+    monkeypatch.setattr(
+        Dense, "_backward_parameters", lambda self, dy: (_ for _ in ()).throw(MemoryError("full"))
+    )
     with pytest.raises(MemoryError):
         execution.forward_backward(net, x, labels, SoftmaxCrossEntropy())
     assert net.layers[1].state["draws"] == 0

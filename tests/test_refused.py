@@ -1,11 +1,12 @@
 """What a user brings is computed right, or refused by name: shapes of parameters, layers that nothing trains, recordings that lie."""
+
 import copy
 
 import numpy as np
 import pytest
+from conftest import EVERYWHERE
 
 import tinyconv as tc
-from conftest import EVERYWHERE
 from tinyconv import execution
 from tinyconv.device import move
 from tinyconv.errors import DtypeError, RecordingError, ShapeError
@@ -20,17 +21,49 @@ def zeros(*shape, dtype=np.float32):
 
 WRONG = [
     (lambda: Conv2d(6, 16, 3, rng=0), {"bias": zeros(1)}, r"expected bias of shape \(16,\), got \(1,\)"),
-    (lambda: Conv2d(6, 16, 3, rng=0), {"weight": zeros(32, 6, 3, 3)}, r"expected weight of shape \(16, 6, 3, 3\), got \(32, 6, 3, 3\)"),
-    (lambda: Conv2d(6, 16, 3, groups=2, rng=0), {"weight": zeros(16, 6, 3, 3)}, r"expected weight of shape \(16, 3, 3, 3\)"),
-    (lambda: Conv2d(6, 16, 8, rng=0), {"weight": zeros(16, 6, 4, 4)}, r"expected weight of shape \(16, 6, 8, 8\)"),
+    (
+        lambda: Conv2d(6, 16, 3, rng=0),
+        {"weight": zeros(32, 6, 3, 3)},
+        r"expected weight of shape \(16, 6, 3, 3\), got \(32, 6, 3, 3\)",
+    ),
+    (
+        lambda: Conv2d(6, 16, 3, groups=2, rng=0),
+        {"weight": zeros(16, 6, 3, 3)},
+        r"expected weight of shape \(16, 3, 3, 3\)",
+    ),
+    (
+        lambda: Conv2d(6, 16, 8, rng=0),
+        {"weight": zeros(16, 6, 4, 4)},
+        r"expected weight of shape \(16, 6, 8, 8\)",
+    ),
     (lambda: Dense(384, 16, rng=0), {"bias": zeros(3)}, r"expected bias of shape \(16,\), got \(3,\)"),
-    (lambda: Dense(384, 16, rng=0), {"weight": zeros(16 * 384)}, r"expected weight of shape \(16, 384\), got \(6144,\)"),
-    (lambda: TableConv2d(np.ones((16, 6)), 3, rng=0), {"weight": zeros(3, 3, 3)}, r"expected weight of shape \(96, 3, 3\), got \(3, 3, 3\)"),
+    (
+        lambda: Dense(384, 16, rng=0),
+        {"weight": zeros(16 * 384)},
+        r"expected weight of shape \(16, 384\), got \(6144,\)",
+    ),
+    (
+        lambda: TableConv2d(np.ones((16, 6)), 3, rng=0),
+        {"weight": zeros(3, 3, 3)},
+        r"expected weight of shape \(96, 3, 3\), got \(3, 3, 3\)",
+    ),
     (lambda: TableConv2d(np.ones((16, 6)), 3, rng=0), {"weight": zeros(16, 6, 3, 3)}, r"got \(16, 6, 3, 3\)"),
-    (lambda: Subsample2d(6, rng=0), {"coefficient": zeros(2)}, r"expected coefficient of shape \(6,\), got \(2,\)"),
+    (
+        lambda: Subsample2d(6, rng=0),
+        {"coefficient": zeros(2)},
+        r"expected coefficient of shape \(6,\), got \(2,\)",
+    ),
     (lambda: Subsample2d(6, rng=0), {"bias": zeros(6, 1)}, r"expected bias of shape \(6,\), got \(6, 1\)"),
-    (lambda: RBF(np.ones((10, 384))), {"centers": zeros(4, 384)}, r"expected centers of shape \(10, 384\), got \(4, 384\)"),
-    (lambda: Dropout(0.5, rng=0), {"seed": np.zeros(3, np.uint64)}, r"expected the state seed of shape \(\), got \(3,\)"),
+    (
+        lambda: RBF(np.ones((10, 384))),
+        {"centers": zeros(4, 384)},
+        r"expected centers of shape \(10, 384\), got \(4, 384\)",
+    ),
+    (
+        lambda: Dropout(0.5, rng=0),
+        {"seed": np.zeros(3, np.uint64)},
+        r"expected the state seed of shape \(\), got \(3,\)",
+    ),
 ]
 
 
@@ -40,7 +73,11 @@ def put(layer, arrays):
 
 
 @EVERYWHERE
-@pytest.mark.parametrize("make, arrays, sentence", WRONG, ids=[f"{make().__class__.__name__} {next(iter(arrays))}" for make, arrays, _ in WRONG])
+@pytest.mark.parametrize(
+    "make, arrays, sentence",
+    WRONG,
+    ids=[f"{make().__class__.__name__} {next(iter(arrays))}" for make, arrays, _ in WRONG],
+)
 def test_parameters_of_another_shape_are_refused(make, arrays, sentence, device):
     """By hand in one layer, in a network whose step is recorded already, and in one that predicts."""
     x = np.random.default_rng(0).standard_normal((3 if device == "cuda" else 20, 6, 8, 8)).astype(np.float32)
@@ -53,7 +90,9 @@ def test_parameters_of_another_shape_are_refused(make, arrays, sentence, device)
     if device == "cuda":
         return
     layer = make().to(device)
-    net = tc.Sequential(L=layer, F=Flatten(), D=Dense(int(np.prod(layer.output_shape(x.shape)[1:])), 4, rng=0)).to(device)
+    net = tc.Sequential(
+        L=layer, F=Flatten(), D=Dense(int(np.prod(layer.output_shape(x.shape)[1:])), 4, rng=0)
+    ).to(device)
     loss, labels = tc.SoftmaxCrossEntropy().to(device), np.arange(20) % 4
     net.train_step(x, labels, loss, tc.SGD(net))
     put(layer, arrays)
@@ -64,10 +103,17 @@ def test_parameters_of_another_shape_are_refused(make, arrays, sentence, device)
             execution.forward(net, x)
 
 
-@pytest.mark.parametrize("array, sentence", [
-    ([[1.0]], "expected weight as a NumPy array, got list"), (np.zeros((4, 3), int), "expected weight in float32 or float64, got int64"),
-    (np.zeros((4, 3), complex), "got complex128"), (np.zeros((4, 3), object), "got object"), (np.zeros((4, 3), np.float16), "got float16")],
-    ids=["list", "int", "complex", "object", "float16"])
+@pytest.mark.parametrize(
+    "array, sentence",
+    [
+        ([[1.0]], "expected weight as a NumPy array, got list"),
+        (np.zeros((4, 3), int), "expected weight in float32 or float64, got int64"),
+        (np.zeros((4, 3), complex), "got complex128"),
+        (np.zeros((4, 3), object), "got object"),
+        (np.zeros((4, 3), np.float16), "got float16"),
+    ],
+    ids=["list", "int", "complex", "object", "float16"],
+)
 def test_parameters_that_are_no_numbers_of_ours_are_refused(array, sentence):
     net, x = tc.Sequential(D=Dense(3, 4, rng=0)), np.ones((20, 3), np.float32)
     net.named_layers["D"].params["weight"] = array
@@ -89,12 +135,18 @@ def test_a_parameter_put_into_a_network_reaches_its_layer():
     net, weight = tc.Sequential(S=inner), np.ones((4, 3), np.float32)
     net.params["S.D.weight"] = weight
     assert inner.layers[0].params["weight"] is weight
-    np.testing.assert_allclose(net.forward(np.ones((1, 3), np.float32)), 3 + inner.layers[0].params["bias"][None])
+    np.testing.assert_allclose(
+        net.forward(np.ones((1, 3), np.float32)), 3 + inner.layers[0].params["bias"][None]
+    )
     net.params.update({"S.D.bias": zeros(4)})
     np.testing.assert_array_equal(net.forward(np.ones((1, 3), np.float32)), [[3, 3, 3, 3]])
     with pytest.raises(KeyError, match="'S.D.wieght' is none of S.D.weight, S.D.bias"):
         net.params["S.D.wieght"] = weight
-    for change in (lambda: net.params.pop("S.D.weight"), lambda: net.params.clear(), lambda: net.params.setdefault("new", weight)):
+    for change in (
+        lambda: net.params.pop("S.D.weight"),
+        lambda: net.params.clear(),
+        lambda: net.params.setdefault("new", weight),
+    ):
         with pytest.raises(KeyError, match="none can be added or taken away"):
             change()
     net.params["S.D.weight"] = zeros(4, 4)
@@ -185,17 +237,29 @@ class AddsOnSequential(tc.Sequential):
         return super()._forward(x, training) * self.scale
 
 
-@pytest.mark.parametrize("make, name", [(Attributes, "self.b, and its gradient in db"), (AttributesBeside, "self.b"), (InAList, r"self.weights\[0\]"),
-                                        (WithinAnother, "self.inner.b"), (OnOurBase, "self.W, and its gradient in gW"),
-                                        (HoldsALayer, r"self.dense.params\['weight'\]"), (AddsOnSequential, "self.scale")])
+@pytest.mark.parametrize(
+    "make, name",
+    [
+        (Attributes, "self.b, and its gradient in db"),
+        (AttributesBeside, "self.b"),
+        (InAList, r"self.weights\[0\]"),
+        (WithinAnother, "self.inner.b"),
+        (OnOurBase, "self.W, and its gradient in gW"),
+        (HoldsALayer, r"self.dense.params\['weight'\]"),
+        (AddsOnSequential, "self.scale"),
+    ],
+)
 def test_a_layer_that_nothing_trains_is_refused(make, name):
-    net, x = tc.Sequential(D=Dense(6, 4, rng=0), B=make()), np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32)
+    net, x = (
+        tc.Sequential(D=Dense(6, 4, rng=0), B=make()),
+        np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32),
+    )
     before = {key: value.copy() for key, value in net.params.items()}
     with pytest.raises(TypeError, match=f"holds {name}.*put what is trained into self.params"):
         net.train_step(x, np.arange(20) % 4, LOSS, tc.SGD(net, lr=0.1))
     for key, value in before.items():
         np.testing.assert_array_equal(net.params[key], value)
-    assert net.forward(x).shape == (20, 4)                  # to predict with it is no mistake
+    assert net.forward(x).shape == (20, 4)  # to predict with it is no mistake
 
 
 class Constants(Attributes):
@@ -279,14 +343,25 @@ class AddsInNumPy(tc.Sequential):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("whole", [False, True], ids=["images", "layers"])
-@pytest.mark.parametrize("make, name", [(Lies, "S.L = Lies"), (LiesOnTheWayBack, "S.L = LiesOnTheWayBack"), (LiesAboutItsState, "S.L"),
-                                        (lambda: AddsInNumPy(Tanh()), "S.L = AddsInNumPy")])
+@pytest.mark.parametrize(
+    "make, name",
+    [
+        (Lies, "S.L = Lies"),
+        (LiesOnTheWayBack, "S.L = LiesOnTheWayBack"),
+        (LiesAboutItsState, "S.L"),
+        (lambda: AddsInNumPy(Tanh()), "S.L = AddsInNumPy"),
+    ],
+)
 def test_a_layer_that_says_recordable_and_is_not_is_named(make, name, whole, dtype):
     more = {"drop": Dropout(0.1, rng=0)} if whole else {}
-    net = tc.Sequential(C=Dense(6, 4, rng=0), S=tc.Sequential(T=Tanh(), L=make()), **more, D=Dense(4, 4, rng=1)).astype(dtype)
+    net = tc.Sequential(
+        C=Dense(6, 4, rng=0), S=tc.Sequential(T=Tanh(), L=make()), **more, D=Dense(4, 4, rng=1)
+    ).astype(dtype)
     x = np.random.default_rng(0).standard_normal((40, 6)).astype(dtype)
     before = copy.deepcopy(dict(net.state))
-    with pytest.raises(RecordingError, match=rf"^{name}.*says recordable = True, but its recorded step differs"):
+    with pytest.raises(
+        RecordingError, match=rf"^{name}.*says recordable = True, but its recorded step differs"
+    ):
         net.train_step(x, np.arange(40) % 4, LOSS, tc.SGD(net))
     for key, value in before.items():
         np.testing.assert_array_equal(net.state[key], value)
@@ -297,7 +372,7 @@ def test_a_layer_that_says_nothing_of_single_images_sees_the_whole_batch(N):
     seen = []
 
     class Looks(Tanh):
-        recordable = True                                   # and per_image is not said
+        recordable = True  # and per_image is not said
 
         def _forward(self, x, training):
             seen.append(x.shape[0])
@@ -338,7 +413,10 @@ def test_backward_of_a_strangers_layer_must_give_the_shape_of_x():
 
 def test_residual_needs_two_arrays_of_one_shape():
     net = tc.Residual(Conv2d(3, 4, 3, padding=1, rng=0))
-    with pytest.raises(ShapeError, match=r"expected two arrays of one shape to add, got \(2, 4, 5, 5\) and \(2, 3, 5, 5\).*give a shortcut"):
+    with pytest.raises(
+        ShapeError,
+        match=r"expected two arrays of one shape to add, got \(2, 4, 5, 5\) and \(2, 3, 5, 5\).*give a shortcut",
+    ):
         net.forward(np.ones((2, 3, 5, 5), np.float32))
     with pytest.raises(ShapeError, match="make the shortcut give the shape"):
         tc.Residual(ReLU(), Conv2d(3, 2, 1)).output_shape((1, 3, 4, 4))
@@ -346,7 +424,9 @@ def test_residual_needs_two_arrays_of_one_shape():
 
 def test_a_nested_network_is_counted_once_and_whole():
     """Three dense layers, two of them in a Sequential of their own: 24 multiply-adds each."""
-    net = tc.Sequential(A=Dense(4, 6, rng=0), S=tc.Sequential(B=Dense(6, 4, rng=1), C=Dense(4, 6, rng=2)), input_shape=(4,))
+    net = tc.Sequential(
+        A=Dense(4, 6, rng=0), S=tc.Sequential(B=Dense(6, 4, rng=1), C=Dense(4, 6, rng=2)), input_shape=(4,)
+    )
     summary = net.summary()
     assert summary.multiply_adds == 72 == net.multiply_adds((1, 4)) and summary.parameters == 72 + 16
     assert [row[0] for row in summary.rows] == ["A", "S.B", "S.C"]
@@ -354,11 +434,25 @@ def test_a_nested_network_is_counted_once_and_whole():
 
 def test_fusing_looks_at_edges():
     from tinyconv.execution.fusing import fused
-    block = tc.Residual(tc.Sequential(a=Conv2d(2, 2, 3, padding=1, rng=0), r=ReLU(), b=Conv2d(2, 2, 3, padding=1, rng=1)))
-    net = fused(tc.Sequential(C=Conv2d(1, 2, 3, padding=1, rng=2), R=ReLU(), block=block, S=ReLU(), F=Flatten(), D=Dense(32, 3, rng=3)).replica(),
-                (3, 1, 4, 4))
+
+    block = tc.Residual(
+        tc.Sequential(a=Conv2d(2, 2, 3, padding=1, rng=0), r=ReLU(), b=Conv2d(2, 2, 3, padding=1, rng=1))
+    )
+    net = fused(
+        tc.Sequential(
+            C=Conv2d(1, 2, 3, padding=1, rng=2),
+            R=ReLU(),
+            block=block,
+            S=ReLU(),
+            F=Flatten(),
+            D=Dense(32, 3, rng=3),
+        ).replica(),
+        (3, 1, 4, 4),
+    )
     C, R, block, S, F, D = net.layers
     a, r, b = block.named_layers["body"].layers
-    assert C.fused == ("relu behind",) and R.fused == ("before",)      # two ways lead from R on: its way back is its own
+    assert C.fused == ("relu behind",) and R.fused == (
+        "before",
+    )  # two ways lead from R on: its way back is its own
     assert a.fused == ("relu behind",) and r.fused == ("before", "behind") and b.fused == ("relu before",)
-    assert S.fused == () and D.fused == ()                  # a sum stands before S
+    assert S.fused == () and D.fused == ()  # a sum stands before S

@@ -3,8 +3,8 @@
 The tables list the exceptions. They can only shrink: an exception that is not in its table fails, and so does
 an entry that is no exception any more.
 """
-import pytest
 
+import pytest
 from module_imports import FOLDERS, MODULES, Import, circles, graph, imports, lies_in, private_names
 
 # Modules below the models that import them, and the reason.
@@ -42,12 +42,21 @@ UNDERSCORES = {
     # benchmarks time the parts of a kernel, and what lies beneath it
     "kernels._arena": {"benchmarks.backends", "benchmarks.gpu.calls"},
     "kernels._cpu": {
-        "benchmarks.backends", "benchmarks.ceiling", "benchmarks.ladder.images_innermost",
-        "benchmarks.machine", "benchmarks.timing",
+        "benchmarks.backends",
+        "benchmarks.ceiling",
+        "benchmarks.ladder.images_innermost",
+        "benchmarks.machine",
+        "benchmarks.timing",
     },
     "kernels._cuda": {
-        "benchmarks.backends", "benchmarks.cubins", "benchmarks.gpu.__main__", "benchmarks.gpu.calls",
-        "benchmarks.gpu.ceilings", "benchmarks.gpu.clock", "benchmarks.gpu.sizes", "benchmarks.gpu.worker",
+        "benchmarks.backends",
+        "benchmarks.cubins",
+        "benchmarks.gpu.__main__",
+        "benchmarks.gpu.calls",
+        "benchmarks.gpu.ceilings",
+        "benchmarks.gpu.clock",
+        "benchmarks.gpu.sizes",
+        "benchmarks.gpu.worker",
     },
 }
 
@@ -65,7 +74,8 @@ def importers(folder, later):
     """
     outside = [module for module in MODULES if top(module) not in (folder, "benchmarks")]
     return {
-        module for module in outside
+        module
+        for module in outside
         if any(top(one.target) == folder and one.later == later for one in imports(module))
     }
 

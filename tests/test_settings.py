@@ -1,9 +1,11 @@
 """The table of settings: parser, run.json and --resume agree on it; damaged and old runs; new models."""
+
 import argparse
 import json
 
 import numpy as np
 import pytest
+from tinyconv.models import MODELS
 
 from tinyconv import SGD, Adam, Sequential, SoftmaxCrossEntropy
 from tinyconv.cli import main, parser
@@ -14,7 +16,6 @@ from tinyconv.cli.run_json import checked
 from tinyconv.cli.settings import TABLE, defaults
 from tinyconv.errors import CheckpointError, TinyconvError
 from tinyconv.layers import Dense, Flatten
-from tinyconv.models import MODELS
 from tinyconv.recipe import Model, Recipe, digits
 from tinyconv.setting import REQUIRED, Setting, choice, off_switch, positive_int, switch
 from tinyconv.training import Trainer
@@ -155,11 +156,19 @@ def test_a_wrong_value_in_run_json_is_one_sentence(name, tmp_path):
         assert "; expected " in str(refused.value) or name in ("model", "loss")
 
 
-@pytest.mark.parametrize("name, values", [
-    ("lr", (0, -1.0, True, "1", None, float("nan"), float("inf"))), ("epochs", (0, True, 1.5, "3", None)),
-    ("momentum", (1, -0.1, False)), ("clip", (-1.0, True)),
-    ("lr_steps", ([], [2, 1], [0, 1], [1.0, 2], [True, 2], 1)),
-    ("class_names", ("ab", [1], None)), ("augment", (0, 1, None)), ("device", ("tpu", None))])
+@pytest.mark.parametrize(
+    "name, values",
+    [
+        ("lr", (0, -1.0, True, "1", None, float("nan"), float("inf"))),
+        ("epochs", (0, True, 1.5, "3", None)),
+        ("momentum", (1, -0.1, False)),
+        ("clip", (-1.0, True)),
+        ("lr_steps", ([], [2, 1], [0, 1], [1.0, 2], [True, 2], 1)),
+        ("class_names", ("ab", [1], None)),
+        ("augment", (0, 1, None)),
+        ("device", ("tpu", None)),
+    ],
+)
 def test_values_that_no_run_has(name, values, tmp_path):
     for value in values:
         (tmp_path / "run.json").write_text(changed(**{name: value}))
@@ -167,15 +176,20 @@ def test_values_that_no_run_has(name, values, tmp_path):
             Run.open(tmp_path)
 
 
-@pytest.mark.parametrize("text, words", [
-    ("[]", "damaged (no settings); expected values by their names"),
-    ('"model"', "damaged (no settings)"),
-    (changed(surprise=1), "damaged (with surprise); expected only settings of this version"),
-    (changed(options={"groups": 1}), "damaged (options: {'groups': 1}); expected options of mlp"),
-    (changed(model="alexnet"), "damaged (options without dropout, groups, preset)"),
-    (changed(model="alexnet", options={"preset": "caffe", "groups": 3, "dropout": True}),
-     "damaged (options: groups: 3); expected one of 1, 2"),
-])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("[]", "damaged (no settings); expected values by their names"),
+        ('"model"', "damaged (no settings)"),
+        (changed(surprise=1), "damaged (with surprise); expected only settings of this version"),
+        (changed(options={"groups": 1}), "damaged (options: {'groups': 1}); expected options of mlp"),
+        (changed(model="alexnet"), "damaged (options without dropout, groups, preset)"),
+        (
+            changed(model="alexnet", options={"preset": "caffe", "groups": 3, "dropout": True}),
+            "damaged (options: groups: 3); expected one of 1, 2",
+        ),
+    ],
+)
 def test_a_damaged_run_json_is_one_sentence(text, words, tmp_path):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(CheckpointError) as refused:
@@ -195,8 +209,18 @@ def test_a_run_of_before(tmp_path):
 
 def test_a_run_of_before_that(tmp_path):
     """Settings that were added up to af39bb0, with what runs did until then."""
-    added = {"weight_decay": 0.0, "options": {}, "augment": False, "schedule": "cosine", "patience": 5,
-             "lr_steps": None, "nesterov": True, "until_error": None, "device": "cpu", "precision": "float32"}
+    added = {
+        "weight_decay": 0.0,
+        "options": {},
+        "augment": False,
+        "schedule": "cosine",
+        "patience": 5,
+        "lr_steps": None,
+        "nesterov": True,
+        "until_error": None,
+        "device": "cpu",
+        "precision": "float32",
+    }
     older = {name: value for name, value in json.loads(OLD).items() if name not in added}
     (tmp_path / "run.json").write_text(json.dumps(older))
     settings = Run.open(tmp_path).settings
@@ -222,13 +246,21 @@ def test_what_a_run_of_before_lacks(name, tmp_path):
 
 
 def tiny(width=4, classes=10, rng=None):
-    return Sequential(flat=Flatten(), F1=Dense(784, width, rng=rng), output=Dense(width, classes, rng=rng),
-                      input_shape=(1, 28, 28))
+    return Sequential(
+        flat=Flatten(),
+        F1=Dense(784, width, rng=rng),
+        output=Dense(width, classes, rng=rng),
+        input_shape=(1, 28, 28),
+    )
 
 
 def model_of(*options, **training):
-    recipe = Recipe(lambda classes, rng, width: tiny(width, classes, rng), SoftmaxCrossEntropy, digits,
-                    training={"lr": 0.02} | training)
+    recipe = Recipe(
+        lambda classes, rng, width: tiny(width, classes, rng),
+        SoftmaxCrossEntropy,
+        digits,
+        training={"lr": 0.02} | training,
+    )
     return Model(tiny, {"softmax": recipe}, options)
 
 
@@ -292,9 +324,28 @@ def test_a_default_of_a_data_set_goes_before_that_of_the_table():
 
 def test_settings_reach_the_optimizer():
     net = tiny(rng=0)
-    adam = complete(named("lenet5", "--optimizer", "adam", "--beta1", 0.8, "--beta2", 0.9, "--eps", 1e-6,
-                          "--no-decoupled", "--weight-decay", 0.1, "--clip", 2, "--lr", 0.3,
-                          "--schedule", "constant"))
+    adam = complete(
+        named(
+            "lenet5",
+            "--optimizer",
+            "adam",
+            "--beta1",
+            0.8,
+            "--beta2",
+            0.9,
+            "--eps",
+            1e-6,
+            "--no-decoupled",
+            "--weight-decay",
+            0.1,
+            "--clip",
+            2,
+            "--lr",
+            0.3,
+            "--schedule",
+            "constant",
+        )
+    )
     rule = optimizer(adam, net, 10, list)
     assert type(rule) is Adam
     assert (rule.lr, rule.beta1, rule.beta2, rule.eps) == (0.3, 0.8, 0.9, 1e-6)

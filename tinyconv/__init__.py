@@ -1,12 +1,13 @@
 """tinyconv: convolutional networks without autograd. Every backward pass is written by hand and checked against finite differences.
 
-    >>> import tinyconv as tc
-    >>> net = tc.models.lenet5(rng=0)
-    >>> loss, optimizer = tc.losses.RBFLoss("map"), tc.optimizers.SGD(net, lr=3e-3, momentum=0.9)
-    >>> value = net.train_step(images, labels, loss, optimizer)
-    >>> tc.check_gradients(tc.layers.Subsample2d(3), x).ok
-    True
+>>> import tinyconv as tc
+>>> net = tc.models.lenet5(rng=0)
+>>> loss, optimizer = tc.losses.RBFLoss("map"), tc.optimizers.SGD(net, lr=3e-3, momentum=0.9)
+>>> value = net.train_step(images, labels, loss, optimizer)
+>>> tc.check_gradients(tc.layers.Subsample2d(3), x).ok
+True
 """
+
 from importlib import import_module
 from pathlib import Path
 
@@ -18,12 +19,42 @@ if not (Path(__file__).parent / "kernels").is_dir():
 
 # What a name stands for is imported when it is first asked for: `import tinyconv` alone costs nothing, so that the pytest plugin, which every pytest
 # of the environment loads, costs nothing either.
-_HOME = {"Adam": "optim", "Composite": "composite", "Layer": "layer", "Optimizer": "optim", "RBFLoss": "losses", "Residual": "composite",
-         "SGD": "optim", "Sequential": "composite", "SoftmaxCrossEntropy": "losses", "assert_gradients": "gradient_check",
-         "check_gradients": "gradient_check"}
+_HOME = {
+    "Adam": "optim",
+    "Composite": "composite",
+    "Layer": "layer",
+    "Optimizer": "optim",
+    "RBFLoss": "losses",
+    "Residual": "composite",
+    "SGD": "optim",
+    "Sequential": "composite",
+    "SoftmaxCrossEntropy": "losses",
+    "assert_gradients": "gradient_check",
+    "check_gradients": "gradient_check",
+}
 
-__all__ = ["Adam", "Composite", "Layer", "Optimizer", "RBFLoss", "Residual", "SGD", "Sequential", "SoftmaxCrossEntropy", "assert_gradients",
-           "check_gradients", "data", "errors", "initializers", "layers", "losses", "models", "optim", "optimizers", "training"]
+__all__ = [
+    "Adam",
+    "Composite",
+    "Layer",
+    "Optimizer",
+    "RBFLoss",
+    "Residual",
+    "SGD",
+    "Sequential",
+    "SoftmaxCrossEntropy",
+    "assert_gradients",
+    "check_gradients",
+    "data",
+    "errors",
+    "initializers",
+    "layers",
+    "losses",
+    "models",
+    "optim",
+    "optimizers",
+    "training",
+]
 
 
 def __getattr__(name):
@@ -33,7 +64,7 @@ def __getattr__(name):
         try:
             return import_module(f"{__name__}.{name}")
         except ModuleNotFoundError as error:
-            if error.name != f"{__name__}.{name}":           # it is there, and what it needs is not
+            if error.name != f"{__name__}.{name}":  # it is there, and what it needs is not
                 raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -1,4 +1,5 @@
 """Layers made of layers: Composite, the base; Sequential, one after the other; Residual, two paths that add up."""
+
 from __future__ import annotations
 
 import copy
@@ -40,10 +41,16 @@ class Composite(Layer):
         if not named:
             raise ValueError(f"{own}: expected at least one layer")
         if dotted := [name for name in named if "." in name]:
-            raise ValueError(f"{own}: expected names without a dot, which stands between a layer and its parameter; got {dotted[0]!r}")
+            raise ValueError(
+                f"{own}: expected names without a dot, which stands between a layer and its parameter; got {dotted[0]!r}"
+            )
         if len({id(layer) for layer in named.values()}) < len(named):
-            raise ValueError(f"{own}: the same layer stands in two places, but remembers one forward only; make a second one")
-        self._layers = {name: layer if isinstance(layer, Layer) else NumPyLayer(layer) for name, layer in named.items()}
+            raise ValueError(
+                f"{own}: the same layer stands in two places, but remembers one forward only; make a second one"
+            )
+        self._layers = {
+            name: layer if isinstance(layer, Layer) else NumPyLayer(layer) for name, layer in named.items()
+        }
 
     @property
     def supports_complex_step(self):
@@ -70,7 +77,7 @@ class Composite(Layer):
         return Collected(self._layers, "state")
 
     def _check_input(self, x_shape):
-        pass                                                # each layer checks what reaches it
+        pass  # each layer checks what reaches it
 
     def _backward(self, dy, need_dx):
         raise NotImplementedError(f"{type(self).__name__} must define _backward(dy, need_dx)")
@@ -82,7 +89,7 @@ class Composite(Layer):
         return 0 if self.edges() is None else sum(node.macs for node in walk(self, x_shape))
 
     def _move_arrays(self, device):
-        pass                                                # each layer moves its own
+        pass  # each layer moves its own
 
     def to(self, device, precision="float32"):
         super().to(device, precision)
@@ -101,7 +108,9 @@ class Composite(Layer):
         twin._layers = {name: layer.replica(frees_cache) for name, layer in self._layers.items()}
         return twin
 
-    def train_step(self, x: np.ndarray, labels: np.ndarray, loss, optimizer, threads: int | None = None) -> float:
+    def train_step(
+        self, x: np.ndarray, labels: np.ndarray, loss, optimizer, threads: int | None = None
+    ) -> float:
         """Do forward, loss, backward and update for one batch; return the loss (a mean over the batch).
 
         The batch is shared among `threads` (default: all that this process may use; execution/strategy.py says how); the same number of threads
@@ -118,7 +127,9 @@ class Composite(Layer):
         """
         input_shape = input_shape or self.input_shape
         if input_shape is None:
-            raise ShapeError("summary: this network has no input_shape; give one: net.summary((channels, height, width))")
+            raise ShapeError(
+                "summary: this network has no input_shape; give one: net.summary((channels, height, width))"
+            )
         return Summary(self, tuple(input_shape))
 
     def save(self, path) -> None:
@@ -135,7 +146,9 @@ class Composite(Layer):
 
     def trace(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Return every intermediate array of forward(x) as a NumPy array, by the dotted name of the layer that made it; "x" is the input."""
-        return {"x": x} | {name: arrays["y"] for name, arrays in observe(self, x).items() if name and "y" in arrays}
+        return {"x": x} | {
+            name: arrays["y"] for name, arrays in observe(self, x).items() if name and "y" in arrays
+        }
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{name}: {class_name(layer)}' for name, layer in self._layers.items())})"
@@ -149,7 +162,7 @@ class Sequential(Composite):
     stand among them: it is handed NumPy arrays. So may another Sequential, or a Residual.
     """
 
-    recordable = per_image = True                           # what its layers say of themselves counts
+    recordable = per_image = True  # what its layers say of themselves counts
 
     def _forward(self, x, training):
         for layer in self.layers:
@@ -158,7 +171,7 @@ class Sequential(Composite):
 
     def _backward(self, dy, need_dx):
         for place, layer in reversed(list(enumerate(self.layers))):
-            dy = layer.backward(dy, need_dx or place > 0)    # reverses: x = layer.forward(x)
+            dy = layer.backward(dy, need_dx or place > 0)  # reverses: x = layer.forward(x)
         return dy
 
     def edges(self):
@@ -182,10 +195,12 @@ class Residual(Composite):
     """
 
     operation = "add"
-    recordable = per_image = True                           # what its layers say of themselves counts
+    recordable = per_image = True  # what its layers say of themselves counts
 
     def __init__(self, body, shortcut=None, *, input_shape=None):
-        super().__init__(body=body, **({} if shortcut is None else {"shortcut": shortcut}), input_shape=input_shape)
+        super().__init__(
+            body=body, **({} if shortcut is None else {"shortcut": shortcut}), input_shape=input_shape
+        )
 
     def _forward(self, x, training):
         y = self._layers["body"].forward(x, training)
@@ -205,13 +220,19 @@ class Residual(Composite):
 
     def _output_shape(self, x_shape):
         y_shape = self._layers["body"].output_shape(x_shape)
-        return self._check_sum(y_shape, self._layers["shortcut"].output_shape(x_shape) if "shortcut" in self._layers else x_shape)
+        return self._check_sum(
+            y_shape, self._layers["shortcut"].output_shape(x_shape) if "shortcut" in self._layers else x_shape
+        )
 
     def _check_sum(self, y_shape, other_shape):
         try:
             return add_contract.output_shape(y_shape, other_shape)
         except ValueError as error:
-            way = "make the shortcut give the shape that the body gives" if "shortcut" in self._layers else "give a shortcut that changes x likewise"
+            way = (
+                "make the shortcut give the shape that the body gives"
+                if "shortcut" in self._layers
+                else "give a shortcut that changes x likewise"
+            )
             raise ShapeError(f"{self!r}: {error}, of the body and the shortcut; {way}") from None
 
 
@@ -223,11 +244,19 @@ class Collected(dict):
 
     def __init__(self, layers: Mapping[str, Layer], attribute: str):
         self._layers, self._attribute = layers, attribute
-        super().__init__({f"{name}.{key}": value for name, layer in layers.items() for key, value in getattr(layer, attribute).items()})
+        super().__init__(
+            {
+                f"{name}.{key}": value
+                for name, layer in layers.items()
+                for key, value in getattr(layer, attribute).items()
+            }
+        )
 
     def __setitem__(self, name, value):
         if name not in self:
-            raise KeyError(f"{name!r} is none of {', '.join(self)}; the layers of a network decide which {self._attribute} there are")
+            raise KeyError(
+                f"{name!r} is none of {', '.join(self)}; the layers of a network decide which {self._attribute} there are"
+            )
         layer, _, key = name.partition(".")
         owner = self._layers[layer]
         if self._attribute == "params" and not isinstance(owner, Composite):
@@ -245,7 +274,9 @@ class Collected(dict):
         return self
 
     def _refused(self, *_):
-        raise KeyError(f"the {self._attribute} of a network are those of its layers: none can be added or taken away here")
+        raise KeyError(
+            f"the {self._attribute} of a network are those of its layers: none can be added or taken away here"
+        )
 
     __delitem__ = pop = popitem = clear = setdefault = _refused
 
@@ -263,17 +294,21 @@ class NumPyLayer(Layer):
         # instead of super().__init__(): params, grads and state are those of the object
         for method in ("forward", "backward"):
             if not callable(getattr(inner, method, None)):
-                raise TypeError(f"Sequential: expected layers with forward(x) and backward(dy), got {inner!r}")
+                raise TypeError(
+                    f"Sequential: expected layers with forward(x) and backward(dy), got {inner!r}"
+                )
         self.inner = inner
         self.takes_training = "training" in inspect.signature(inner.forward).parameters
         self._persistent = None
         self._reset()
-        self.params, self.grads, self.state                 # raises where one is no dict
+        self.params, self.grads, self.state  # raises where one is no dict
 
     def _dict(self, name):
         found = getattr(self.inner, name, None)
         if not isinstance(found, Mapping | None):
-            raise TypeError(f"{self!r}: expected {name} to be a dict of arrays by name, got {type(found).__name__}")
+            raise TypeError(
+                f"{self!r}: expected {name} to be a dict of arrays by name, got {type(found).__name__}"
+            )
         return {} if found is None else found
 
     params = property(lambda self: self._dict("params"))
@@ -309,7 +344,11 @@ class NumPyLayer(Layer):
     def describe(self):
         names = getattr(self.inner, "settings", ())
         names = names if isinstance(names, (tuple, list)) else ()
-        known = {name: getattr(self.inner, name) for name in names if isinstance(name, str) and hasattr(self.inner, name)}
+        known = {
+            name: getattr(self.inner, name)
+            for name in names
+            if isinstance(name, str) and hasattr(self.inner, name)
+        }
         return type(self.inner).__name__, known
 
     def default(self, setting):

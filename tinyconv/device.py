@@ -3,12 +3,27 @@
 An array enters once, goes through a whole network in the native form of its device (kernels/backends.py), and leaves once. Parameters move with
 `Layer.to`.
 """
+
 import numpy as np
 
 from .errors import DeviceError, DtypeError, ShapeError
 from .kernels.backends import PRECISIONS, backend, holder, is_on_gpu, native_backend, to_host
 
-__all__ = ["PRECISIONS", "backend", "check_device", "convert", "copies_on_gpu", "holder", "is_native", "is_on_gpu", "move", "pack", "put", "to_host", "unpack"]
+__all__ = [
+    "PRECISIONS",
+    "backend",
+    "check_device",
+    "convert",
+    "copies_on_gpu",
+    "holder",
+    "is_native",
+    "is_on_gpu",
+    "move",
+    "pack",
+    "put",
+    "to_host",
+    "unpack",
+]
 
 
 def check_device(device, precision="float32"):
@@ -17,7 +32,9 @@ def check_device(device, precision="float32"):
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
     if precision not in chosen.precisions:
-        raise ValueError(f"precision {precision!r}: the device {device!r} has no tensor cores; use \"cuda\", or leave the precision out")
+        raise ValueError(
+            f'precision {precision!r}: the device {device!r} has no tensor cores; use "cuda", or leave the precision out'
+        )
     if missing := chosen.available():
         raise DeviceError(missing)
 
@@ -31,8 +48,10 @@ def pack(x, device, owner, dtype=None):
     origin = native_backend(x)
     if origin is not None:
         if device != origin.name or dtype not in (None, x.dtype):
-            raise DtypeError(f"{owner!r}: is on {device!r} and expects {dtype or 'its arrays'}, got {x!r} of the {origin.name}; "
-                             "bring all parts to one device with .to(...)")
+            raise DtypeError(
+                f"{owner!r}: is on {device!r} and expects {dtype or 'its arrays'}, got {x!r} of the {origin.name}; "
+                "bring all parts to one device with .to(...)"
+            )
         return x
     return backend(device).pack(checked(x, device, owner, dtype))
 
@@ -44,9 +63,13 @@ def checked(x, device, owner, dtype=None):
     dtypes = backend(device).dtypes
     if x.dtype not in dtypes:
         expected = " or ".join(np.dtype(dtype).name for dtype in dtypes)
-        raise DtypeError(f"{owner!r}: the device {device!r} computes in {expected}, got {x.dtype}; use x.astype('float32')")
+        raise DtypeError(
+            f"{owner!r}: the device {device!r} computes in {expected}, got {x.dtype}; use x.astype('float32')"
+        )
     if x.ndim == 0 or len(x) == 0:
-        raise ShapeError(f"{owner!r}: expected a batch of at least one image, got an array of shape {x.shape}")
+        raise ShapeError(
+            f"{owner!r}: expected a batch of at least one image, got an array of shape {x.shape}"
+        )
     return x if dtype is None else x.astype(dtype, copy=False)
 
 

@@ -38,6 +38,6 @@ class DivergedError(TinyconvError):
 
 def reason(error):
     """What an error says, without the number that Python puts before the words of the operating system."""
-    inner = getattr(error, "reason", None)                   # urllib wraps what the network says
+    inner = getattr(error, "reason", None)  # urllib wraps what the network says
     error = inner if isinstance(inner, OSError) else error
     return getattr(error, "strerror", None) or str(error)

@@ -1,4 +1,5 @@
 """Layer: the base of everything that has a forward and a backward pass."""
+
 import copy
 import functools
 import inspect
@@ -11,7 +12,7 @@ from .errors import DtypeError, ShapeError
 from .kernels.backends import backend
 from .strangers import forgotten_arrays, persistent_arrays, replace_array
 
-NO_DEFAULT = inspect.Parameter.empty                        # the default of a setting that has none
+NO_DEFAULT = inspect.Parameter.empty  # the default of a setting that has none
 
 
 class Layer:
@@ -41,21 +42,21 @@ class Layer:
     A layer computes in the dtype of x and converts its parameters and dy to it; y, dx and grads have the dtype of x.
     """
 
-    operation = None                                        # the kernel folder: kernels/<operation>/
-    settings: tuple[str, ...] = ()                          # names of all attributes that say what the layer computes
+    operation = None  # the kernel folder: kernels/<operation>/
+    settings: tuple[str, ...] = ()  # names of all attributes that say what the layer computes
     recordable = False
     per_image = False
-    fused: tuple[str, ...] = ()                             # parts that a neighbour computes in its own launch (execution/fusing.py)
-    frees_cache = False                                     # free the cache after backward: one backward for each forward
+    fused: tuple[str, ...] = ()  # parts that a neighbour computes in its own launch (execution/fusing.py)
+    frees_cache = False  # free the cache after backward: one backward for each forward
 
     def __init__(self):
         self.params, self.grads, self.state = {}, {}, {}
-        self._persistent = None                             # arrays that a layer of a user's own held before its first forward
+        self._persistent = None  # arrays that a layer of a user's own held before its first forward
         self._reset()
 
     def _reset(self, device="cpu", precision="float32"):
         self.device, self.precision, self.cache = device, precision, None
-        self._made = None                                   # shapes and dtype of the last forward
+        self._made = None  # shapes and dtype of the last forward
 
     def forward(self, x, training: bool = False):
         """Return y for a batch x of shape (N, ...). Raises ShapeError or DtypeError where the layer cannot take x."""
@@ -71,10 +72,14 @@ class Layer:
     def backward(self, dy, need_dx: bool = True):
         """Return dx for the dy of the last forward; sets grads. With need_dx=False the gradient of the input is left out: None."""
         if self._made is None:
-            raise RuntimeError(f"{self!r}: backward before forward; call forward(x) first, backward(dy) reverses it")
+            raise RuntimeError(
+                f"{self!r}: backward before forward; call forward(x) first, backward(dy) reverses it"
+            )
         y_shape, dtype, x_shape = self._made
         if tuple(np.shape(dy)) != y_shape:
-            raise ShapeError(f"{self!r}: expected dy of shape {y_shape}, that of y; got {tuple(np.shape(dy))}")
+            raise ShapeError(
+                f"{self!r}: expected dy of shape {y_shape}, that of y; got {tuple(np.shape(dy))}"
+            )
         with backend(self.device).arithmetic(self.precision):
             dx = self._backward(self._taken(dy, dtype), need_dx)
         if self.frees_cache:
@@ -85,7 +90,9 @@ class Layer:
             return None
         dx = self._given(dx, dy, dtype, "backward")
         if tuple(dx.shape) != x_shape:
-            raise ShapeError(f"{self!r}: backward gave dx of shape {tuple(dx.shape)}; expected {x_shape}, that of x")
+            raise ShapeError(
+                f"{self!r}: backward gave dx of shape {tuple(dx.shape)}; expected {x_shape}, that of x"
+            )
         return dx
 
     def _backward(self, dy, need_dx):
@@ -103,7 +110,7 @@ class Layer:
 
     def _check_input(self, x_shape):
         if self._computes_natively:
-            self.output_shape(x_shape)                       # else the layer itself says what it cannot take
+            self.output_shape(x_shape)  # else the layer itself says what it cannot take
 
     @property
     def _computes_natively(self):
@@ -135,7 +142,7 @@ class Layer:
         """Raises TypeError where a layer of a user's own holds arrays that nothing would train."""
         if message := forgotten_arrays(self, self._persistent, says_params=bool(self.params)):
             raise TypeError(f"{self!r}: {message}")
-        self._persistent = {}                               # once is enough
+        self._persistent = {}  # once is enough
 
     def not_recordable(self) -> str | None:
         """Return None where the calls of this layer may be recorded once and then repeated, else the reason.
@@ -145,7 +152,9 @@ class Layer:
         if not self._says("recordable"):
             return f"{type(self).__name__} does not say recordable = True: it may compute in Python, which no tape can repeat"
         patched = [name for name, value in vars(self).items() if callable(value)]
-        return f"{patched[0]} of {type(self).__name__} was replaced by a function of Python" if patched else None
+        return (
+            f"{patched[0]} of {type(self).__name__} was replaced by a function of Python" if patched else None
+        )
 
     @property
     def takes_single_images(self) -> bool:
@@ -184,14 +193,22 @@ class Layer:
     def _check_parameter(self, name, value):
         expected = tuple(self.param_shapes()[name])
         if value is None:
-            raise ShapeError(f"{self!r}: expected {name} of shape {expected}, and there is none; put it back into params")
+            raise ShapeError(
+                f"{self!r}: expected {name} of shape {expected}, and there is none; put it back into params"
+            )
         if not (isinstance(value, np.ndarray) or is_on_gpu(value)):
-            raise DtypeError(f"{self!r}: expected {name} as a NumPy array, got {type(value).__name__}; use numpy.array(..., numpy.float32)")
+            raise DtypeError(
+                f"{self!r}: expected {name} as a NumPy array, got {type(value).__name__}; use numpy.array(..., numpy.float32)"
+            )
         if tuple(value.shape) != expected:
-            raise ShapeError(f"{self!r}: expected {name} of shape {expected}, got {tuple(value.shape)}; put in an array of that shape, "
-                             "or make a new layer")
+            raise ShapeError(
+                f"{self!r}: expected {name} of shape {expected}, got {tuple(value.shape)}; put in an array of that shape, "
+                "or make a new layer"
+            )
         if value.dtype not in backend(self.device).dtypes:
-            raise DtypeError(f"{self!r}: expected {name} in float32 or float64, got {value.dtype}; use {name}.astype('float32')")
+            raise DtypeError(
+                f"{self!r}: expected {name} in float32 or float64, got {value.dtype}; use {name}.astype('float32')"
+            )
 
     def output_shape(self, x_shape) -> tuple[int, ...]:
         """Return the shape of y for an x of x_shape, both with the batch. Raises ShapeError where the layer cannot take it."""
@@ -203,7 +220,7 @@ class Layer:
     def _output_shape(self, x_shape):
         if self._computes_natively:
             return x_shape
-        twin = copy.deepcopy(self)                          # a layer of a user's own: only computing tells
+        twin = copy.deepcopy(self)  # a layer of a user's own: only computing tells
         with np.errstate(all="ignore"):
             return tuple(twin.forward(np.full(x_shape, 0.5, np.float32)).shape)
 
@@ -237,7 +254,7 @@ class Layer:
 
     def _move_arrays(self, device):
         if not self._computes_natively:
-            return                                          # it computes in NumPy, wherever its neighbours do
+            return  # it computes in NumPy, wherever its neighbours do
         for arrays in (self.params, self.state, self.grads):
             for name, value in arrays.items():
                 arrays[name] = move(value, device)
@@ -283,8 +300,11 @@ class Layer:
 
     def __repr__(self):
         # a switch that is off, as it is by default, is not shown
-        options = (f"{name}={value!r}" for name, value in self.describe()[1].items()
-                   if value is not False or self.default(name) is not False)
+        options = (
+            f"{name}={value!r}"
+            for name, value in self.describe()[1].items()
+            if value is not False or self.default(name) is not False
+        )
         return f"{type(self).__name__}({', '.join(options)})"
 
 

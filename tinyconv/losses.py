@@ -1,4 +1,5 @@
 """Losses: from the scores of a network to one number, and back."""
+
 import copy
 
 import numpy as np
@@ -17,7 +18,7 @@ class Loss:
     """
 
     operation = None
-    supports_complex_step = True                            # on the reference, for check_gradients
+    supports_complex_step = True  # on the reference, for check_gradients
 
     def __init__(self):
         self.device, self.cache = "cpu", None
@@ -34,7 +35,9 @@ class Loss:
         labels = move(labels, self.device)
         self.cache = entered, labels, entered is scores
         losses = to_host(self.kernel.forward(entered, labels, *self._options()))
-        total = losses.sum(dtype=np.result_type(losses.dtype, np.float64)) / scores.shape[0]   # in double precision
+        total = (
+            losses.sum(dtype=np.result_type(losses.dtype, np.float64)) / scores.shape[0]
+        )  # in double precision
         return total.item()
 
     def backward(self):
@@ -43,7 +46,7 @@ class Loss:
             raise RuntimeError(f"{self!r}: backward before forward; call forward(scores, labels) first")
         scores, labels, native = self.cache
         N = scores.shape[0]
-        dy = move(np.full(N, 1 / N, scores.dtype), self.device)   # reverses: E = sum_n y[n] / N
+        dy = move(np.full(N, 1 / N, scores.dtype), self.device)  # reverses: E = sum_n y[n] / N
         dscores = self.kernel.backward_input(dy, scores, labels, *self._options())
         return dscores if native else unpack(dscores)
 
@@ -51,13 +54,19 @@ class Loss:
         """`labels` as an int64 array of one label an image. Raises ShapeError or DataError unless each is an integer from 0 to classes - 1."""
         labels = np.asarray(labels)
         if labels.shape != (images,):
-            raise ShapeError(f"{self!r}: expected one label for each of {images} images, got labels of shape {labels.shape}")
+            raise ShapeError(
+                f"{self!r}: expected one label for each of {images} images, got labels of shape {labels.shape}"
+            )
         if labels.dtype.kind not in "iu":
-            raise DataError(f"{self!r}: expected integer labels, got {labels.dtype}; one-hot labels become integers by labels.argmax(axis=1)")
+            raise DataError(
+                f"{self!r}: expected integer labels, got {labels.dtype}; one-hot labels become integers by labels.argmax(axis=1)"
+            )
         wrong = (labels < 0) | (labels >= classes)
         if wrong.any():
             n = int(wrong.argmax())
-            raise DataError(f"{self!r}: expected labels from 0 to {classes - 1}, got labels[{n}] = {labels[n]}")
+            raise DataError(
+                f"{self!r}: expected labels from 0 to {classes - 1}, got labels[{n}] = {labels[n]}"
+            )
         return labels.astype(np.int64, copy=False)
 
     def _options(self):
@@ -68,7 +77,9 @@ class Loss:
         if not vars(type(self)).get("recordable", False):
             return f"{type(self).__name__} does not say recordable = True: it may compute in Python, which no tape can repeat"
         patched = [name for name, value in vars(self).items() if callable(value)]
-        return f"{patched[0]} of {type(self).__name__} was replaced by a function of Python" if patched else None
+        return (
+            f"{patched[0]} of {type(self).__name__} was replaced by a function of Python" if patched else None
+        )
 
     @property
     def kernel(self):
@@ -84,7 +95,9 @@ class Loss:
     def __deepcopy__(self, memo):
         """On the GPU a copy does not remember the last forward."""
         twin = memo[id(self)] = object.__new__(type(self))
-        twin.__dict__.update(copy.deepcopy(vars(self) | ({} if backend(self.device).copies_cache else {"cache": None}), memo))
+        twin.__dict__.update(
+            copy.deepcopy(vars(self) | ({} if backend(self.device).copies_cache else {"cache": None}), memo)
+        )
         return twin
 
     def __repr__(self):
@@ -120,7 +133,9 @@ class RBFLoss(Loss):
     def __init__(self, criterion="map", j=10.0):
         super().__init__()
         if criterion not in CRITERIA:
-            raise ValueError(f"RBFLoss: expected the criterion {' or '.join(map(repr, CRITERIA))}, got {criterion!r}")
+            raise ValueError(
+                f"RBFLoss: expected the criterion {' or '.join(map(repr, CRITERIA))}, got {criterion!r}"
+            )
         if not j > 0:
             raise ValueError(f"RBFLoss: expected j above 0, got {j}")
         self.criterion, self.j = criterion, float(j)
@@ -153,5 +168,5 @@ def top_k(scores, labels, k):
     labels = SoftmaxCrossEntropy().check_labels(labels, *scores.shape)
     own = scores[np.arange(len(labels)), labels][:, None]
     earlier = np.arange(scores.shape[1]) < labels[:, None]
-    ahead = ~(scores <= own) | (scores == own) & earlier      # what is not a number is not <= either
+    ahead = ~(scores <= own) | (scores == own) & earlier  # what is not a number is not <= either
     return float(np.mean(ahead.sum(axis=1) >= k))

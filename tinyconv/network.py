@@ -2,6 +2,7 @@
 
 Memory, chunk sizes, summary, fusing, recording, the full-size check and pictures stand on it, so none of them knows what a network is made of.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from .device import put, to_host, unpack
 if TYPE_CHECKING:
     from .layer import Layer
 
-INPUT = "x"                                                 # the source of what sees the network's input
+INPUT = "x"  # the source of what sees the network's input
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,9 @@ class Node:
     @property
     def parameters(self) -> int:
         """Number of trained numbers of this node alone."""
-        return 0 if self.layer.edges() is not None else sum(value.size for value in self.layer.params.values())
+        return (
+            0 if self.layer.edges() is not None else sum(value.size for value in self.layer.params.values())
+        )
 
     @property
     def connections(self) -> int:
@@ -70,10 +73,12 @@ def _visit(nodes, name, layer, source, x_shape):
     made = {INPUT: (source, x_shape)}
     for inner_name, inner, sources in edges:
         names, shapes = zip(*(made[place] for place in sources))
-        if inner is layer:                                  # the composite itself joins what its layers made
+        if inner is layer:  # the composite itself joins what its layers made
             made[inner_name] = _append(nodes, name or inner_name, layer, shapes[0], names)
         else:
-            made[inner_name] = _visit(nodes, f"{name}.{inner_name}" if name else inner_name, inner, names[0], shapes[0])
+            made[inner_name] = _visit(
+                nodes, f"{name}.{inner_name}" if name else inner_name, inner, names[0], shapes[0]
+            )
     return made[edges[-1][0]]
 
 
@@ -118,8 +123,18 @@ def not_recordable(net: Layer) -> list[tuple[str, str]]:
 @contextmanager
 def state_restored(net):
     """Within this context steps are rehearsals: afterwards every state of the network is as before, and no draw of a dropout has taken place."""
-    before = [(layer, dict(layer.state), {name: np.array(to_host(array)) for name, array in layer.state.items() if hasattr(array, "shape")})
-              for layer in leaves(net)]
+    before = [
+        (
+            layer,
+            dict(layer.state),
+            {
+                name: np.array(to_host(array))
+                for name, array in layer.state.items()
+                if hasattr(array, "shape")
+            },
+        )
+        for layer in leaves(net)
+    ]
     try:
         yield
     finally:
@@ -136,8 +151,9 @@ def states(net):
     return [array for layer in leaves(net) for array in layer.state.values()]
 
 
-def observe(net: Layer, x: np.ndarray, training: bool = False,
-            dy: Callable[[np.ndarray], np.ndarray] | None = None) -> dict[str, dict[str, np.ndarray]]:
+def observe(
+    net: Layer, x: np.ndarray, training: bool = False, dy: Callable[[np.ndarray], np.ndarray] | None = None
+) -> dict[str, dict[str, np.ndarray]]:
     """Return {dotted name of a layer: {"x", "y"}} of one forward pass; with dy, a function of the scores, also "dy" and "dx" of the way back.
 
     The network itself is the name "". It is left as it was, except that what is random draws once (training=True).

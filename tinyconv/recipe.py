@@ -2,6 +2,7 @@
 
 Each model has them beside it, in models/.
 """
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,7 +77,9 @@ def photographs(scale: float = 1.0, **augmentation: Any) -> Callable[..., Inputs
 
     augmentation   options of Inputs, where the run has not switched them off
     """
+
     def inputs(train, net, settings):
         chosen = augmentation if settings["augment"] else {}
         return Inputs.measured(train, crop=net.input_shape[1], scale=scale, **chosen)
+
     return inputs

@@ -3,6 +3,7 @@
 A model describes its own options with it (tinyconv/recipe.py). The settings that all runs have are in one
 table (tinyconv/cli/settings.py).
 """
+
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -66,8 +67,11 @@ not_negative_float = real(lambda value: 0 <= value <= 1e9, "a number from 0 to 1
 small_float = real(lambda value: 1.2e-38 <= value <= 1, "a number from 1.2e-38 to 1")
 percentage = real(lambda value: 0 <= value <= 100, "per cent from 0 to 100")
 below_one = real(lambda value: 0 <= value < 1, "a number from 0 up to, but not including, 1")
-ascending_ints = Kind(_ascend, "whole numbers of 1 or more that ascend, such as 30,60,80",
-                      lambda text: [int(part) for part in text.split(",")])
+ascending_ints = Kind(
+    _ascend,
+    "whole numbers of 1 or more that ascend, such as 30,60,80",
+    lambda text: [int(part) for part in text.split(",")],
+)
 text = Kind(lambda value: type(value) is str, "a text")
 texts = Kind(lambda value: type(value) is list and all(type(one) is str for one in value), "a list of texts")
 values_by_name = Kind(lambda value: type(value) is dict, "values by their names")
@@ -129,12 +133,18 @@ class Setting:
     def add_to(self, parser: Any, help: str, choices: tuple = ()) -> None:
         """Add the option to an argparse parser or group. An option that is not given is None."""
         if self.kind is off_switch:
-            parser.add_argument(self.option(False), dest=self.name, action="store_false", default=None,
-                                help=help)
+            parser.add_argument(
+                self.option(False), dest=self.name, action="store_false", default=None, help=help
+            )
         elif self.kind is switch:
             parser.add_argument(self.option(), action=argparse.BooleanOptionalAction, help=help)
         elif self.kind.choices:
-            parser.add_argument(self.option(), type=self.kind.read, choices=choices or self.kind.choices,
-                                metavar=self.metavar, help=help)
+            parser.add_argument(
+                self.option(),
+                type=self.kind.read,
+                choices=choices or self.kind.choices,
+                metavar=self.metavar,
+                help=help,
+            )
         else:
             parser.add_argument(self.option(), type=self.kind, metavar=self.metavar, help=help)

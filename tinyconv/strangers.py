@@ -3,12 +3,13 @@
 A layer names what is trained in `params` and `grads`, and what is fixed in `state`. Many people write self.W and self.dW instead. Such a layer computes
 the right gradients, and is never trained; so it is refused, by name.
 """
+
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 import numpy as np
 
-DEEP = 4                                                    # objects, lists and dicts within each other that are looked into
-FIXED = ("grads", "state", "cache", "_made", "_persistent")     # attributes that hold nothing that is trained
+DEEP = 4  # objects, lists and dicts within each other that are looked into
+FIXED = ("grads", "state", "cache", "_made", "_persistent")  # attributes that hold nothing that is trained
 NO_DATA = (type, FunctionType, MethodType, BuiltinFunctionType, ModuleType)
 
 
@@ -28,7 +29,12 @@ def persistent_arrays(obj) -> dict:
 def replace_array(obj, before, after) -> None:
     """Put the array `after` wherever obj, or an object within it, holds the array `before`."""
     places = []
-    _visit(obj, lambda container, key, path, owner, attribute, array, inside: places.append((container, key)) if array is before else None)
+    _visit(
+        obj,
+        lambda container, key, path, owner, attribute, array, inside: (
+            places.append((container, key)) if array is before else None
+        ),
+    )
     for container, key in places:
         if isinstance(container, (dict, list)):
             container[key] = after
@@ -67,8 +73,11 @@ def forgotten_arrays(obj, before: dict, says_params: bool) -> str | None:
     named = [getattr(obj, name, None) or {} for name in ("params", "state")]
     known = {id(array) for arrays in named if isinstance(arrays, dict) for array in arrays.values()}
     now = persistent_arrays(obj)
-    kept = {path: (owner, attribute) for path, (owner, attribute, array) in before.items()
-            if path in now and now[path][2] is array and id(array) not in known}
+    kept = {
+        path: (owner, attribute)
+        for path, (owner, attribute, array) in before.items()
+        if path in now and now[path][2] is array and id(array) not in known
+    }
     if says_params:
         kept = {path: where for path, where in kept.items() if _gradient_beside(*where)}
     if not kept:
@@ -77,13 +86,31 @@ def forgotten_arrays(obj, before: dict, says_params: bool) -> str | None:
     first, (owner, attribute) = next(iter(kept.items()))
     gradient = _gradient_beside(owner, attribute)
     has = f", and its gradient in {gradient}" if gradient else ""
-    return (f"holds {names}{has}, which no optimizer sees: put what is trained into self.params and its gradient, under the same key, into "
-            f"self.grads (self.params = {{{first.rpartition('.')[2]!r}: self.{first}}}); put what is fixed into self.state")
+    return (
+        f"holds {names}{has}, which no optimizer sees: put what is trained into self.params and its gradient, under the same key, into "
+        f"self.grads (self.params = {{{first.rpartition('.')[2]!r}: self.{first}}}); put what is fixed into self.state"
+    )
 
 
 def _gradient_beside(owner, name):
     """The attribute beside `name` that people give the gradient of it; None where there is none."""
     small, large = name.lower(), name.upper()
-    usual = (f"d{name}", f"d_{name}", f"D{name}", f"d{small}", f"d{large}", f"grad_{name}", f"grad{name}", f"{name}_grad", f"{name}grad", f"g{name}",
-             f"{name}_gradient", f"gradient_{name}", f"delta_{name}", f"nabla_{name}", f"grads_{name}", f"{name}_grads")
+    usual = (
+        f"d{name}",
+        f"d_{name}",
+        f"D{name}",
+        f"d{small}",
+        f"d{large}",
+        f"grad_{name}",
+        f"grad{name}",
+        f"{name}_grad",
+        f"{name}grad",
+        f"g{name}",
+        f"{name}_gradient",
+        f"gradient_{name}",
+        f"delta_{name}",
+        f"nabla_{name}",
+        f"grads_{name}",
+        f"{name}_grads",
+    )
     return next((other for other in usual if other != name and getattr(owner, other, None) is not None), None)

@@ -1,4 +1,5 @@
 """The command line of the GPU benchmark: python -m tinyconv.benchmarks.gpu --help."""
+
 import argparse
 import shutil
 import signal
@@ -12,15 +13,31 @@ from . import report
 from .bench import RESULTS, SHARES, Bench, Missing
 
 # The tests that need no network of ours: each is small, and the sanitizer takes a hundred times as long. On this machine's GPU, not in the simulator
-SANITIZER = ["NUMBA_ENABLE_CUDASIM=0 compute-sanitizer --tool {} --error-exitcode 1 python -m pytest -p no:cacheprovider tests/test_cuda_kernels.py "
-             "tests/test_cuda_tiles.py".format(tool) for tool in ("memcheck", "racecheck")]
-SANITIZER += [line.replace("tests/test_cuda_kernels.py tests/test_cuda_tiles.py", "tests/test_parity.py -k 'cuda and not net'") for line in SANITIZER]
+SANITIZER = [
+    f"NUMBA_ENABLE_CUDASIM=0 compute-sanitizer --tool {tool} --error-exitcode 1 python -m pytest -p no:cacheprovider tests/test_cuda_kernels.py "
+    "tests/test_cuda_tiles.py"
+    for tool in ("memcheck", "racecheck")
+]
+SANITIZER += [
+    line.replace(
+        "tests/test_cuda_kernels.py tests/test_cuda_tiles.py", "tests/test_parity.py -k 'cuda and not net'"
+    )
+    for line in SANITIZER
+]
 
 
 def sanitize():
     """Run compute-sanitizer's memcheck and racecheck over the small tests, and say each command; gives the first exit status that is not 0."""
     if shutil.which("compute-sanitizer") is None:
-        print("\n".join(["compute-sanitizer is not on the PATH; it comes with NVIDIA's CUDA toolkit. What would be run:", *SANITIZER]), file=sys.stderr)
+        print(
+            "\n".join(
+                [
+                    "compute-sanitizer is not on the PATH; it comes with NVIDIA's CUDA toolkit. What would be run:",
+                    *SANITIZER,
+                ]
+            ),
+            file=sys.stderr,
+        )
         return 1
     worst = 0
     for line in SANITIZER:
@@ -30,11 +47,23 @@ def sanitize():
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m tinyconv.benchmarks.gpu", description=about.splitlines()[0])
-    parser.add_argument("--json", metavar="FILE", type=Path, default=RESULTS, help="default: benchmarks/results/<name of the GPU>.json")
+    parser = argparse.ArgumentParser(
+        prog="python -m tinyconv.benchmarks.gpu", description=about.splitlines()[0]
+    )
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        type=Path,
+        default=RESULTS,
+        help="default: benchmarks/results/<name of the GPU>.json",
+    )
     parser.add_argument("--quick", action="store_true", help="less of everything, in two to three minutes")
     parser.add_argument("--only", metavar="SECTION,...", help=f"some of {','.join(SHARES)}")
-    parser.add_argument("--sanitizer", action="store_true", help="look for accesses out of bounds, and for races, in the small tests")
+    parser.add_argument(
+        "--sanitizer",
+        action="store_true",
+        help="look for accesses out of bounds, and for races, in the small tests",
+    )
     args = parser.parse_args(arguments)
     if args.sanitizer:
         return sanitize()
@@ -46,7 +75,11 @@ def main(arguments=None):
     if not args.json.is_dir() and not args.json.absolute().parent.is_dir():
         parser.error(f"{args.json}: there is no folder {args.json.parent}; make it first")
     # the machine comes first, always, and operations need ceilings
-    shares = {name: seconds for name, seconds in SHARES.items() if name in {"environment", *wanted, *(["ceilings"] if "operations" in wanted else [])}}
+    shares = {
+        name: seconds
+        for name, seconds in SHARES.items()
+        if name in {"environment", *wanted, *(["ceilings"] if "operations" in wanted else [])}
+    }
 
     bench = Bench("quick" if args.quick else "full", shares, args.json)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,4 +1,5 @@
 """One run of the GPU benchmark: a process computes task after task, its answers become rows of JSON."""
+
 import datetime
 import json
 import queue
@@ -14,8 +15,15 @@ from tqdm import tqdm
 from ...files import write_atomically
 
 # Seconds within which a section has to end, and those before it: what one leaves the next one has. Eight minutes are 480.
-SHARES = {"environment": 15, "checks": 115, "ceilings": 25, "operations": 105, "networks": 90, "training": 110}
-SILENCE = 60                                                # seconds behind its section's end after which a task is taken for hanging
+SHARES = {
+    "environment": 15,
+    "checks": 115,
+    "ceilings": 25,
+    "operations": 105,
+    "networks": 90,
+    "training": 110,
+}
+SILENCE = 60  # seconds behind its section's end after which a task is taken for hanging
 RESTARTS = 8
 WORKER = sys.executable, "-m", "tinyconv.benchmarks.gpu.worker"
 FORMAT = "tinyconv gpu benchmark, format 1"
@@ -35,7 +43,12 @@ class Bench:
 
     def __init__(self, sizes="full", shares=SHARES, path=RESULTS, worker=WORKER):
         self.sizes, self.shares, self.path, self.worker = sizes, dict(shares), Path(path), worker
-        self.result = {"format": FORMAT, "date": datetime.date.today().isoformat(), "sizes": sizes, "rows": []}
+        self.result = {
+            "format": FORMAT,
+            "date": datetime.date.today().isoformat(),
+            "sizes": sizes,
+            "rows": [],
+        }
         self.ceilings, self.started, self.written = {}, time.time(), 0.0
 
     def run(self):
@@ -56,9 +69,23 @@ class Bench:
                     at, why = None, f"the GPU has gone: {missing}"
                 restarts += 1
                 if why:
-                    self._add({"section": at[0] if at else section, "title": self.title, "status": "failed", "why": why})
+                    self._add(
+                        {
+                            "section": at[0] if at else section,
+                            "title": self.title,
+                            "status": "failed",
+                            "why": why,
+                        }
+                    )
         if at is not None:
-            self._add({"section": at[0], "title": "all that would follow", "status": "failed", "why": f"{restarts} processes have ended"})
+            self._add(
+                {
+                    "section": at[0],
+                    "title": "all that would follow",
+                    "status": "failed",
+                    "why": f"{restarts} processes have ended",
+                }
+            )
         self.result["seconds"] = round(time.time() - self.started, 1)
         self.write()
 
@@ -69,13 +96,16 @@ class Bench:
         lines = queue.Queue()
         threading.Thread(target=_pass_on, args=(process.stdout, lines), daemon=True).start()
         self.title, (section, place), answered = "the start of a process", at, True
-        place -= 1                                          # the last task that has begun
+        place -= 1  # the last task that has begun
         try:
             while True:
                 try:
                     line = lines.get(timeout=max(1, self.ends[section] + SILENCE - time.time()))
                 except queue.Empty:
-                    return (section, place + 1), f"no answer for {SILENCE} s after the section's time was over: stopped"
+                    return (
+                        section,
+                        place + 1,
+                    ), f"no answer for {SILENCE} s after the section's time was over: stopped"
                 if not line:
                     break
                 said = json.loads(line)
@@ -112,7 +142,9 @@ class Bench:
         path = self.file()
         if path is not None:
             rows = ",\n".join(json.dumps(row, separators=(",", ":")) for row in self.result["rows"])
-            head = ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in self.result.items() if key != "rows")
+            head = ",\n".join(
+                f'"{key}": {json.dumps(value)}' for key, value in self.result.items() if key != "rows"
+            )
             write_atomically(path, lambda file: file.write(f'{{{head},\n"rows": [\n{rows}\n]}}\n'.encode()))
             self.written = time.time()
 
@@ -121,7 +153,11 @@ class Bench:
         if not self.path.is_dir():
             return self.path
         name = next((row["gpu"]["name"] for row in self.result["rows"] if "gpu" in row), None)
-        return None if name is None else self.path / (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + ".json")
+        return (
+            None
+            if name is None
+            else self.path / (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + ".json")
+        )
 
 
 def _pass_on(file, lines):

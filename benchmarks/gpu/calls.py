@@ -1,9 +1,10 @@
 """One operation on the GPU, ours and PyTorch's: a call, its result to check, its graph to time."""
+
 from contextlib import nullcontext
 
-from ...kernels._cuda import launch
 from ...kernels import load
 from ...kernels._arena import taking_from
+from ...kernels._cuda import launch
 from ...kernels._cuda.arena import CudaArena
 from ...kernels._cuda.graph import capturing
 from .. import pytorch
@@ -17,7 +18,7 @@ class OurCall:
 
     def __init__(self, workload, batch, dtype, precision="float32"):
         form, self.workload, self.precision, self.made = BACKENDS["cuda"], workload, precision, None
-        self.arrays, = form.parts(workload.arrays(batch, dtype), 1)
+        (self.arrays,) = form.parts(workload.arrays(batch, dtype), 1)
         self.function, self.leave = getattr(load(workload.operation, "cuda"), workload.direction), form.leave
         self.arguments = [self.arrays[name] for name in workload.parameters]
 
@@ -35,15 +36,15 @@ class OurCall:
         together = how_many(self, time_of)
         try:
             graph = self._captured(together)
-        except Exception:                                   # whatever the driver says: then it is launched from Python
+        except Exception:  # whatever the driver says: then it is launched from Python
             return OnGpu(name, self, time_of)
         return OnGpu(name, graph.launch, time_of, together, "graph")
 
     def _captured(self, together):
-        self.arena = CudaArena()                            # which lives as long as this object, and what was made last likewise
+        self.arena = CudaArena()  # which lives as long as this object, and what was made last likewise
         with taking_from(self.arena):
-            self()                                          # takes the memory that all calls need: each gives back its own, but only
-            self()                                          # when the next one has its result
+            self()  # takes the memory that all calls need: each gives back its own, but only
+            self()  # when the next one has its result
             with capturing() as graph:
                 for _ in range(together):
                     self()
@@ -56,21 +57,30 @@ class TorchCall:
     def __init__(self, workload, batch, dtype, device="cuda"):
         self.torch = torch = pytorch.load()
         if workload.operation == "dropout":
-            raise NotMeasured("PyTorch draws other random numbers, so there is nothing to check its dropout against")
+            raise NotMeasured(
+                "PyTorch draws other random numbers, so there is nothing to check its dropout against"
+            )
         if workload.operation not in pytorch.FORWARD or workload.updates:
             raise NotMeasured(f"{workload.operation} has no counterpart here")
         self.workload, self.made = workload, None
-        self.stream = torch.cuda.Stream() if device == "cuda" else None            # graphs are captured in a stream of their own
+        self.stream = (
+            torch.cuda.Stream() if device == "cuda" else None
+        )  # graphs are captured in a stream of their own
         t = pytorch.tensors(torch, workload.operation, workload.everything(batch, dtype), device)
         forward = pytorch.FORWARD[workload.operation]
         if workload.direction == "forward":
             self.wanted, self.t, self.compute = None, t, lambda: forward(torch, t)
             return
         source = next(name for name in ("penalties", "scores", "x") if name in workload.inputs)
-        self.wanted, self.t = source if workload.direction == "backward_input" else workload.direction.removeprefix("backward_"), t
+        self.wanted, self.t = (
+            source
+            if workload.direction == "backward_input"
+            else workload.direction.removeprefix("backward_"),
+            t,
+        )
         t[self.wanted].requires_grad_()
         with self._in_stream():
-            y = forward(torch, t)                           # autograd goes back in the stream in which it came
+            y = forward(torch, t)  # autograd goes back in the stream in which it came
         self.compute = lambda: torch.autograd.grad(y, t[self.wanted], t["dy"], retain_graph=True)[0]
 
     def _in_stream(self):
@@ -86,7 +96,11 @@ class TorchCall:
     def result(self):
         if self.stream is not None:
             self.torch.cuda.synchronize()
-        return self.made.cpu().numpy() if self.wanted is None else pytorch.as_ours(self.workload.operation, self.wanted, self.made, self.t)
+        return (
+            self.made.cpu().numpy()
+            if self.wanted is None
+            else pytorch.as_ours(self.workload.operation, self.wanted, self.made, self.t)
+        )
 
     def contender(self, name="torch"):
         if self.stream is None:
@@ -96,7 +110,10 @@ class TorchCall:
         together = how_many(self, time_of)
         try:
             graph = self.torch.cuda.CUDAGraph()
-            with self.torch.set_grad_enabled(self.wanted is not None), self.torch.cuda.graph(graph, stream=self.stream):
+            with (
+                self.torch.set_grad_enabled(self.wanted is not None),
+                self.torch.cuda.graph(graph, stream=self.stream),
+            ):
                 for _ in range(together):
                     self.made = self.compute()
         except Exception:
@@ -106,4 +123,5 @@ class TorchCall:
         def launch():
             with self.torch.cuda.stream(self.stream):
                 graph.replay()
+
         return OnGpu(name, launch, time_of, together, "graph")

@@ -2,19 +2,20 @@
 
 As in ceiling.py a ceiling is the best sample, not the median: what once was reached is possible.
 """
+
 import time
 
 import numpy as np
 
 from ...kernels._cuda import launch, memory, package, streams
+from ...kernels._cuda.graph import capturing
 from ...kernels._cuda.launch import kernel
 from ...kernels._cuda.package import cuda
-from ...kernels._cuda.graph import capturing
 from ..backends import NotMeasured
 from .clock import OnGpu, TorchStream, clock
 
-CHAINS, UNROLLED = 8, 16                                    # independent multiply-adds of a thread; steps between two tests of the loop
-THREADS, BLOCKS = 256, 8                                    # of a block; blocks for each multiprocessor
+CHAINS, UNROLLED = 8, 16  # independent multiply-adds of a thread; steps between two tests of the loop
+THREADS, BLOCKS = 256, 8  # of a block; blocks for each multiprocessor
 SAMPLES = 5
 
 
@@ -22,13 +23,22 @@ SAMPLES = 5
 def multiply_add(steps, y):
     """Chains acc = acc a + b that touch nothing but registers: each multiply-add waits for the one before it in its chain, so there are several."""
     e, number = cuda.grid(1), y.dtype.type
-    a, b = number(0.5), number(1)                           # tends to 2: neither overflow nor denormals
-    c0, c1, c2, c3, c4, c5, c6, c7 = number(e), number(e + 1), number(e + 2), number(e + 3), number(e + 4), number(e + 5), number(e + 6), number(e + 7)
+    a, b = number(0.5), number(1)  # tends to 2: neither overflow nor denormals
+    c0, c1, c2, c3, c4, c5, c6, c7 = (
+        number(e),
+        number(e + 1),
+        number(e + 2),
+        number(e + 3),
+        number(e + 4),
+        number(e + 5),
+        number(e + 6),
+        number(e + 7),
+    )
     for _ in range(steps):
-        for _ in range(UNROLLED):                           # a constant, so the compiler writes it out
+        for _ in range(UNROLLED):  # a constant, so the compiler writes it out
             c0, c1, c2, c3 = cuda.fma(c0, a, b), cuda.fma(c1, a, b), cuda.fma(c2, a, b), cuda.fma(c3, a, b)
             c4, c5, c6, c7 = cuda.fma(c4, a, b), cuda.fma(c5, a, b), cuda.fma(c6, a, b), cuda.fma(c7, a, b)
-    y[e] = c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7             # used, so that nothing is left out
+    y[e] = c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7  # used, so that nothing is left out
 
 
 @kernel
@@ -45,7 +55,7 @@ def nothing(x):
 def best(launch, seconds):
     """The shortest of some samples of launch(), each of about `seconds`."""
     one = OnGpu("", launch, clock())
-    one.seconds(1)                                          # compiles
+    one.seconds(1)  # compiles
     n = max(1, int(seconds / max(one.seconds(3) / 3, 1e-7)))
     return min(one.seconds(n) / n for _ in range(SAMPLES))
 
@@ -68,7 +78,10 @@ def copying(sizes):
 
 def crossing(sizes):
     """Bytes per second from pinned memory to the GPU."""
-    here, there = streams.pinned((sizes.crossed // 4,), np.float32), memory.empty((sizes.crossed // 4,), np.float32)
+    here, there = (
+        streams.pinned((sizes.crossed // 4,), np.float32),
+        memory.empty((sizes.crossed // 4,), np.float32),
+    )
     here[...] = 0
     return here.nbytes / best(lambda: there.copy_to_device(here, launch.stream()), sizes.seconds)
 
@@ -92,7 +105,11 @@ def launching(sizes):
         return (time.perf_counter() - start) / n
 
     single = min(from_python(sizes.launches) for _ in range(SAMPLES))
-    return single, best(graphs[0].launch, sizes.seconds) / sizes.launches, best(graphs[1].launch, sizes.seconds)
+    return (
+        single,
+        best(graphs[0].launch, sizes.seconds) / sizes.launches,
+        best(graphs[1].launch, sizes.seconds),
+    )
 
 
 def tensor_cores(torch, sizes, tf32):
@@ -106,7 +123,7 @@ def tensor_cores(torch, sizes, tf32):
         one = OnGpu("", lambda: torch.matmul(a, b), TorchStream(torch, stream))
         one.seconds(3)
         repeats = max(1, int(sizes.seconds / (one.seconds(3) / 3)))
-        return 2 * n ** 3 / min(one.seconds(repeats) / repeats for _ in range(SAMPLES))
+        return 2 * n**3 / min(one.seconds(repeats) / repeats for _ in range(SAMPLES))
 
 
 class precision:

@@ -1,4 +1,5 @@
 """Is what the GPU computes right? Everything is held against the reference in float64, and against itself."""
+
 import copy
 from dataclasses import fields
 
@@ -13,9 +14,9 @@ from ..backends import BACKENDS
 from ..workloads import IN_PLACE, RECIPES, Workload
 from .calls import OurCall
 
-PRODUCTS = "conv2d", "dense"                                # the operations that have a tf32 path
-TF32 = 2.0 ** -10                                           # of a product of two factors, each rounded to 10 bits behind the point: 2^-11 of each
-STEPS = 3                                                   # of training, after which a replayed graph must have left the same bits
+PRODUCTS = "conv2d", "dense"  # the operations that have a tf32 path
+TF32 = 2.0**-10  # of a product of two factors, each rounded to 10 bits behind the point: 2^-11 of each
+STEPS = 3  # of training, after which a replayed graph must have left the same bits
 
 
 class Magnitudes(Workload):
@@ -23,7 +24,10 @@ class Magnitudes(Workload):
 
     def _different(self, n, dtype):
         found = super()._different(n, dtype)
-        return {name: np.abs(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value for name, value in found.items()}
+        return {
+            name: np.abs(value) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+            for name, value in found.items()
+        }
 
     @classmethod
     def of(cls, workload):
@@ -42,11 +46,17 @@ def check(found, workload, batch, precision, expected):
         return parity.check(found, expected, np.dtype(np.float32), terms)
     if found.shape != expected.shape:
         return parity.Parity(np.inf, f"expected shape {expected.shape}, got {found.shape}")
-    added = parity.LIMIT * np.sqrt(terms) * np.finfo(np.float32).eps * np.abs(expected).max()          # as if in float32: PTX leaves it open
+    added = (
+        parity.LIMIT * np.sqrt(terms) * np.finfo(np.float32).eps * np.abs(expected).max()
+    )  # as if in float32: PTX leaves it open
     bound = TF32 * Magnitudes.of(workload).expected(batch) + added
     share = np.nan_to_num(np.abs(found - expected), nan=np.inf) / bound
     worst = np.unravel_index(share.argmax(), share.shape)
-    why = "" if share[worst] <= 1 else f"at {[int(i) for i in worst]}: expected {expected[worst]:.6g} +- {bound[worst]:.2g}, got {found[worst]:.6g}"
+    why = (
+        ""
+        if share[worst] <= 1
+        else f"at {[int(i) for i in worst]}: expected {expected[worst]:.6g} +- {bound[worst]:.2g}, got {found[worst]:.6g}"
+    )
     return parity.Parity(float(share[worst]), why)
 
 
@@ -55,7 +65,7 @@ def check_call(call, workload, batch, precision, expected):
     call()
     first = call.result()
     result = check(first, workload, batch, precision, expected)
-    if result.ok and workload.direction not in IN_PLACE:     # those would go on from where they are
+    if result.ok and workload.direction not in IN_PLACE:  # those would go on from where they are
         call()
         if first.tobytes() != call.result().tobytes():
             result = parity.Parity(result.error, "two runs give different bits")
@@ -63,7 +73,9 @@ def check_call(call, workload, batch, precision, expected):
 
 
 def operation(workload, batch, precision):
-    return check_call(OurCall(workload, batch, np.float32, precision), workload, batch, precision, workload.expected(batch))
+    return check_call(
+        OurCall(workload, batch, np.float32, precision), workload, batch, precision, workload.expected(batch)
+    )
 
 
 def case(one, dtype):
@@ -93,9 +105,14 @@ def _all(obj, x, labels, training):
 def adjoint(model, layer, batch):
     """<dy, A x> = <A' dy, x> at full size, with no two images alike: forward and backward_input are each other's transposes, whatever the reference."""
     net, _ = workloads.MODELS[model]()
-    net, leave, rng, shape = net.to("cuda"), BACKENDS["cuda"].leave, np.random.default_rng(1), (batch, *net.input_shape)
+    net, leave, rng, shape = (
+        net.to("cuda"),
+        BACKENDS["cuda"].leave,
+        np.random.default_rng(1),
+        (batch, *net.input_shape),
+    )
     one, shape = next((node.layer, node.x_shape) for node in walk(net, shape) if node.name == layer)
-    if "bias" in one.params:                                # less the bias it is linear in x
+    if "bias" in one.params:  # less the bias it is linear in x
         put(np.zeros(one.params["bias"].shape), one.params["bias"])
     x = rng.standard_normal(shape, np.float32)
     y = leave(one.forward(_there(x)))
@@ -104,7 +121,11 @@ def adjoint(model, layer, batch):
     left, right = np.vdot(dy.astype(np.float64), y), np.vdot(dx.astype(np.float64), x)
     size = np.linalg.norm(dy.astype(np.float64)) * np.linalg.norm(y.astype(np.float64))
     error = abs(left - right) / size
-    return {"status": "ok" if error < 1e-6 else "wrong", "error": float(error), "why": "" if error < 1e-6 else f"{left:.9g} and {right:.9g}"}
+    return {
+        "status": "ok" if error < 1e-6 else "wrong",
+        "error": float(error),
+        "why": "" if error < 1e-6 else f"{left:.9g} and {right:.9g}",
+    }
 
 
 def _there(x):
@@ -120,7 +141,10 @@ def replayed(model, batch, precision):
         optimizer = SGD(net, **RECIPES[model])
         rng = np.random.default_rng(2)
         for _ in range(STEPS):
-            x, labels = rng.standard_normal((batch, *net.input_shape), np.float32), rng.integers(net.output_shape((1, *net.input_shape))[1], size=batch)
+            x, labels = (
+                rng.standard_normal((batch, *net.input_shape), np.float32),
+                rng.integers(net.output_shape((1, *net.input_shape))[1], size=batch),
+            )
             if captured:
                 net.train_step(x, labels, loss, optimizer)
                 continue
@@ -130,7 +154,11 @@ def replayed(model, batch, precision):
             optimizer.step()
         nets.append({name: as_numpy(value) for name, value in net.params.items()})
     other = [name for name, value in nets[0].items() if value.tobytes() != nets[1][name].tobytes()]
-    return {"status": "wrong" if other else "ok", "error": float(len(other)), "why": f"other bits in {', '.join(other)}" if other else ""}
+    return {
+        "status": "wrong" if other else "ok",
+        "error": float(len(other)),
+        "why": f"other bits in {', '.join(other)}" if other else "",
+    }
 
 
 def measure(run):
@@ -146,10 +174,19 @@ def measure(run):
             for precision in ("float32", "tf32") if multiplies(workload) else ("float32",):
                 # operations.py checks the last batch before it times it
                 for batch in batches[:-1]:
-                    yield (f"{model} {workload.layer} {workload.operation} {workload.direction}, batch {batch}, {precision}",
-                           lambda w=workload, b=batch, p=precision: operation(w, b, p))
-        for layer in dict.fromkeys(w.layer for w in of_model if w.operation in ("conv2d", "table_conv2d", "dense")):
-            yield f"{model} {layer}, batch {batches[-1]}, <dy, y> = <dx, x>", lambda m=model, la=layer, b=batches[-1]: adjoint(m, la, b)
+                    yield (
+                        f"{model} {workload.layer} {workload.operation} {workload.direction}, batch {batch}, {precision}",
+                        lambda w=workload, b=batch, p=precision: operation(w, b, p),
+                    )
+        for layer in dict.fromkeys(
+            w.layer for w in of_model if w.operation in ("conv2d", "table_conv2d", "dense")
+        ):
+            yield (
+                f"{model} {layer}, batch {batches[-1]}, <dy, y> = <dx, x>",
+                lambda m=model, la=layer, b=batches[-1]: adjoint(m, la, b),
+            )
         for precision in ("float32", "tf32"):
-            yield (f"{model}, batch {batches[0]}, {precision}: a graph leaves the bits of its calls",
-                   lambda m=model, b=batches[0], p=precision: replayed(m, b, p))
+            yield (
+                f"{model}, batch {batches[0]}, {precision}: a graph leaves the bits of its calls",
+                lambda m=model, b=batches[0], p=precision: replayed(m, b, p),
+            )

@@ -3,13 +3,14 @@
 The calls are captured as one graph, so that their launches take no part in it. A contender here is one of
 timing.py: its turns alternate with those of the others.
 """
+
 import time
 
 from ...kernels._cuda import launch, package, streams
 from ..timing import Contender
 
-TOGETHER = 2 if package.SIMULATOR else 20                     # calls in one graph, at most
-LONG = 1e-3                                                 # seconds of a graph, from which on its own launch does not count
+TOGETHER = 2 if package.SIMULATOR else 20  # calls in one graph, at most
+LONG = 1e-3  # seconds of a graph, from which on its own launch does not count
 
 
 class Wall:

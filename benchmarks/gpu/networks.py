@@ -1,4 +1,5 @@
 """Whole networks on the GPU: training steps and predictions against PyTorch and against the CPU."""
+
 import gc
 import time
 
@@ -14,7 +15,9 @@ from ..timing import Contender, interleaved, summary
 from .ceilings import precision as computing_in
 from .clock import OnGpu, clock
 
-RATE = {"lr": 1e-6}                                         # speed does not depend on it, and the numbers stay finite however often a step is repeated
+RATE = {
+    "lr": 1e-6
+}  # speed does not depend on it, and the numbers stay finite however often a step is repeated
 
 
 def measure(run):
@@ -24,17 +27,25 @@ def measure(run):
         for batch in batches:
             for precision in ("float32", "tf32"):
                 if precision == "float32" or model in sizes.tf32_steps:
-                    yield f"{model} training step, batch {batch}, {precision}", lambda m=model, b=batch, p=precision: _step(run, m, b, p)
+                    yield (
+                        f"{model} training step, batch {batch}, {precision}",
+                        lambda m=model, b=batch, p=precision: _step(run, m, b, p),
+                    )
     for model, batches in sizes.predictions.items():
         for images in batches:
             yield f"{model} prediction of {images}", lambda m=model, n=images: _prediction(run, m, n)
     if sizes.crossing:
-        yield f"{sizes.crossing[0]}: the batch from which the GPU is faster than the CPU", lambda: _crossing(run, *sizes.crossing)
+        yield (
+            f"{sizes.crossing[0]}: the batch from which the GPU is faster than the CPU",
+            lambda: _crossing(run, *sizes.crossing),
+        )
     for model in sizes.compiled:
         for precision in ("float32", "tf32") if model in sizes.tf32_steps else ("float32",):
             for batch in sizes.steps[model]:
-                yield (f"{model} training step, batch {batch}, {precision}, torch.compile",
-                       lambda m=model, b=batch, p=precision: _compiled(run, m, b, p))
+                yield (
+                    f"{model} training step, batch {batch}, {precision}, torch.compile",
+                    lambda m=model, b=batch, p=precision: _compiled(run, m, b, p),
+                )
 
 
 class OurSteps:
@@ -66,7 +77,10 @@ class TorchSteps:
 
     def __init__(self, model, batch, device, variant="torch", checked=False):
         self.one = one = Torch(variant, _task(model, batch), checked=checked, device=device)
-        self.torch, one.net.optimizer = one.torch, one.torch.optim.SGD([t for t, _, _ in one.net.params.values()], **(RECIPES[model] | RATE))
+        self.torch, one.net.optimizer = (
+            one.torch,
+            one.torch.optim.SGD([t for t, _, _ in one.net.params.values()], **(RECIPES[model] | RATE)),
+        )
         self.device, self.here = device, [self.torch.from_numpy(array) for array in (one.x, one.labels)]
         if device == "cuda":
             self.here = [tensor.pin_memory() for tensor in self.here]
@@ -97,7 +111,10 @@ def _task(model, batch, work="training step"):
 
 def _step(run, model, batch, precision):
     """One row: is the step right? Then ours and PyTorch's in turns, from the processor's memory and with the batch resident."""
-    task, row = _task(model, batch), {"model": model, "batch": batch, "precision": precision, "work": "training step"}
+    task, row = (
+        _task(model, batch),
+        {"model": model, "batch": batch, "precision": precision, "work": "training step"},
+    )
     expected, (net, _) = task.expected(), task.network()
     terms = batch * int(np.prod(net.input_shape))
     row["flop"] = 2 * task.multiply_adds(net) * batch
@@ -113,8 +130,11 @@ def _step(run, model, batch, precision):
         torch = run.torch()
         with computing_in(torch, precision == "tf32"):
             theirs = TorchSteps(model, batch, run.torch_device)
-            theirs.resident(3)                              # cuDNN tries its ways
-            contenders += [Contender("torch", 1, theirs.from_memory, None), Contender("torch, resident", 1, theirs.resident, None)]
+            theirs.resident(3)  # cuDNN tries its ways
+            contenders += [
+                Contender("torch", 1, theirs.from_memory, None),
+                Contender("torch, resident", 1, theirs.resident, None),
+            ]
             row |= _medians(contenders, run.sizes.seconds)
     except NotMeasured as error:
         row |= {"torch": str(error)} | _medians(contenders[:2], run.sizes.seconds)
@@ -140,15 +160,25 @@ def _medians(contenders, seconds):
 def _compiled(run, model, batch, precision):
     """PyTorch's step as torch.compile makes it, beside ours."""
     torch = run.torch()
-    row = {"model": model, "batch": batch, "precision": precision, "work": "training step", "against": "torch.compile", "status": "ok"}
-    torch.compiler.reset()                                  # else the second size of batch would be compiled for any size
+    row = {
+        "model": model,
+        "batch": batch,
+        "precision": precision,
+        "work": "training step",
+        "against": "torch.compile",
+        "status": "ok",
+    }
+    torch.compiler.reset()  # else the second size of batch would be compiled for any size
     with computing_in(torch, precision == "tf32"):
         theirs, start = TorchSteps(model, batch, run.torch_device, "torch.compile"), time.perf_counter()
         theirs.resident(3)
         row["compiled_in"] = time.perf_counter() - start
         ours = OurSteps(model, batch, precision=precision)
-        contenders = [Contender("cuda", 1, ours, None), Contender("torch", 1, theirs.from_memory, None),
-                      Contender("torch, resident", 1, theirs.resident, None)]
+        contenders = [
+            Contender("cuda", 1, ours, None),
+            Contender("torch", 1, theirs.from_memory, None),
+            Contender("torch, resident", 1, theirs.resident, None),
+        ]
         row |= _medians(contenders, run.sizes.seconds)
     row["times_torch"] = row["torch_median"] / row["median"]
     return row
@@ -158,7 +188,9 @@ def _prediction(run, model, images):
     """From a NumPy array to a NumPy array."""
     task = _task(model, images, "prediction")
     ours = Ours("cuda", task)
-    result = networks._parity(ours.found(), task.expected(), "float32", images * ours.x[0].size, parity.check_as_a_whole)
+    result = networks._parity(
+        ours.found(), task.expected(), "float32", images * ours.x[0].size, parity.check_as_a_whole
+    )
     row = {"model": model, "batch": images, "precision": "float32", "work": "prediction", **result.columns()}
     if not result.ok:
         return row
@@ -177,10 +209,17 @@ def _crossing(run, model, batches):
     """Training steps on both devices for more and more images; the first batch from which on the GPU is faster."""
     times = []
     for batch in batches:
-        contenders = [Contender(device, 1, OurSteps(model, batch, device), None) for device in ("cuda", "cpu")]
+        contenders = [
+            Contender(device, 1, OurSteps(model, batch, device), None) for device in ("cuda", "cpu")
+        ]
         row = _medians(contenders, run.sizes.seconds / 2)
         times.append({"batch": batch, "cuda": row["median"], "cpu": row["cpu_median"]})
     slower = [place for place, row in enumerate(times) if row["cuda"] >= row["cpu"]]
     first = max(slower) + 1 if slower else 0
-    return {"status": "ok", "model": model, "times": times, "from_batch": times[first]["batch"] if first < len(times) else None,
-            "threads": execution.available_threads()}
+    return {
+        "status": "ok",
+        "model": model,
+        "times": times,
+        "from_batch": times[first]["batch"] if first < len(times) else None,
+        "threads": execution.available_threads(),
+    }

@@ -1,4 +1,5 @@
 """Every operation in every direction at the shapes of LeNet-5 and AlexNet: checked, then timed in turns with PyTorch, and held against the ceilings."""
+
 import gc
 
 import numpy as np
@@ -22,8 +23,15 @@ def measure(run):
 
 def _row(run, workload, batch, precision):
     expected = workload.expected(batch)
-    row = {"model": workload.model, "layer": workload.layer, "operation": workload.operation, "direction": workload.direction, "batch": batch,
-           "precision": precision, **workload.work(batch, np.float32, expected)}
+    row = {
+        "model": workload.model,
+        "layer": workload.layer,
+        "operation": workload.operation,
+        "direction": workload.direction,
+        "batch": batch,
+        "precision": precision,
+        **workload.work(batch, np.float32, expected),
+    }
     call = OurCall(workload, batch, np.float32, precision)
     row |= check_call(call, workload, batch, precision, expected)
     if row["status"] != "ok":
@@ -40,10 +48,14 @@ def _row(run, workload, batch, precision):
             peer()
             terms = workload.terms(batch, expected)
             theirs = parity.check(peer.result(), expected, np.float32, terms)
-            if precision == "float32" and not theirs.ok:     # then the two do not do the same, and a ratio would say nothing
+            if (
+                precision == "float32" and not theirs.ok
+            ):  # then the two do not do the same, and a ratio would say nothing
                 row["torch"] = f"computes something else: {theirs.why}"
                 return row | _timed(run, row, [call.contender()])
-            return row | {"torch_error": theirs.error} | _timed(run, row, [call.contender(), peer.contender()])
+            return (
+                row | {"torch_error": theirs.error} | _timed(run, row, [call.contender(), peer.contender()])
+            )
     finally:
         del peer, call
         gc.collect()
@@ -59,10 +71,18 @@ def _timed(run, work, contenders):
     ours = found["cuda"] | {"how": how["cuda"]}
     arithmetic = run.ceilings.get(work["precision"])
     if arithmetic and run.ceilings.get("copy"):
-        roofs = {"arithmetic": {"flops": arithmetic}, "memory": {"bytes_per_second": run.ceilings["copy"], "fits": None}}
+        roofs = {
+            "arithmetic": {"flops": arithmetic},
+            "memory": {"bytes_per_second": run.ceilings["copy"], "fits": None},
+        }
         ours |= compare.rate(work, ours["median"], roofs)
     if "torch" in found:
         theirs = found["torch"]
-        ours |= {"torch_median": theirs["median"], "torch_spread": theirs["spread"], "torch_samples": theirs["samples"], "torch_how": how["torch"],
-                 "times_torch": theirs["median"] / ours["median"]}
+        ours |= {
+            "torch_median": theirs["median"],
+            "torch_spread": theirs["spread"],
+            "torch_samples": theirs["samples"],
+            "torch_how": how["torch"],
+            "times_torch": theirs["median"] / ours["median"],
+        }
     return ours

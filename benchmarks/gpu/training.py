@@ -1,4 +1,5 @@
 """Training on the GPU to a test error: LeNet-5 on MNIST, and AlexNet on enlarged photographs of CIFAR-10."""
+
 import time
 
 import numpy as np
@@ -24,7 +25,9 @@ class Enlarged(Images):
 
     def __init__(self, whole, factor):
         C, H, W = whole.shape
-        super().__init__(whole.name, whole.labels, whole.class_names, f"photo {factor * W}", (C, factor * H, factor * W))
+        super().__init__(
+            whole.name, whole.labels, whole.class_names, f"photo {factor * W}", (C, factor * H, factor * W)
+        )
         self.whole, self.factor = whole, factor
 
     def read_places(self, places):
@@ -38,23 +41,38 @@ class Enlarged(Images):
 
 def _mnist(run):
     if mnist.find() is None:
-        raise NotMeasured(f"MNIST is not on this machine: {mnist.where()}; name its folder with TINYCONV_DATA")
+        raise NotMeasured(
+            f"MNIST is not on this machine: {mnist.where()}; name its folder with TINYCONV_DATA"
+        )
     train, test = (_some(part, run.sizes.images) for part in mnist.load(progress=False))
     settings = defaults("lenet5", "map") | {"class_names": train.class_names} | run.sizes.training
-    trainer, compiled_in = _trainer(settings, train, test, recipe("lenet5", "map").inputs, "float32", augment=False)
+    trainer, compiled_in = _trainer(
+        settings, train, test, recipe("lenet5", "map").inputs, "float32", augment=False
+    )
     start = time.perf_counter()
     trainer.run(show=False, stop=_after(run.sizes.mnist_seconds))
     history = trainer.progress.history
     if not history:
         raise NotMeasured("no epoch was finished in time")
-    return {"status": "ok", "epochs": len(history), "test_error": history[-1]["test_error"], "best_test_error": min(r["test_error"] for r in history),
-            "seconds": sum(epoch["seconds"] for epoch in history), "waited": sum(epoch["waited"] for epoch in history),
-            "with_tests": time.perf_counter() - start, "compiled_in": compiled_in, "history": history, "of": settings["epochs"]}
+    return {
+        "status": "ok",
+        "epochs": len(history),
+        "test_error": history[-1]["test_error"],
+        "best_test_error": min(r["test_error"] for r in history),
+        "seconds": sum(epoch["seconds"] for epoch in history),
+        "waited": sum(epoch["waited"] for epoch in history),
+        "with_tests": time.perf_counter() - start,
+        "compiled_in": compiled_in,
+        "history": history,
+        "of": settings["epochs"],
+    }
 
 
 def _alexnet(run):
     if cifar10.find() is None:
-        raise NotMeasured(f"CIFAR-10 is not on this machine: {cifar10.where()}; name its folder with TINYCONV_DATA")
+        raise NotMeasured(
+            f"CIFAR-10 is not on this machine: {cifar10.where()}; name its folder with TINYCONV_DATA"
+        )
     small, test = cifar10.load(progress=False)
     small, factor = _some(small, run.sizes.images), 7
     train, test = Enlarged(small, factor), Enlarged(_some(test, run.sizes.tested), factor)
@@ -62,16 +80,25 @@ def _alexnet(run):
     settings = defaults("alexnet", "softmax") | {"class_names": train.class_names}
     inputs = lambda *_: Inputs(train.shape, crop=train.shape[1], mean=mean, mirror=True)
     trainer, compiled_in = _trainer(settings, train, test, inputs, run.sizes.alexnet_precision, augment=True)
-    left = run.end - time.time() - 10                       # the test comes behind it
+    left = run.end - time.time() - 10  # the test comes behind it
     start, until = time.perf_counter(), _after(min(run.sizes.alexnet_seconds, max(5, left)))
     trainer.run(show=False, stop=until)
     seconds, p = time.perf_counter() - start, trainer.progress
     result = evaluate(trainer.net, trainer.loss, test, central(trainer.inputs), None, lambda: False, False)
     steps = trainer.optimizer.steps
-    return {"status": "ok", "precision": run.sizes.alexnet_precision, "seconds": seconds, "steps": steps,
-            "images_per_second": steps * settings["batch_size"] / seconds,
-            "epochs": steps / trainer.steps_per_epoch, "test_error": result.error, "tested": len(test), "waited": p.waited,
-            "compiled_in": compiled_in, "history": p.history}
+    return {
+        "status": "ok",
+        "precision": run.sizes.alexnet_precision,
+        "seconds": seconds,
+        "steps": steps,
+        "images_per_second": steps * settings["batch_size"] / seconds,
+        "epochs": steps / trainer.steps_per_epoch,
+        "test_error": result.error,
+        "tested": len(test),
+        "waited": p.waited,
+        "compiled_in": compiled_in,
+        "history": p.history,
+    }
 
 
 def _some(images, count):
@@ -86,11 +113,29 @@ def _trainer(settings, train, test, inputs, precision, augment):
         net, loss = build(settings, rng=0)
         made_of = inputs(train, net, settings)
         net, loss = net.to("cuda", precision), loss.to("cuda")
-        rule = optimizer(settings, net, -(-len(train) // size), lambda: [row["test_error"] for row in holder[-1].progress.history])
-        holder.append(Trainer(net, loss, rule, train, test, made_of, epochs=settings["epochs"], batch_size=size, seed=0, augment=augment))
+        rule = optimizer(
+            settings,
+            net,
+            -(-len(train) // size),
+            lambda: [row["test_error"] for row in holder[-1].progress.history],
+        )
+        holder.append(
+            Trainer(
+                net,
+                loss,
+                rule,
+                train,
+                test,
+                made_of,
+                epochs=settings["epochs"],
+                batch_size=size,
+                seed=0,
+                augment=augment,
+            )
+        )
     rehearsal, trainer = holder
     start = time.perf_counter()
-    for images in {min(size, len(train)), len(train) % size or size}:       # the last batch of an epoch is smaller
+    for images in {min(size, len(train)), len(train) % size or size}:  # the last batch of an epoch is smaller
         x = central(rehearsal.inputs).testing(train.read(slice(images)))
         rehearsal.net.train_step(x, train.labels[:images], rehearsal.loss, rehearsal.optimizer)
     return trainer, time.perf_counter() - start

@@ -1,4 +1,5 @@
 """How a chunk of images enters and leaves a tape (kernels/_cpu/tape.py). position = (first image of the chunk, whether it is the first chunk)."""
+
 from .kernel import kernel
 from .simd import transpose
 
@@ -11,7 +12,9 @@ def enter_images(x, position, which, native):
         first = position[0] + which[b] * L
         whole = elements // L * L if L > 1 and first + L <= len(x) else 0
         for e in range(0, whole, L):
-            transpose(x.reshape(-1), first * elements + e, elements, native.reshape(-1), (b * elements + e) * L, L)
+            transpose(
+                x.reshape(-1), first * elements + e, elements, native.reshape(-1), (b * elements + e) * L, L
+            )
         for lane in range(L):
             if first + lane < len(x):
                 for e in range(whole, elements):

@@ -7,17 +7,17 @@ and among themselves they are a convolution of stride 1.
 Two layouts. Many images: L of them side by side in every vector, so a map has no edges within a vector. Few images (L = 1): pixels of a
 row side by side, rows joined to one long run, in a copy that is padded and has the phases of the stride apart (`widen`).
 """
+
 from functools import lru_cache
 
 import numpy as np
 
-from . import layouts
-from . import tiles
+from . import layouts, tiles
 from .native import aligned_empty, lanes
 from .simd import DOTS, TILES
 
-CACHE = 2 ** 18 + 2 ** 17                                   # bytes that a piece of dy, or one of x, may take of a core's second-level cache
-MAPS_TOGETHER = 8                                           # of dy, in a piece of backward_weight
+CACHE = 2**18 + 2**17  # bytes that a piece of dy, or one of x, may take of a core's second-level cache
+MAPS_TOGETHER = 8  # of dy, in a piece of backward_weight
 
 
 class Wiring:
@@ -62,20 +62,49 @@ def backward_input(dy, filters, wiring, kernel_size, stride, padding, dx):
         for s in range(stride[1]):
             rows, columns = (_phase(*axis) for axis in zip((r, s), kernel_size, stride, padding))
             (h, u, above), (w, v, left) = rows, columns
-            _correlate(dy, filters, zero, wiring, "targets", kernel_size, (u, v), (1, 1), (above, left), dx, (h, w), stride)
+            _correlate(
+                dy,
+                filters,
+                zero,
+                wiring,
+                "targets",
+                kernel_size,
+                (u, v),
+                (1, 1),
+                (above, left),
+                dx,
+                (h, w),
+                stride,
+            )
 
 
 def _row_by_row(x, wiring, feeding, stride, padding):
-    return x.data.shape[-1] > 1 and tuple(stride) == (1, 1) and tuple(padding) == (0, 0) and wiring.lone(feeding)
+    return (
+        x.data.shape[-1] > 1 and tuple(stride) == (1, 1) and tuple(padding) == (0, 0) and wiring.lone(feeding)
+    )
 
 
 def _lone_maps(x, filters, bias, wiring, feeding, kernel_size, y):
     """Maps that are fed by other maps than their neighbours, at stride 1 and without padding: x to y by their sources, dy to dx by their targets."""
-    (blocks, O, OH, OW, L), (_, C, H, W, _), (KH, KW), turned = y.data.shape, x.data.shape, kernel_size, feeding == "targets"
+    (blocks, O, OH, OW, L), (_, C, H, W, _), (KH, KW), turned = (
+        y.data.shape,
+        x.data.shape,
+        kernel_size,
+        feeding == "targets",
+    )
     maps, index, offset = _tables_of_lone_maps(wiring, feeding, kernel_size, (H * W * L, W * L), OH * OW * L)
-    tiles.row_tiles(x.data.reshape(-1), _packed(filters, index), bias, y.data.reshape(-1), maps, offset,
-                    (blocks, C * H * W * L, O * OH * OW * L), (OH, W * L, OW * L, KH, H, KH - 1 if turned else 0),
-                    (OW, W if turned else OW, KW), turned)
+    tiles.row_tiles(
+        x.data.reshape(-1),
+        _packed(filters, index),
+        bias,
+        y.data.reshape(-1),
+        maps,
+        offset,
+        (blocks, C * H * W * L, O * OH * OW * L),
+        (OH, W * L, OW * L, KH, H, KH - 1 if turned else 0),
+        (OW, W if turned else OW, KW),
+        turned,
+    )
 
 
 @lru_cache(maxsize=256)
@@ -117,9 +146,23 @@ def _many_images(x, filters, bias, connected, stride, padding, y, origin, step, 
     data, pitch, left = _with_margins(x, W, OW, KW, SW, PW)
     panels, index, offset = _tables(*connected, (H * pitch * L, pitch * L, L), (1, 1), 0, YH * YW * L)
     tiles.multiply_add_tiles(
-        data.reshape(-1), _packed(filters, index), bias, y.data.reshape(-1), panels, offset,
-        (blocks, ((left - PW) - PH * pitch) * L, C * H * pitch * L, (origin[0] * YW + origin[1]) * L, O * YH * YW * L),
-        (OH, SH * pitch * L, step[0] * YW * L, KH, H, SH, PH), (OW, SW * L, step[1] * L, KW, W, SW, PW), YH * YW * L)
+        data.reshape(-1),
+        _packed(filters, index),
+        bias,
+        y.data.reshape(-1),
+        panels,
+        offset,
+        (
+            blocks,
+            ((left - PW) - PH * pitch) * L,
+            C * H * pitch * L,
+            (origin[0] * YW + origin[1]) * L,
+            O * YH * YW * L,
+        ),
+        (OH, SH * pitch * L, step[0] * YW * L, KH, H, SH, PH),
+        (OW, SW * L, step[1] * L, KW, W, SW, PW),
+        YH * YW * L,
+    )
 
 
 def _with_margins(x, W, OW, KW, SW, PW):
@@ -141,14 +184,23 @@ def _few_images(x, filters, bias, connected, stride, padding, y, origin, step, s
     lie = (area, shape[1], 1), stride, shape[0] * shape[1], run
     in_place = _tables_in_place(*connected, *lie)
     if in_place:
-        (panels, offset), weights, KH, KW = in_place, filters.reshape(-1), 1, 1          # one long row of taps
+        (panels, offset), weights, KH, KW = in_place, filters.reshape(-1), 1, 1  # one long row of taps
     else:
         panels, index, offset = _tables(*connected, *lie)
         weights = _packed(filters, index)
     result = aligned_empty((N * O, run), y.dtype)
     tiles.multiply_add_tiles(
-        wide, weights, bias, result.reshape(-1), panels, offset, (N, 0, C * area, 0, O * run),
-        (1, 0, 0, KH, KH, 1, 0), (vectors, lanes(x.dtype), lanes(x.dtype), KW, KW, 0, 0), run)
+        wide,
+        weights,
+        bias,
+        result.reshape(-1),
+        panels,
+        offset,
+        (N, 0, C * area, 0, O * run),
+        (1, 0, 0, KH, KH, 1, 0),
+        (vectors, lanes(x.dtype), lanes(x.dtype), KW, KW, 0, 0),
+        run,
+    )
     layouts.narrow(result, shape[1], size, origin, step, y.data.reshape(N * O, YH, YW))
 
 
@@ -157,8 +209,10 @@ def widened(x, window, stride, padding, size):
     rows, pitch = (n + (k - 1) // s if k else n for n, k, s in zip(size, window, stride))
     (N, C, H, W), area = x.shape, stride[0] * stride[1] * rows * pitch
     flat = aligned_empty((N * C * area + lanes(x.dtype) + pitch,), x.dtype, lasting=True)
-    flat[N * C * area:] = 0                                 # the last vector of a run may look beyond it; no kernel writes there
-    layouts.widen(x.data.reshape(N * C, H, W), stride, padding, (rows, pitch), flat[:N * C * area].reshape(N * C, area))
+    flat[N * C * area :] = 0  # the last vector of a run may look beyond it; no kernel writes there
+    layouts.widen(
+        x.data.reshape(N * C, H, W), stride, padding, (rows, pitch), flat[: N * C * area].reshape(N * C, area)
+    )
     return flat, (rows, pitch), area
 
 
@@ -178,7 +232,11 @@ def _tables(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map)
     """
     feeds, (U, V) = getattr(wiring, feeding), (np.array(t, np.int64) for t in taps)
     u, v = np.arange(len(U))[:, None], np.arange(len(V))[None]
-    place = (u % stride[0] * stride[1] + v % stride[1]) * phase + u // stride[0] * distances[1] + v // stride[1] * distances[2]
+    place = (
+        (u % stride[0] * stride[1] + v % stride[1]) * phase
+        + u // stride[0] * distances[1]
+        + v // stride[1] * distances[2]
+    )
     tap = U[:, None] * kernel_size[1] + V
     panels, index, offset, known, written, looked_up = [], [], [], {}, 0, 0
     for first, count in alike(feeds):
@@ -188,8 +246,12 @@ def _tables(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map)
             offset.append((place[:, :, None] + np.array(maps, np.int64) * distances[0]).ravel())
             looked_up += offset[-1].size
         for start, M in split(first, count, TILES):
-            k = np.array([[filter for _, filter in feeds[m]] for m in range(start, start + M)], np.int64).reshape(M, len(maps))
-            panels.append((M, len(maps), written, len(V) * len(maps) * M, M, 1, known[maps], start * y_map, start))
+            k = np.array(
+                [[filter for _, filter in feeds[m]] for m in range(start, start + M)], np.int64
+            ).reshape(M, len(maps))
+            panels.append(
+                (M, len(maps), written, len(V) * len(maps) * M, M, 1, known[maps], start * y_map, start)
+            )
             index.append((k.T * (kernel_size[0] * kernel_size[1]) + tap[:, :, None, None]).ravel())
             written += index[-1].size
     joined = [np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in (index, offset)]
@@ -207,7 +269,7 @@ def _tables_in_place(wiring, feeding, kernel_size, taps, distances, stride, phas
     for first, count in alike(wiring.sources):
         maps = np.array([source for source, _ in wiring.sources[first]], np.int64)
         offset.append((maps[:, None, None] * distances[0] + place).ravel())
-        size = offset[-1].size                              # weights of one map of y
+        size = offset[-1].size  # weights of one map of y
         for start, M in split(first, count, TILES):
             filters = [k for m in range(start, start + M) for _, k in wiring.sources[m]]
             if filters != list(range(filters[0], filters[0] + len(filters))):
@@ -219,8 +281,10 @@ def _tables_in_place(wiring, feeding, kernel_size, taps, distances, stride, phas
 
 def int32(table):
     """A table of positions in half the memory. Raises ValueError where one is too large."""
-    if table.size and table.max() >= 2 ** 31:
-        raise ValueError(f"arrays of more than {2 ** 31} elements in one piece are too large for the cpu kernels; use a smaller batch")
+    if table.size and table.max() >= 2**31:
+        raise ValueError(
+            f"arrays of more than {2**31} elements in one piece are too large for the cpu kernels; use a smaller batch"
+        )
     return table.astype(np.int32)
 
 
@@ -243,14 +307,20 @@ def split(first, count, sizes):
 
 def backward_weight(dy, x, wiring, kernel_size, stride, padding, dfilters):
     """dfilters[k, u, v] = sum over images and pixels (i, j) of dy[o, i, j] x[c, (i, j) * stride + (u, v) - padding], filter k from c to o."""
-    (N, C, H, W), (_, O, OH, OW), (KH, KW), (SH, SW), (PH, PW) = x.shape, dy.shape, kernel_size, stride, padding
+    (N, C, H, W), (_, O, OH, OW), (KH, KW), (SH, SW), (PH, PW) = (
+        x.shape,
+        dy.shape,
+        kernel_size,
+        stride,
+        padding,
+    )
     (blocks, *_, L), vector, d = x.data.shape, lanes(x.dtype), dy.data
     if L > 1:
         data, pitch, left = _with_margins(x, W, OW, KW, SW, PW)
         x_map, d_map, first = H * pitch * L, OH * OW * L, (left - PW - PH * pitch) * L
         places = _places(kernel_size, (1, 1), 0, pitch * L, L)
         rows, columns = (OH, OW * L, SH * pitch * L, H, SH, PH), (OW, SW * L)
-    else:                                                   # dy on the same pitch as x, with zeros wherever x has no output
+    else:  # dy on the same pitch as x, with zeros wherever x has no output
         data, (_, pitch), x_map = widened(x, kernel_size, stride, padding, (OH, OW))
         d_map, first = -(-OH * pitch // vector) * vector, 0
         d = aligned_empty((N * O, d_map), dy.dtype)
@@ -258,8 +328,21 @@ def backward_weight(dy, x, wiring, kernel_size, stride, padding, dfilters):
         places = _places(kernel_size, stride, x_map // (SH * SW), pitch, 1)
         rows, columns = (1, 0, 0, KH, 1, 0), (d_map // vector, vector)
     jobs, some_jobs = _jobs(wiring, d_map, x_map, first, KH * KW)
-    piece = *_piece(blocks, rows[0], d_map, x_map, (SH, KH, H) if L > 1 else (1, 1, 1), dy.dtype.itemsize), some_jobs
-    tiles.dot_tiles(d.reshape(-1), data.reshape(-1), dfilters.reshape(-1), jobs, *places, (blocks, O * d_map, C * x_map), rows, columns, piece)
+    piece = (
+        *_piece(blocks, rows[0], d_map, x_map, (SH, KH, H) if L > 1 else (1, 1, 1), dy.dtype.itemsize),
+        some_jobs,
+    )
+    tiles.dot_tiles(
+        d.reshape(-1),
+        data.reshape(-1),
+        dfilters.reshape(-1),
+        jobs,
+        *places,
+        (blocks, O * d_map, C * x_map),
+        rows,
+        columns,
+        piece,
+    )
 
 
 @lru_cache(maxsize=256)
@@ -277,7 +360,10 @@ def _piece(blocks, OH, d_map, x_map, axis, itemsize):
     fit = min(blocks, CACHE // (MAPS_TOGETHER * d_map * itemsize), CACHE // (x_map * itemsize))
     if fit > 0:
         return fit, OH
-    rows = min(CACHE * OH // (MAPS_TOGETHER * d_map * itemsize), (CACHE * H // (x_map * itemsize) - taps) // stride + 1)
+    rows = min(
+        CACHE * OH // (MAPS_TOGETHER * d_map * itemsize),
+        (CACHE * H // (x_map * itemsize) - taps) // stride + 1,
+    )
     return 1, max(1, min(rows, OH))
 
 
@@ -293,9 +379,23 @@ def _jobs(wiring, d_map, x_map, x_first, filter_size):
         for c, all_targets in enumerate(wiring.targets):
             targets = [(o, k) for o, k in all_targets if first <= o < first + MAPS_TOGETHER]
             while targets:
-                A = max(a for a in DOTS if a <= len(targets) and len({(o2 - o, k2 - k) for (o, k), (o2, k2) in zip(targets, targets[1:a])}) < 2)
+                A = max(
+                    a
+                    for a in DOTS
+                    if a <= len(targets)
+                    and len({(o2 - o, k2 - k) for (o, k), (o2, k2) in zip(targets, targets[1:a])}) < 2
+                )
                 (o, k), (next_o, next_k) = targets[0], targets[min(A, 2) - 1]
-                jobs.append((A, o * d_map, (next_o - o) * d_map, c * x_map + x_first, k * filter_size, (next_k - k) * filter_size))
+                jobs.append(
+                    (
+                        A,
+                        o * d_map,
+                        (next_o - o) * d_map,
+                        c * x_map + x_first,
+                        k * filter_size,
+                        (next_k - k) * filter_size,
+                    )
+                )
                 targets = targets[A:]
         most = max(most, len(jobs) - before)
     return np.array(jobs, np.int64).reshape(-1, 6), most

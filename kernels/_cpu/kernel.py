@@ -1,4 +1,5 @@
 """kernel: what every compiled loop of the cpu backend is decorated with."""
+
 import inspect
 import threading
 from contextlib import contextmanager
@@ -12,8 +13,8 @@ from .threads import run
 
 # of each Python thread: .calls, where a tape is being recorded, the list of calls (kernels/_cpu/tape.py); .threads, how many may share a call
 thread = threading.local()
-SMALLEST_PART = 2 ** 15                                     # bytes of arrays, below which it takes longer to meet again than to do a part
-SMALLEST_SHARE = 2 ** 19                                    # bytes of arrays for each thread, below which waking it takes longer than its share
+SMALLEST_PART = 2**15  # bytes of arrays, below which it takes longer to meet again than to do a part
+SMALLEST_SHARE = 2**19  # bytes of arrays for each thread, below which waking it takes longer than its share
 
 
 def compiled(function):
@@ -34,14 +35,22 @@ class Kernel:
     def __init__(self, function, once=False, split=()):
         self.compiled, self.once = compiled(function), once
         self.split = [list(inspect.signature(function).parameters).index(name) for name in split]
-        self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
+        self.__doc__, self.__name__, self.__module__ = (
+            function.__doc__,
+            function.__name__,
+            function.__module__,
+        )
 
     def __call__(self, *arguments):
         calls = getattr(thread, "calls", None)
         if calls is not None:
             calls.append((self, arguments))
         threads = threads_at_hand()
-        if threads > 1 and self.split and sum(a.nbytes for a in arguments if isinstance(a, np.ndarray)) > threads * SMALLEST_SHARE:
+        if (
+            threads > 1
+            and self.split
+            and sum(a.nbytes for a in arguments if isinstance(a, np.ndarray)) > threads * SMALLEST_SHARE
+        ):
             run(lambda part: self.compiled(*part), self.parts(arguments, threads))
         else:
             self.compiled(*arguments)
@@ -53,7 +62,10 @@ class Kernel:
         n, size = len(arguments[self.split[0]]), sum(a.nbytes for a in arguments if isinstance(a, np.ndarray))
         most = max(1, min(most, n, size // SMALLEST_PART))
         cuts = [slice(n * t // most, n * (t + 1) // most) for t in range(most)]
-        return [tuple(value[cut] if place in self.split else value for place, value in enumerate(arguments)) for cut in cuts]
+        return [
+            tuple(value[cut] if place in self.split else value for place, value in enumerate(arguments))
+            for cut in cuts
+        ]
 
     def signature(self, arguments):
         """The Numba types of arguments that it has been called with."""

@@ -1,4 +1,5 @@
 """Copies that bring arrays into the form that the tiles (kernels/_cpu/tiles.py) need: packed, padded, transposed."""
+
 from .kernel import kernel
 from .native import vector_bytes
 from .simd import transpose
@@ -19,8 +20,8 @@ def with_margins(x, left, padded):
     n, W = x.shape
     for row in range(n):
         padded[row, :left] = 0
-        padded[row, left:left + W] = x[row]
-        padded[row, left + W:] = 0
+        padded[row, left : left + W] = x[row]
+        padded[row, left + W :] = 0
 
 
 @kernel
@@ -35,14 +36,14 @@ def add_to_rows(row, y):
 def without_margins(padded, x):
     """Rows (n, W or more) cut off to rows (n, W)."""
     for row in range(len(x)):
-        x[row] = padded[row, :x.shape[1]]
+        x[row] = padded[row, : x.shape[1]]
 
 
 @kernel(split=("x", "y"))
 def images_first(x, y):
     """x (blocks, C, L) as y (blocks, L, C or more): the transpose of every block; columns of y beyond C are zero."""
     (blocks, C, L), pitch, side = x.shape, y.shape[2], VECTOR_BYTES // x.itemsize
-    whole = C // side * side if L == side else 0            # as many maps as fill square tiles
+    whole = C // side * side if side == L else 0  # as many maps as fill square tiles
     for b in range(blocks):
         for c in range(0, whole, side):
             transpose(x.reshape(-1), (b * C + c) * L, L, y.reshape(-1), b * L * pitch + c, pitch)

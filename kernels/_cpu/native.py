@@ -12,9 +12,10 @@ of every kernel runs over the L lanes: contiguous, without edges, whatever the s
 The last block may have unused lanes. They are zero where an array enters, hold what the layers make of zeros afterwards, and
 have dy = 0 on the way back, so no gradient of a parameter sees them.
 """
+
 import math
 import platform
-from functools import lru_cache
+from functools import cache
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -23,7 +24,7 @@ from .._arena import LINE, arena_in_use
 from .._numpy_form import NumPyForm
 
 
-@lru_cache(maxsize=None)
+@cache
 def vector_bytes():
     """Bytes in one vector register of this machine: 64 (AVX-512), 32 (AVX2) or 16 (SSE, NEON)."""
     features = llvm.get_host_cpu_features()
@@ -45,7 +46,7 @@ def images_together(N, dtype):
 
     With L = 1 an array is plain (N, C, H, W) and the kernels put pixels, not images, side by side.
     """
-    return lanes(dtype) if 2 * N >= lanes(dtype) else 1
+    return lanes(dtype) if lanes(dtype) <= 2 * N else 1
 
 
 def aligned_empty(shape, dtype, lasting=False):
@@ -59,7 +60,7 @@ def aligned_empty(shape, dtype, lasting=False):
     else:
         memory = np.empty(size + LINE, np.uint8)
         first = -memory.ctypes.data % LINE
-    return memory[first:first + size].view(dtype).reshape(shape)
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 class Native(NumPyForm):
@@ -82,16 +83,16 @@ class Native(NumPyForm):
         native, N = cls.empty(x.shape, x.dtype), len(x)
         L = native.data.shape[-1]
         full = N // L
-        native.data[:full] = np.moveaxis(x[:full * L].reshape(full, L, *x.shape[1:]), 1, -1)
+        native.data[:full] = np.moveaxis(x[: full * L].reshape(full, L, *x.shape[1:]), 1, -1)
         if full < len(native.data):
             native.data[full] = 0
-            native.data[full, ..., :N - full * L] = np.moveaxis(x[full * L:], 0, -1)
+            native.data[full, ..., : N - full * L] = np.moveaxis(x[full * L :], 0, -1)
         return native
 
     def unpack(self):
         """Return a copy as a NumPy array (N, ...)."""
         images = np.moveaxis(self.data, -1, 1)
-        return np.ascontiguousarray(images.reshape(-1, *self.shape[1:])[:self.shape[0]])
+        return np.ascontiguousarray(images.reshape(-1, *self.shape[1:])[: self.shape[0]])
 
     def like(self):
         """Room for an array of the same shape and dtype."""

@@ -1,4 +1,5 @@
 """One number an image, laid out in lanes as activations are: what the losses share."""
+
 from .kernel import kernel
 from .native import aligned_empty
 

@@ -4,6 +4,7 @@ A thread that waits in Python for its next task must first get hold of Python's 
 microseconds, of a step that takes some hundreds. So a worker waits in compiled code (`serve`), where a tape is played as soon as its numbers
 stand in the worker's mailbox, and nobody needs the lock.
 """
+
 import os
 
 import numpy as np
@@ -17,7 +18,7 @@ from numba.extending import intrinsic
 SENT, DONE, KIND, TASK, FAILED = 0, 16, 32, 33, 48
 SIZE = 64
 TAPE, SHARED, PYTHON = 1, 2, 3
-LOOKS = 2 ** 12                                             # at a number that another thread is to change, before somebody else may be let in
+LOOKS = 2**12  # at a number that another thread is to change, before somebody else may be let in
 
 
 def mailbox():
@@ -27,8 +28,10 @@ def mailbox():
 @intrinsic
 def _word(typing, address):
     """The int64 that lies at an address."""
+
     def generate(context, builder, signature, arguments):
         return builder.load(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()))
+
     return types.int64(types.int64), generate
 
 
@@ -37,61 +40,84 @@ def _set_word(typing, address, value):
     def generate(context, builder, signature, arguments):
         builder.store(arguments[1], builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()))
         return context.get_dummy_value()
+
     return types.void(types.int64, types.int64), generate
 
 
 @intrinsic
 def _read(typing, array, place):
     """array[place] as another thread may have written it just now, and all that it wrote before."""
+
     def generate(context, builder, signature, arguments):
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         return builder.load_atomic(builder.gep(array.data, [arguments[1]]), "acquire", 8)
+
     return types.int64(array, types.int64), generate
 
 
 @intrinsic
 def _write(typing, array, place, value):
     """array[place] = value, to be seen by other threads after all that was written before."""
+
     def generate(context, builder, signature, arguments):
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         builder.store_atomic(arguments[2], builder.gep(array.data, [arguments[1]]), "release", 8)
         return context.get_dummy_value()
+
     return types.void(array, types.int64, types.int64), generate
 
 
 @intrinsic
 def _count(typing, address):
     """Add 1 to the int64 at an address, as one step that no other thread comes in between of; gives what stood there before."""
+
     def generate(context, builder, signature, arguments):
-        return builder.atomic_rmw("add", builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), ir.Constant(ir.IntType(64), 1), "acq_rel")
+        return builder.atomic_rmw(
+            "add",
+            builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()),
+            ir.Constant(ir.IntType(64), 1),
+            "acq_rel",
+        )
+
     return types.int64(types.int64), generate
 
 
 @intrinsic
 def _counted(typing, address):
     """The int64 at an address as other threads have counted it up by now, and all that they wrote before."""
+
     def generate(context, builder, signature, arguments):
         return builder.load_atomic(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), "acquire", 8)
+
     return types.int64(types.int64), generate
 
 
 @intrinsic
 def _give_way(typing):
     """Let another thread that waits for this processor have it, where there is one."""
+
     def generate(context, builder, signature, arguments):
         if os.name == "posix":
-            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.IntType(32), []), "sched_yield")
+            function = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(ir.IntType(32), []), "sched_yield"
+            )
             builder.call(function, [])
         return context.get_dummy_value()
+
     return types.void(), generate
 
 
 @intrinsic
 def _enter(typing, function, words):
     """int32 function(int64 *words), both given as addresses."""
+
     def generate(context, builder, signature, arguments):
         pointer = ir.FunctionType(ir.IntType(32), [ir.IntType(64).as_pointer()]).as_pointer()
-        return builder.call(builder.inttoptr(arguments[0], pointer), [builder.inttoptr(arguments[1], ir.IntType(64).as_pointer())])
+        return builder.call(
+            builder.inttoptr(arguments[0], pointer),
+            [builder.inttoptr(arguments[1], ir.IntType(64).as_pointer())],
+        )
+
     return types.int32(types.int64, types.int64), generate
 
 
@@ -154,7 +180,17 @@ def serve(box, looks):
         if box[KIND] == PYTHON:
             return box[SENT]
         t = TASK
-        box[FAILED] |= perform(box[KIND], box[t], box[t + 1], box[t + 2], box[t + 3], box[t + 4], box[t + 5], box[t + 6], box[t + 7])
+        box[FAILED] |= perform(
+            box[KIND],
+            box[t],
+            box[t + 1],
+            box[t + 2],
+            box[t + 3],
+            box[t + 4],
+            box[t + 5],
+            box[t + 6],
+            box[t + 7],
+        )
         _write(box, DONE, done + 1)
         left = looks
     return 0

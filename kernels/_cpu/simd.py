@@ -30,6 +30,7 @@ dot             out[a, b] = sum over lanes and pixels q of dy[a, q, :] x[q + b, 
 
 Under NUMBA_DISABLE_JIT=1 they are NumPy functions of the same contract, for stepping through (kernels/_cpu/simd_in_numpy.py).
 """
+
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
@@ -38,12 +39,23 @@ from numba.extending import intrinsic
 from .native import lanes, vector_bytes, vector_registers
 
 # (M, P) that exist, for each M the widest first. Accumulators, M weights or P pixels must fit into the registers together.
-TILES = {8: (3, 2, 1), 6: (4, 2, 1), 4: (4, 2, 1), 2: (8, 4, 1), 1: (10, 4, 1)} if vector_registers() >= 32 else \
-        {8: (1,), 6: (2, 1), 4: (2, 1), 2: (4, 1), 1: (10, 4, 1)}
+TILES = (
+    {8: (3, 2, 1), 6: (4, 2, 1), 4: (4, 2, 1), 2: (8, 4, 1), 1: (10, 4, 1)}
+    if vector_registers() >= 32
+    else {8: (1,), 6: (2, 1), 4: (2, 1), 2: (4, 1), 1: (10, 4, 1)}
+)
 # V: P that exist for `add_row`
-ROWS = {5: (10, 4, 1), 3: (10, 4, 1), 1: (10, 4, 1)} if vector_registers() >= 32 else {5: (4, 1), 3: (6, 1), 1: (10, 1)}
+ROWS = (
+    {5: (10, 4, 1), 3: (10, 4, 1), 1: (10, 4, 1)}
+    if vector_registers() >= 32
+    else {5: (4, 1), 3: (6, 1), 1: (10, 1)}
+)
 # (A, B) that exist for `dot`
-DOTS = {4: (6, 5, 3, 1), 2: (6, 5, 3, 1), 1: (6, 5, 3, 1)} if vector_registers() >= 32 else {2: (5, 3, 1), 1: (5, 3, 1)}
+DOTS = (
+    {4: (6, 5, 3, 1), 2: (6, 5, 3, 1), 1: (6, 5, 3, 1)}
+    if vector_registers() >= 32
+    else {2: (5, 3, 1), 1: (5, 3, 1)}
+)
 
 
 def _int(value):
@@ -62,7 +74,9 @@ class _Emitter:
 
     def pointer(self, array_type, array, index):
         """Where array[index] lies, for a flat array."""
-        return self.builder.gep(self.context.make_array(array_type)(self.context, self.builder, array).data, [index])
+        return self.builder.gep(
+            self.context.make_array(array_type)(self.context, self.builder, array).data, [index]
+        )
 
     def at(self, pointer, index, *scale):
         for factor in scale:
@@ -75,7 +89,9 @@ class _Emitter:
         byte = ir.IntType(8).as_pointer()
         signature = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
         fetch = cgutils.get_or_insert_function(self.builder.module, signature, "llvm.prefetch.p0")
-        self.builder.call(fetch, [self.builder.bitcast(pointer, byte), number(0), number(2), number(1)])     # to read, into the second level, data
+        self.builder.call(
+            fetch, [self.builder.bitcast(pointer, byte), number(0), number(2), number(1)]
+        )  # to read, into the second level, data
 
     def load(self, pointer):
         value = self.builder.load(self.builder.bitcast(pointer, self.vector.as_pointer()))
@@ -83,7 +99,9 @@ class _Emitter:
         return value
 
     def store(self, value, pointer):
-        self.builder.store(value, self.builder.bitcast(pointer, self.vector.as_pointer())).align = self.scalar_bytes
+        self.builder.store(
+            value, self.builder.bitcast(pointer, self.vector.as_pointer())
+        ).align = self.scalar_bytes
 
     @property
     def scalar_bytes(self):
@@ -93,7 +111,9 @@ class _Emitter:
         """A vector with `scalar` in every lane."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-        return self.builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes))
+        return self.builder.shuffle_vector(
+            first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
+        )
 
     def accumulators(self, rows, columns):
         """rows x columns local vectors; LLVM keeps them in registers, since nobody takes their address."""
@@ -109,8 +129,11 @@ class _Emitter:
         return self.builder.call(add_up, (ir.Constant(self.scalar, 0.0), vector), fastmath=("reassoc",))
 
     def _llvm(self, name, result, arguments):
-        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(result, arguments),
-                                              f"llvm.{name}.v{self.lanes}f{8 * self.scalar_bytes}")
+        return cgutils.get_or_insert_function(
+            self.builder.module,
+            ir.FunctionType(result, arguments),
+            f"llvm.{name}.v{self.lanes}f{8 * self.scalar_bytes}",
+        )
 
     def switch(self, first, second, shapes, body):
         """body(rows, columns) for the one of `shapes` that equals (first, second): each is code of its own."""
@@ -131,7 +154,9 @@ def _shapes(table):
 
 
 @intrinsic
-def multiply_add(typing, M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offset, o0, o_r, bias, b0, y, y0, y_m, y_p, add):
+def multiply_add(
+    typing, M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offset, o0, o_r, bias, b0, y, y0, y_m, y_p, add
+):
     """y[y0 + m y_m + p y_p + l] = bias[b0 + m] + sum over r < R, t < T of
     weight[w0 + r w_r + t w_t + m w_m] x[x0 + offset[o0 + r o_r + t] + p x_p + l]    for m < M, p < P, l < L; all arrays flat.
 
@@ -139,18 +164,29 @@ def multiply_add(typing, M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offs
     row, so that a window may be cut off at the map's edge.
     """
     n = types.int64
-    signature = types.void(n, n, n, n, weight, n, n, n, n, x, n, n, offset, n, n, bias, n, y, n, n, n, types.boolean)
+    signature = types.void(
+        n, n, n, n, weight, n, n, n, n, x, n, n, offset, n, n, bias, n, y, n, n, n, types.boolean
+    )
 
     def generate(context, b, signature, arguments):
-        M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offset, o0, o_r, bias, b0, y, y0, y_m, y_p, add = arguments
+        M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offset, o0, o_r, bias, b0, y, y0, y_m, y_p, add = (
+            arguments
+        )
         _, _, _, _, tw, _, _, _, _, tx, _, _, to, _, _, tb, _, ty, _, _, _, _ = signature.args
         emit = _Emitter(context, b, tx.dtype)
-        weights, xs, offsets = emit.pointer(tw, weight, w0), emit.pointer(tx, x, x0), emit.pointer(to, offset, o0)
+        weights, xs, offsets = (
+            emit.pointer(tw, weight, w0),
+            emit.pointer(tx, x, x0),
+            emit.pointer(to, offset, o0),
+        )
         biases, ys = emit.pointer(tb, bias, b0), emit.pointer(ty, y, y0)
 
         def tile(rows, columns):
             acc = emit.accumulators(rows, columns)
-            places = [[b.gep(ys, [b.add(b.mul(y_m, _int(m)), b.mul(y_p, _int(p)))]) for p in range(columns)] for m in range(rows)]
+            places = [
+                [b.gep(ys, [b.add(b.mul(y_m, _int(m)), b.mul(y_p, _int(p)))]) for p in range(columns)]
+                for m in range(rows)
+            ]
             with b.if_else(add) as (on, afresh):
                 with on:
                     for m in range(rows):
@@ -166,7 +202,9 @@ def multiply_add(typing, M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offs
                 with cgutils.for_range(b, T) as t:
                     here = b.gep(xs, [b.sext(b.load(emit.at(offsets_r, t.index)), ir.IntType(64))])
                     weights_t = emit.at(weights_r, t.index, w_t)
-                    emit.prefetch(b.gep(weights_t, [_int(emit.lanes)]))      # what the next tile needs where weights of a tile are neighbours
+                    emit.prefetch(
+                        b.gep(weights_t, [_int(emit.lanes)])
+                    )  # what the next tile needs where weights of a tile are neighbours
                     x_here = [emit.load(emit.at(here, _int(p), x_p)) for p in range(columns)]
                     for m in range(rows):
                         w = emit.splat(b.load(emit.at(weights_t, _int(m), w_m)))
@@ -178,6 +216,7 @@ def multiply_add(typing, M, P, R, T, weight, w0, w_r, w_t, w_m, x, x0, x_p, offs
 
         emit.switch(M, P, _shapes(TILES), tile)
         return context.get_dummy_value()
+
     return signature, generate
 
 
@@ -190,11 +229,13 @@ def _row_tile(turned):
         def generate(context, b, signature, arguments):
             V, P, T, weight, w0, w_t, x, x0, offset, o0, y, y0 = arguments
             emit = _Emitter(context, b, signature.args[6].dtype)
-            weights, xs, offsets, ys = (emit.pointer(signature.args[place], array, start) for place, array, start in
-                                        ((3, weight, w0), (6, x, x0), (8, offset, o0), (10, y, y0)))
+            weights, xs, offsets, ys = (
+                emit.pointer(signature.args[place], array, start)
+                for place, array, start in ((3, weight, w0), (6, x, x0), (8, offset, o0), (10, y, y0))
+            )
 
             def tile(taps, pixels):
-                acc, = emit.accumulators(1, pixels + taps - 1 if turned else pixels)
+                (acc,) = emit.accumulators(1, pixels + taps - 1 if turned else pixels)
                 for q, accumulator in enumerate(acc):
                     b.store(emit.load(b.gep(ys, [_int(q * emit.lanes)])), accumulator)
                 with cgutils.for_range(b, T) as t:
@@ -212,7 +253,9 @@ def _row_tile(turned):
 
             emit.switch(V, P, _shapes(ROWS), tile)
             return context.get_dummy_value()
+
         return signature, generate
+
     return row_tile
 
 
@@ -223,7 +266,9 @@ add_row, add_row_turned = _row_tile(False), _row_tile(True)
 
 
 @intrinsic
-def dot(typing, A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x_r, x_t, x_b, out, o0, o_a, add):
+def dot(
+    typing, A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x_r, x_t, x_b, out, o0, o_a, add
+):
     """out[o0 + a o_a + b] = sum over n < blocks, r < R, t < T, l < L of
     dy[d0 + n d_block + r d_r + t L + a d_a + l] x[x0 + n x_block + r x_r + t x_t + b x_b + l]    for a < A, b < B; all arrays flat.
 
@@ -233,9 +278,14 @@ def dot(typing, A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x
     signature = types.void(n, n, n, n, n, dy, n, n, n, n, x, n, n, n, n, n, out, n, n, types.boolean)
 
     def generate(context, b, signature, arguments):
-        A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x_r, x_t, x_b, out, o0, o_a, add = arguments
+        A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x_r, x_t, x_b, out, o0, o_a, add = (
+            arguments
+        )
         emit = _Emitter(context, b, signature.args[10].dtype)
-        dys, xs, outs = (emit.pointer(signature.args[place], array, start) for place, array, start in ((5, dy, d0), (10, x, x0), (16, out, o0)))
+        dys, xs, outs = (
+            emit.pointer(signature.args[place], array, start)
+            for place, array, start in ((5, dy, d0), (10, x, x0), (16, out, o0))
+        )
         L = _int(emit.lanes)
 
         def tile(rows, columns):
@@ -262,6 +312,7 @@ def dot(typing, A, B, blocks, R, T, dy, d0, d_block, d_r, d_a, x, x0, x_block, x
 
         emit.switch(A, B, _shapes(DOTS), tile)
         return context.get_dummy_value()
+
     return signature, generate
 
 
@@ -281,17 +332,23 @@ def transpose(typing, x, x0, x_row, y, y0, y_row):
         xs, ys = emit.pointer(signature.args[0], x, x0), emit.pointer(signature.args[3], y, y0)
         L, d = emit.lanes, 1
         rows = [emit.load(emit.at(xs, _int(i), x_row)) for i in range(L)]
-        shuffle = lambda a, c, places: b.shuffle_vector(a, c, ir.Constant(ir.VectorType(ir.IntType(32), L), places))
+        shuffle = lambda a, c, places: b.shuffle_vector(
+            a, c, ir.Constant(ir.VectorType(ir.IntType(32), L), places)
+        )
         while d < L:
             for i in range(L):
                 if not i & d:
-                    upper, lower = rows[i], rows[i + d]     # shuffle counts the lanes of the second vector from L on
+                    upper, lower = (
+                        rows[i],
+                        rows[i + d],
+                    )  # shuffle counts the lanes of the second vector from L on
                     rows[i] = shuffle(upper, lower, [L + j - d if j & d else j for j in range(L)])
                     rows[i + d] = shuffle(upper, lower, [L + j if j & d else j + d for j in range(L)])
             d *= 2
         for j in range(L):
             emit.store(rows[j], emit.at(ys, _int(j), y_row))
         return context.get_dummy_value()
+
     return signature, generate
 
 

@@ -11,6 +11,7 @@ of memory that its compiled code can be called with, and from then on `Tape.play
 A tape keeps the arrays that it works on alive, or lies in an arena that does (kernels/_arena.py). It is the plan of a network's memory: repeating
 it allocates nothing large. Two kinds: a Tape is played by one thread, chunk of images after chunk; a SharedTape by several together, call after call.
 """
+
 from contextlib import contextmanager
 
 import llvmlite.binding as llvm
@@ -53,10 +54,18 @@ class Tape:
         self._calls = self._table([(kernel, kernel.signature(arguments)) for kernel, arguments in calls])
         each_step = np.array([kernel.once for kernel, _ in calls], bool)
         self._before, self._chunk = self._calls[each_step], self._calls[~each_step]
-        self._tables = (self._before.ctypes.data, len(self._before), self._chunk.ctypes.data, len(self._chunk), position.ctypes.data)
+        self._tables = (
+            self._before.ctypes.data,
+            len(self._before),
+            self._chunk.ctypes.data,
+            len(self._chunk),
+            position.ctypes.data,
+        )
 
     def __reduce__(self):
-        raise TypeError("a tape holds addresses of arrays: it cannot be copied or written to a file; record another one")
+        raise TypeError(
+            "a tape holds addresses of arrays: it cannot be copied or written to a file; record another one"
+        )
 
     def play(self, first=0, last=1, images=1):
         """Repeat the calls for the chunks that begin at image first, first + images, ... below last; those of weights alone only once."""
@@ -72,17 +81,24 @@ class Tape:
 
     def _write_down(self, arguments, signature, kept=lambda array: True):
         """The words of a call's arguments, and of its arrays those that must be kept alive, since the words hold their addresses."""
-        at, block = 0, np.array([word for type, value in zip(signature, arguments) for word in _words(type, value)], np.int64)
+        at, block = (
+            0,
+            np.array(
+                [word for type, value in zip(signature, arguments) for word in _words(type, value)], np.int64
+            ),
+        )
         self._blocks.append(block)
         for value in arguments:
             if isinstance(value, np.ndarray) and kept(value):
-                self._kept.append((block[at:at + _size(value)], value))
+                self._kept.append((block[at : at + _size(value)], value))
             at += _size(value)
 
     def _table(self, rows):
         """The rows (code that takes a call's arguments, where they lie) that play goes through; `rows`: (kernel, signature) of each call."""
         enter = _entries(set(rows))
-        return np.array([(enter[row], block.ctypes.data) for row, block in zip(rows, self._blocks)], np.int64).reshape(-1, 2)
+        return np.array(
+            [(enter[row], block.ctypes.data) for row, block in zip(rows, self._blocks)], np.int64
+        ).reshape(-1, 2)
 
 
 class SharedTape(Tape):
@@ -95,7 +111,14 @@ class SharedTape(Tape):
     """
 
     def __init__(self, parts, arena):
-        self.parts, self.arena, self._blocks, self._kept, self._rows, self._starts = parts, arena, [], [], [], [0]
+        self.parts, self.arena, self._blocks, self._kept, self._rows, self._starts = (
+            parts,
+            arena,
+            [],
+            [],
+            [],
+            [0],
+        )
 
     def append(self, call):
         kernel, arguments = call
@@ -124,9 +147,11 @@ class Slot:
     def put(self, array):
         """Let the calls work on `array`, C-contiguous and of the dtype and rank of the one that it replaces."""
         if (array.dtype, array.ndim) != (self._array.dtype, self._array.ndim) or not array.flags.c_contiguous:
-            raise ValueError(f"a tape made for {self._array.dtype} of rank {self._array.ndim} was given {array.dtype} of rank {array.ndim}, "
-                             "or an array with strides")
-        new, self._array = _array_words(array), array       # which keeps it alive
+            raise ValueError(
+                f"a tape made for {self._array.dtype} of rank {self._array.ndim} was given {array.dtype} of rank {array.ndim}, "
+                "or an array with strides"
+            )
+        new, self._array = _array_words(array), array  # which keeps it alive
         for words in self._words:
             words[:] = new
 
@@ -143,9 +168,9 @@ def _words(type, value):
     if isinstance(type, types.BaseTuple):
         return [word for inner, part in zip(type, value) for word in _words(inner, part)]
     if isinstance(type, types.Float):
-        return np.array([value, 0], np.dtype(type.name))[:8 // np.dtype(type.name).itemsize].view(np.int64)
+        return np.array([value, 0], np.dtype(type.name))[: 8 // np.dtype(type.name).itemsize].view(np.int64)
     if isinstance(type, (types.Integer, types.Boolean)):
-        return [int(value)] if int(value) < 2 ** 63 else [int(value) - 2 ** 64]
+        return [int(value)] if int(value) < 2**63 else [int(value) - 2**64]
     raise TypeError(f"a tape can hold arrays, numbers and tuples of them, not {type}")
 
 
@@ -166,10 +191,13 @@ def _entries(wanted):
             context = cpu_target.target_context
             library = context.codegen().create_library("tinyconv_tape")
             module = library.create_ir_module("tinyconv_tape")
-            names = {key: _write_entry(context, module, f"tinyconv_enter_{len(_entered)}_{place}", *key) for place, key in enumerate(missing)}
+            names = {
+                key: _write_entry(context, module, f"tinyconv_enter_{len(_entered)}_{place}", *key)
+                for place, key in enumerate(missing)
+            }
             library.add_ir_module(module)
             library.finalize()
-            _libraries.append(library)                      # owns the code
+            _libraries.append(library)  # owns the code
             _entered.update((key, library.get_pointer_to_function(name)) for key, name in names.items())
         return {key: _entered[key] for key in wanted}
 
@@ -199,7 +227,9 @@ def _load(context, builder, words, at, type):
             at += _size_of_type(inner)
         return context.make_tuple(builder, type, parts)
     model = context.data_model_manager[type]
-    place = builder.bitcast(builder.gep(words, [ir.Constant(ir.IntType(64), at)]), model.get_data_type().as_pointer())
+    place = builder.bitcast(
+        builder.gep(words, [ir.Constant(ir.IntType(64), at)]), model.get_data_type().as_pointer()
+    )
     return model.load_from_data_pointer(builder, place)
 
 

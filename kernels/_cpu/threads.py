@@ -3,6 +3,7 @@
 A processor that has gone to sleep takes half a millisecond to come back. So a worker that has finished watches for its next task for a while
 before it sleeps, in compiled code and without Python's global lock (kernels/_cpu/replay.py), as OpenMP's threads do.
 """
+
 import os
 import threading
 import time
@@ -11,7 +12,7 @@ from numba import config
 
 from . import replay
 
-WATCH = 2 ** 18                                             # looks at a number that another thread may change: a quarter of a millisecond
+WATCH = 2**18  # looks at a number that another thread may change: a quarter of a millisecond
 FOR_PYTHON = (replay.PYTHON,) + (0,) * 8
 
 
@@ -25,11 +26,11 @@ class _Worker(threading.Thread):
         self.start()
 
     def run(self):
-        if config.DISABLE_JIT:                              # compiled code cannot watch: sleep between tasks
+        if config.DISABLE_JIT:  # compiled code cannot watch: sleep between tasks
             while True:
                 self.sent.acquire()
                 self._call()
-        received = 0                                        # of the permits of `sent`, one a task: only who sleeps needs to wait for them
+        received = 0  # of the permits of `sent`, one a task: only who sleeps needs to wait for them
         while True:
             python = replay.serve(self.box, WATCH)
             while received < self.box[replay.DONE]:
@@ -37,14 +38,16 @@ class _Worker(threading.Thread):
                 received += 1
             if python:
                 self._call()
-            elif received == self.box[replay.DONE]:         # else it holds the permit of a task that serve is about to see
+            elif (
+                received == self.box[replay.DONE]
+            ):  # else it holds the permit of a task that serve is about to see
                 self.sent.acquire()
                 received += 1
 
     def _call(self):
         (function, argument), self.python = self.python, None
-        function(argument)                                  # which keeps its errors for the thread that waits
-        del function, argument                              # or the arrays of the last step would live as long as the thread
+        function(argument)  # which keeps its errors for the thread that waits
+        del function, argument  # or the arrays of the last step would live as long as the thread
         self.box[replay.DONE] += 1
 
     def call(self, function, argument):
@@ -107,7 +110,9 @@ def _together(jobs, give, mine):
                     interrupted = error
         failed = [int(worker.box[replay.FAILED]) for worker in workers]
         with _lock:
-            _idle.extend(reversed(workers))                 # the same workers for the same shares next time: they have the data in their caches
+            _idle.extend(
+                reversed(workers)
+            )  # the same workers for the same shares next time: they have the data in their caches
     if interrupted is not None:
         raise interrupted
     return result, failed
@@ -121,10 +126,11 @@ def cut(n, threads):
 
 def run(work, jobs):
     """[work(job) for job in jobs], each on a thread of its own, the first on this one. An error in any of them is raised here."""
+
     def call(job):
         try:
             return work(job), None
-        except BaseException as error:                      # raised below, in the thread that waits
+        except BaseException as error:  # raised below, in the thread that waits
             return None, error
 
     jobs = list(jobs)

@@ -16,15 +16,19 @@ means one lane. Arithmetic with Python's numbers stays in the dtype of the vecto
 Every operation is defined here in NumPy, which is what it means and what runs under NUMBA_DISABLE_JIT=1; _vector_llvm.py and
 _vector_memory.py say the same to LLVM.
 """
+
 import numpy as np
 from numba import njit
 
 from .native import Native, aligned_empty, lanes, vector_bytes
 
-inner = njit(nogil=True, error_model="numpy", forceinline=True)     # for functions of vectors, which become part of the kernel that calls them
+inner = njit(
+    nogil=True, error_model="numpy", forceinline=True
+)  # for functions of vectors, which become part of the kernel that calls them
 
 
 # ---- what kernels are called with
+
 
 def lanewise(data):
     """Native data (..., L) for load and store: as it is, or without the last axis where L = 1."""
@@ -39,6 +43,7 @@ def room(x, shape):
 
 
 # ---- what the operations mean
+
 
 def width(x):
     """Numbers of the dtype of x in one register."""
@@ -56,13 +61,13 @@ def store(y, index, v):
 def load_run(x, index):
     run = np.zeros(width(x), x.dtype)
     part = x[_run(x, index)]
-    run[:len(part)] = part
+    run[: len(part)] = part
     return run
 
 
 def store_run(y, index, v):
     part = y[_run(y, index)]
-    part[:] = v[:len(part)]
+    part[:] = v[: len(part)]
 
 
 def _run(x, index):
@@ -129,14 +134,18 @@ def polynomial(v, coefficients):
 def two_to(n):
     """2^n for a whole n whose power is a normal number, else rubbish: n is moved into the bits of the exponent."""
     bits = bits_of_float(n.dtype)
-    biased = np.asarray(n + n.dtype.type(1.5 * 2.0 ** bits.mantissa + bits.bias))     # the last bits of the mantissa are now n + bias
+    biased = np.asarray(
+        n + n.dtype.type(1.5 * 2.0**bits.mantissa + bits.bias)
+    )  # the last bits of the mantissa are now n + bias
     return (biased.view(bits.integer) << bits.integer(bits.mantissa)).view(n.dtype)[()]
 
 
 def exponent(v):
     """The whole number n with v / 2^n in [sqrt(1/2), sqrt(2)), for normal v > 0, else rubbish: read from the bits of the exponent."""
     bits = bits_of_float(v.dtype)
-    return ((np.asarray(v).view(bits.integer) - bits.root_half) >> bits.integer(bits.mantissa)).astype(v.dtype)[()]
+    return ((np.asarray(v).view(bits.integer) - bits.root_half) >> bits.integer(bits.mantissa)).astype(
+        v.dtype
+    )[()]
 
 
 def mantissa(v):
@@ -152,7 +161,7 @@ class bits_of_float:
     def __init__(self, dtype):
         single = str(dtype) == "float32"
         self.mantissa, self.bias, self.integer = (23, 127, np.int32) if single else (52, 1023, np.int64)
-        self.root_half = np.array(0.5 ** 0.5, str(dtype)).view(self.integer)[()]
+        self.root_half = np.array(0.5**0.5, str(dtype)).view(self.integer)[()]
 
 
 from . import vector_llvm, vector_memory  # noqa: E402, F401 (last, because they teach Numba the functions above)

@@ -3,6 +3,7 @@
 For each function two things are registered: of which type its result is (type_callable), and which instructions make it (lower_builtin). LLVM
 lowers a vector to what the machine has: one register, or two halves.
 """
+
 import operator
 
 from llvmlite import ir
@@ -25,7 +26,9 @@ class Vector(types.Type):
 @register_model(Vector)
 class VectorModel(models.PrimitiveModel):
     def __init__(self, manager, vector):
-        super().__init__(manager, vector, ir.VectorType(manager.lookup(vector.dtype).get_value_type(), vector.width))
+        super().__init__(
+            manager, vector, ir.VectorType(manager.lookup(vector.dtype).get_value_type(), vector.width)
+        )
 
 
 def full_width(dtype):
@@ -35,12 +38,18 @@ def full_width(dtype):
 def splat(builder, value, count):
     one = ir.VectorType(value.type, count)
     first = builder.insert_element(ir.Constant(one, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count))
+    return builder.shuffle_vector(
+        first, first, ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count)
+    )
 
 
 def _to_vector(context, builder, value, type_, target):
     """A number as a vector of type `target`, with its dtype; a vector as it is."""
-    return value if isinstance(type_, Vector) else splat(builder, context.cast(builder, value, type_, target.dtype), target.width)
+    return (
+        value
+        if isinstance(type_, Vector)
+        else splat(builder, context.cast(builder, value, type_, target.dtype), target.width)
+    )
 
 
 def _first_vector(*operands):
@@ -52,6 +61,7 @@ def _first_vector(*operands):
 
 def _operation(function, build, count=2, mask=False):
     """Teach Numba `function` of `count` vectors or numbers, not all of them numbers: build(builder, *vectors) gives a vector, or a mask."""
+
     def result(operands):
         vector = _first_vector(*operands)
         return vector and (Vector(types.boolean, vector.width) if mask else vector)
@@ -64,7 +74,13 @@ def _operation(function, build, count=2, mask=False):
 
     def lower(context, builder, signature, values):
         target = _first_vector(*signature.args)
-        return build(builder, *(_to_vector(context, builder, value, type_, target) for value, type_ in zip(values, signature.args)))
+        return build(
+            builder,
+            *(
+                _to_vector(context, builder, value, type_, target)
+                for value, type_ in zip(values, signature.args)
+            ),
+        )
 
     kinds = [()]
     for _ in range(count):
@@ -76,11 +92,17 @@ def _operation(function, build, count=2, mask=False):
 
 def _llvm(name):
     """build for the LLVM intrinsic `name`, whose operands and result are all of one type."""
+
     def build(builder, *values):
         type_ = values[0].type
         bits = 32 if isinstance(type_.element, ir.FloatType) else 64
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(type_, [type_] * len(values)), f"llvm.{name}.v{type_.count}f{bits}")
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(type_, [type_] * len(values)),
+            f"llvm.{name}.v{type_.count}f{bits}",
+        )
         return builder.call(function, values)
+
     return build
 
 
@@ -101,8 +123,16 @@ _operation(vector.fma, _llvm("fmuladd"), count=3)
 _operation(vector.minimum, _smaller_or_larger("<"))
 _operation(vector.maximum, _smaller_or_larger(">"))
 _operation(vector.fill_like, lambda builder, v, value: value)
-for _symbol, _comparison in {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq}.items():
-    _operation(_comparison, lambda builder, a, b, symbol=_symbol: builder.fcmp_ordered(symbol, a, b), mask=True)
+for _symbol, _comparison in {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+}.items():
+    _operation(
+        _comparison, lambda builder, a, b, symbol=_symbol: builder.fcmp_ordered(symbol, a, b), mask=True
+    )
 _operation(operator.ne, lambda builder, a, b: builder.fcmp_unordered("!=", a, b), mask=True)
 
 
@@ -113,7 +143,10 @@ def _type_where(context):
 
 @lower_builtin(vector.where, Vector, types.Any, types.Any)
 def _lower_where(context, builder, signature, values):
-    a, b = (_to_vector(context, builder, value, type_, signature.return_type) for value, type_ in zip(values[1:], signature.args[1:]))
+    a, b = (
+        _to_vector(context, builder, value, type_, signature.return_type)
+        for value, type_ in zip(values[1:], signature.args[1:])
+    )
     return builder.select(values[0], a, b)
 
 
@@ -138,7 +171,10 @@ def _lower_lane_sum(context, builder, signature, values):
     v, count = values[0], values[0].type.count
     while count > 1:
         count //= 2
-        lower, upper = (ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(first, first + count))) for first in (0, count))
+        lower, upper = (
+            ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(first, first + count)))
+            for first in (0, count)
+        )
         v = builder.fadd(builder.shuffle_vector(v, v, lower), builder.shuffle_vector(v, v, upper))
     return builder.extract_element(v, ir.Constant(ir.IntType(32), 0))
 
@@ -161,8 +197,16 @@ def _type_polynomial(context):
 @lower_builtin(vector.polynomial, Vector, types.UniTuple)
 def _lower_polynomial(context, builder, signature, values):
     v, coefficients = values
-    terms = [_to_vector(context, builder, builder.extract_value(coefficients, k), signature.args[1].dtype, signature.args[0])
-             for k in range(signature.args[1].count)]
+    terms = [
+        _to_vector(
+            context,
+            builder,
+            builder.extract_value(coefficients, k),
+            signature.args[1].dtype,
+            signature.args[0],
+        )
+        for k in range(signature.args[1].count)
+    ]
     value = terms.pop()
     while terms:
         value = _llvm("fmuladd")(builder, value, v, terms.pop())
@@ -174,12 +218,16 @@ def _bits_of(builder, v):
     single = isinstance(v.type.element, ir.FloatType)
     integers = ir.VectorType(ir.IntType(32 if single else 64), v.type.count)
     bits = vector.bits_of_float("float32" if single else "float64")
-    return builder.bitcast(v, integers), lambda value: ir.Constant(integers, [int(value)] * v.type.count), bits
+    return (
+        builder.bitcast(v, integers),
+        lambda value: ir.Constant(integers, [int(value)] * v.type.count),
+        bits,
+    )
 
 
 def _build_two_to(builder, n):
     _, constant, bits = _bits_of(builder, n)
-    biased = builder.fadd(n, ir.Constant(n.type, [1.5 * 2.0 ** bits.mantissa + bits.bias] * n.type.count))
+    biased = builder.fadd(n, ir.Constant(n.type, [1.5 * 2.0**bits.mantissa + bits.bias] * n.type.count))
     return builder.bitcast(builder.shl(_bits_of(builder, biased)[0], constant(bits.mantissa)), n.type)
 
 
@@ -194,7 +242,9 @@ def _build_exponent(builder, v):
 
 def _build_mantissa(builder, v):
     integers, constant, bits = _bits_of(builder, v)
-    return builder.bitcast(builder.sub(integers, builder.shl(_whole_exponent(builder, v), constant(bits.mantissa))), v.type)
+    return builder.bitcast(
+        builder.sub(integers, builder.shl(_whole_exponent(builder, v), constant(bits.mantissa))), v.type
+    )
 
 
 _operation(vector.two_to, _build_two_to, count=1)

@@ -1,4 +1,5 @@
 """How the vectors of kernels/_cpu/vector.py are loaded from arrays and stored in them, in LLVM; what is computed with them stands in _vector_llvm.py."""
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -21,13 +22,15 @@ def _pointer(context, builder, array, index, values, vector):
     record = context.make_array(array)(context, builder, data)
     shape = cgutils.unpack_tuple(builder, record.shape, array.ndim)
     left = builder.sub(shape[-1], places[-1])
-    if len(places) < array.ndim:                             # the lanes: their number is that of the vector
+    if len(places) < array.ndim:  # the lanes: their number is that of the vector
         places.append(context.get_constant(types.intp, 0))
         shape[-1] = context.get_constant(types.intp, vector.width)
     offset = places[0]
     for size, value in zip(shape[1:], places[1:]):
         offset = builder.add(builder.mul(offset, size), value)
-    return builder.bitcast(builder.gep(record.data, [offset]), context.get_value_type(vector).as_pointer()), left
+    return builder.bitcast(
+        builder.gep(record.data, [offset]), context.get_value_type(vector).as_pointer()
+    ), left
 
 
 def _check_rows(x, index):
@@ -46,7 +49,11 @@ def _lower_width(context, builder, signature, values):
 
 @type_callable(vector.load)
 def _type_load(context):
-    return lambda x, index: Vector(x.dtype, full_width(x.dtype) if x.ndim > _indices(index) else 1) if _check_rows(x, index) else None
+    return lambda x, index: (
+        Vector(x.dtype, full_width(x.dtype) if x.ndim > _indices(index) else 1)
+        if _check_rows(x, index)
+        else None
+    )
 
 
 @lower_builtin(vector.load, types.Array, types.Any)
@@ -57,7 +64,9 @@ def _lower_load(context, builder, signature, values):
 
 @type_callable(vector.store)
 def _type_store(context):
-    return lambda y, index, v: types.none if _check_rows(y, index) and isinstance(v, Vector) and v.dtype == y.dtype else None
+    return lambda y, index, v: (
+        types.none if _check_rows(y, index) and isinstance(v, Vector) and v.dtype == y.dtype else None
+    )
 
 
 @lower_builtin(vector.store, types.Array, types.Any, Vector)
@@ -70,7 +79,9 @@ def _lower_store(context, builder, signature, values):
 
 @type_callable(vector.load_run)
 def _type_load_run(context):
-    return lambda x, index: Vector(x.dtype, full_width(x.dtype)) if x.layout == "C" and x.ndim == _indices(index) else None
+    return lambda x, index: (
+        Vector(x.dtype, full_width(x.dtype)) if x.layout == "C" and x.ndim == _indices(index) else None
+    )
 
 
 @lower_builtin(vector.load_run, types.Array, types.Any)
@@ -82,8 +93,18 @@ def _lower_load_run(context, builder, signature, values):
             whole, from_full = builder.load(pointer, align=size), builder.block
         with part:
             kind = whole.type
-            masked = _masked(builder, "load", kind, kind, [pointer.type, ir.IntType(32), _mask_type(kind), kind])
-            rest = builder.call(masked, [pointer, ir.IntType(32)(size), _first_lanes(builder, left, kind.count), ir.Constant(kind, None)])
+            masked = _masked(
+                builder, "load", kind, kind, [pointer.type, ir.IntType(32), _mask_type(kind), kind]
+            )
+            rest = builder.call(
+                masked,
+                [
+                    pointer,
+                    ir.IntType(32)(size),
+                    _first_lanes(builder, left, kind.count),
+                    ir.Constant(kind, None),
+                ],
+            )
             from_part = builder.block
     value = builder.phi(kind)
     value.add_incoming(whole, from_full)
@@ -93,7 +114,11 @@ def _lower_load_run(context, builder, signature, values):
 
 @type_callable(vector.store_run)
 def _type_store_run(context):
-    return lambda y, index, v: types.none if y.layout == "C" and y.ndim == _indices(index) and v == Vector(y.dtype, full_width(y.dtype)) else None
+    return lambda y, index, v: (
+        types.none
+        if y.layout == "C" and y.ndim == _indices(index) and v == Vector(y.dtype, full_width(y.dtype))
+        else None
+    )
 
 
 @lower_builtin(vector.store_run, types.Array, types.Any, Vector)
@@ -106,8 +131,12 @@ def _lower_store_run(context, builder, signature, values):
             builder.store(values[2], pointer, align=size)
         with part:
             kind = values[2].type
-            masked = _masked(builder, "store", kind, ir.VoidType(), [kind, pointer.type, ir.IntType(32), _mask_type(kind)])
-            builder.call(masked, [values[2], pointer, ir.IntType(32)(size), _first_lanes(builder, left, kind.count)])
+            masked = _masked(
+                builder, "store", kind, ir.VoidType(), [kind, pointer.type, ir.IntType(32), _mask_type(kind)]
+            )
+            builder.call(
+                masked, [values[2], pointer, ir.IntType(32)(size), _first_lanes(builder, left, kind.count)]
+            )
     return context.get_dummy_value()
 
 

@@ -1,4 +1,5 @@
 """CudaArena: the memory on the GPU of a captured step, planned like that of a tape (kernels/_arena.py)."""
+
 import math
 
 import numpy as np
@@ -19,7 +20,7 @@ class NoRoom(Exception):
 class CudaArena(Arena):
     """An Arena whose memory is on the GPU. What has come back can be taken again at once: all work on it is in one stream, in order."""
 
-    line = 256                                              # bytes: what cudaMalloc aligns to, and more than any vector load needs
+    line = 256  # bytes: what cudaMalloc aligns to, and more than any vector load needs
 
     def array(self, shape, dtype):
         """An array on the GPU. With the last view of it the memory comes back."""

@@ -1,9 +1,10 @@
 """The backend of the device "cuda": see kernels/backends.py, which imports this file where a GPU is asked for. The package takes most of a second."""
+
 import numpy as np
 
-from . import launch, memory, package, gpu
 from .._arena import taking_from
 from .._backend import PRECISIONS, Backend, is_on_gpu
+from . import gpu, launch, memory, package
 from .arena import CudaArena, NoRoom
 from .graph import capturing
 from .native import CudaNative, converted
@@ -59,7 +60,7 @@ class CudaBackend(Backend):
                     with capturing() as graph:
                         result = step()
                     return result, graph.launch
-                except NoRoom as needed:                    # the same pieces may fit differently into what is free
+                except NoRoom as needed:  # the same pieces may fit differently into what is free
                     arena.grow(needed.size)
 
     def memory(self):

@@ -2,6 +2,7 @@
 
 LeNet-5's kernels take microseconds, and so does each launch: from Python one after the other, the GPU would wait most of the time.
 """
+
 import weakref
 from contextlib import contextmanager, nullcontext
 
@@ -54,11 +55,15 @@ def _capture_by_the_driver(graph):
         handle = _driver(driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING.value))
         captured = None
         try:
-            _driver(driver.cuStreamBeginCapture(handle, driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL))
+            _driver(
+                driver.cuStreamBeginCapture(
+                    handle, driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+                )
+            )
             try:
                 yield cuda.external_stream(int(handle))
             except BaseException:
-                _, captured = driver.cuStreamEndCapture(handle)              # what was captured until then is dropped
+                _, captured = driver.cuStreamEndCapture(handle)  # what was captured until then is dropped
                 raise
             captured = _driver(driver.cuStreamEndCapture(handle))
             graph._instantiate(captured)
@@ -69,11 +74,16 @@ def _capture_by_the_driver(graph):
 
 
 def _forgotten(arguments):
-    return tuple(_Address(a) if is_on_gpu(a) else _forgotten(a) if isinstance(a, tuple) else a for a in arguments)
+    return tuple(
+        _Address(a) if is_on_gpu(a) else _forgotten(a) if isinstance(a, tuple) else a for a in arguments
+    )
 
 
 def _remembered(arguments):
-    return tuple(a.array() if isinstance(a, _Address) else _remembered(a) if isinstance(a, tuple) else a for a in arguments)
+    return tuple(
+        a.array() if isinstance(a, _Address) else _remembered(a) if isinstance(a, tuple) else a
+        for a in arguments
+    )
 
 
 class _Address:

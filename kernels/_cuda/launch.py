@@ -6,9 +6,10 @@ of threads computes the same; or, where its threads work together, on a grid of 
 In a kernel, numbers are written in the dtype of the arrays, `x.dtype.type(0.5)`: a literal, like an integer times a float32, is a float64 there, and a GPU
 computes those at 1/2 to 1/64 of the speed. Options come in as `x.dtype.type(alpha)` for the same reason.
 """
+
 import threading
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import cache
 
 import numba
 import numpy as np
@@ -16,13 +17,13 @@ import numpy as np
 from .._cache import kept_until_a_change
 from .package import SIMULATOR, cuda, types
 
-THREADS = 256                                               # of a block of kernel[n]
-WARP = 32                                                   # threads that go in step
-BLOCKS = 2 ** 16                                            # of them at most
-ROWS = 65_535                                               # blocks along y, and along z, at most
+THREADS = 256  # of a block of kernel[n]
+WARP = 32  # threads that go in step
+BLOCKS = 2**16  # of them at most
+ROWS = 65_535  # blocks along y, and along z, at most
 PRECISIONS = ("float32", "tf32")
 
-_local = threading.local()                                  # of each Python thread: .launches, where they are noted instead of made; .graph, .stream, likewise; .precision
+_local = threading.local()  # of each Python thread: .launches, where they are noted instead of made; .graph, .stream, likewise; .precision
 
 
 class Kernel:
@@ -35,9 +36,13 @@ class Kernel:
 
     def __init__(self, function, made_with="", **options):
         self.function, self.made_with, self.options = function, made_with, options
-        options = {} if SIMULATOR else options | {"cache": True}                 # the simulator knows hardly any
+        options = {} if SIMULATOR else options | {"cache": True}  # the simulator knows hardly any
         self.compiled = kept_until_a_change(cuda.jit(**options)(function)) if cuda else None
-        self.__doc__, self.__name__, self.__module__ = function.__doc__, function.__name__, function.__module__
+        self.__doc__, self.__name__, self.__module__ = (
+            function.__doc__,
+            function.__name__,
+            function.__module__,
+        )
 
     def __getitem__(self, shape):
         grid, block = shape if isinstance(shape, tuple) else _blocks(shape)
@@ -50,6 +55,7 @@ class Kernel:
                 graph.append(self, grid, block, arguments)
             else:
                 self.compiled[grid, block, stream()](*arguments)
+
         return launch
 
 
@@ -77,7 +83,9 @@ def row_blocks(n, *rows):
     Raises ValueError for more than 65,535 of them: of maps, or of rows of pixels.
     """
     if max(rows) > ROWS:
-        raise ValueError(f"expected at most {ROWS:,} maps and {ROWS:,} rows of pixels, which is what one launch on a GPU can have, got {max(rows):,}")
+        raise ValueError(
+            f"expected at most {ROWS:,} maps and {ROWS:,} rows of pixels, which is what one launch on a GPU can have, got {max(rows):,}"
+        )
     if SIMULATOR:
         return (1, *rows), 3
     blocks = max(1, -(-n // THREADS))
@@ -96,7 +104,7 @@ def stream():
     return getattr(_local, "stream", None) or _stream()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _stream():
     return cuda.stream()
 
@@ -154,16 +162,31 @@ def machine_code(kernel, arguments, capabilities):
     from cuda.core import Linker, LinkerOptions, ObjectCode
     from numba.cuda import compiler, dispatcher
 
-    options = {name: value for name, value in kernel.options.items() if name in ("fastmath", "opt", "lineinfo", "launch_bounds")}
+    options = {
+        name: value
+        for name, value in kernel.options.items()
+        if name in ("fastmath", "opt", "lineinfo", "launch_bounds")
+    }
     signature, first = types.void(*map(numba.typeof, arguments)), capabilities[0]
     # device functions ask for the GPU. numba.cuda.compile would do too, but begin with Python for each capability, which is most of the time
-    with mock.patch.object(dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=first)):
-        library, _ = compiler._compile_pyfunc_with_fixup(kernel.function, signature, device=False, abi="numba", cc=first, **options)
+    with mock.patch.object(
+        dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=first)
+    ):
+        library, _ = compiler._compile_pyfunc_with_fixup(
+            kernel.function, signature, device=False, abi="numba", cc=first, **options
+        )
     made = []
     for capability in capabilities:
         ptx = library.get_asm_str(cc=capability)
-        linker = Linker(ObjectCode.from_ptx(ptx.encode()), options=LinkerOptions(
-            arch="sm_{}{}".format(*capability), max_register_count=kernel.options.get("max_registers"), ptxas_options=["-v"], verbose=True))
+        linker = Linker(
+            ObjectCode.from_ptx(ptx.encode()),
+            options=LinkerOptions(
+                arch="sm_{}{}".format(*capability),
+                max_register_count=kernel.options.get("max_registers"),
+                ptxas_options=["-v"],
+                verbose=True,
+            ),
+        )
         linker.link("cubin")
         made.append((ptx, linker.get_info_log()))
     return made

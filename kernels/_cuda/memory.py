@@ -1,8 +1,9 @@
 """Memory on the GPU, and the copies between it and NumPy arrays."""
+
 import ctypes
 import math
 from contextlib import contextmanager
-from functools import lru_cache, wraps
+from functools import cache, wraps
 
 import numpy as np
 
@@ -33,8 +34,10 @@ def memory_errors(shape=(), dtype=np.uint8):
         if "OUT_OF_MEMORY" not in str(error):
             raise
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        raise MemoryError(f"{gpu_name()} has no {f'{size / 2 ** 20:.0f} MiB' if size > 1 else 'memory'} left: use a smaller batch, "
-                          "or end other programs on it") from None
+        raise MemoryError(
+            f"{gpu_name()} has no {f'{size / 2**20:.0f} MiB' if size > 1 else 'memory'} left: use a smaller batch, "
+            "or end other programs on it"
+        ) from None
 
 
 def allocate(shape, dtype):
@@ -52,7 +55,7 @@ def array_at(address, shape, dtype):
         return FakeCUDAArray(host), owner
     owner = MemoryPointer(cuda.current_context(), ctypes.c_void_p(address), size)
     dtype = np.dtype(dtype)
-    strides = tuple(dtype.itemsize * math.prod(shape[axis + 1:]) for axis in range(len(shape)))
+    strides = tuple(dtype.itemsize * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
     return DeviceNDArray(shape, strides, dtype, gpu_data=owner), owner
 
 
@@ -68,18 +71,20 @@ def to_gpu(array):
 def put(array, there):
     """Copy a NumPy array into one on the GPU."""
     there.copy_to_device(np.ascontiguousarray(array).reshape(array.shape), stream())
-    stream().synchronize()                                  # the caller may change its array at once
+    stream().synchronize()  # the caller may change its array at once
 
 
 def constant(function):
     """Decorator of a function that makes a tuple of NumPy arrays from hashable arguments: gives them on the GPU, where they stay, in memory of their own."""
-    @lru_cache(maxsize=None)
+
+    @cache
     def on_gpu(*arguments):
         return tuple(map(to_gpu, function(*arguments)))
 
     @wraps(function)
     def get(*arguments):
         return function(*arguments) if noting() is not None else on_gpu(*arguments)
+
     return get
 
 

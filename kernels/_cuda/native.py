@@ -4,10 +4,11 @@ A batch (N, C, H, W) lies in memory as (C, H, W, N): what one pixel of one map i
 side by side, so that all 32 of a warp read neighbouring numbers (coalesced), at the edge of a map they all do the same, and a pixel is one address, whatever the
 stride and padding. Features (N, F) are (F, N).
 """
+
+from .._numpy_form import NumPyForm
 from . import memory
 from .launch import kernel, row_blocks
 from .package import SIMULATOR, cuda
-from .._numpy_form import NumPyForm
 
 
 class CudaNative(NumPyForm):
@@ -70,14 +71,16 @@ def by_rows(y):
     return row_blocks(length, H, C)
 
 
-TILE, LINES = (8, 2) if SIMULATOR else (32, 8)              # a block turns a tile of 32 x 32 numbers over with 32 x 8 threads
-SHARED = TILE, TILE + 1                                     # one column more, so that the numbers of a column lie in different banks of memory
+TILE, LINES = (
+    (8, 2) if SIMULATOR else (32, 8)
+)  # a block turns a tile of 32 x 32 numbers over with 32 x 8 threads
+SHARED = TILE, TILE + 1  # one column more, so that the numbers of a column lie in different banks of memory
 
 
 def transpose(x, y):
     """y[b, a] = x[a, b]: what turns images first, (N, E), into images last, (E, N), and back. The only change of layout, at the door."""
     A, B = x.shape
-    long, short = (A, B) if A > B else (B, A)                # a grid is at most 65535 high
+    long, short = (A, B) if A > B else (B, A)  # a grid is at most 65535 high
     _transpose[(-(-long // TILE), -(-short // TILE)), (TILE, LINES)](x, A > B, y)
 
 

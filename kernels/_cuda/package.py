@@ -1,4 +1,5 @@
 """The CUDA package: numba-cuda, or its simulator where NUMBA_ENABLE_CUDASIM=1. The only file that imports it."""
+
 import importlib.util
 import sys
 import threading
@@ -8,16 +9,19 @@ import numpy as np
 
 INSTALLED = importlib.util.find_spec("numba_cuda") is not None
 SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
-OLDEST = 8, 0                                               # compute capability: cp.async and tf32 begin there
+OLDEST = 8, 0  # compute capability: cp.async and tf32 begin there
 
 cuda = driver = types = intrinsic = nvvm = bindings_version = None
 FakeCUDAArray = DeviceNDArray = MemoryPointer = None
 if INSTALLED:
-    if not hasattr(np, "row_stack"):                        # NumPy 2.5 took it away, and numba-cuda up to 0.30.4 names it when a kernel is compiled
+    if not hasattr(
+        np, "row_stack"
+    ):  # NumPy 2.5 took it away, and numba-cuda up to 0.30.4 names it when a kernel is compiled
         np.row_stack = np.vstack
     from numba import cuda
     from numba.cuda.core import config
-    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0                  # LeNet-5's layers are small
+
+    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # LeNet-5's layers are small
     if SIMULATOR:
         from numba.cuda.simulator import kernelapi
         from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray  # noqa: F401
@@ -38,7 +42,9 @@ def _shared_array(self, shape, dtype, alignment=None):
     """
     caller = sys._getframe(1)
     with _one_at_a_time:
-        return self._allocations.setdefault((caller.f_code.co_filename, caller.f_lineno), np.empty(shape, dtype))
+        return self._allocations.setdefault(
+            (caller.f_code.co_filename, caller.f_lineno), np.empty(shape, dtype)
+        )
 
 
 _one_at_a_time = threading.Lock()
@@ -49,7 +55,7 @@ if INSTALLED and SIMULATOR:
 def compiler_is_there():
     try:
         return nvvm.is_available()
-    except Exception:                                       # what the search for a library raises
+    except Exception:  # what the search for a library raises
         return False
 
 

@@ -26,13 +26,14 @@ register each, because every place in it is a constant. The sum over k is one ch
 
 In numba-cuda's simulator they are NumPy functions of the same contract (kernels/_cuda/ptx_in_numpy.py).
 """
+
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from . import package
 
-SHARED, GLOBAL = 3, 1                                       # address spaces of LLVM's NVPTX backend
-ALIGNMENT = None if package.SIMULATOR else 16                 # bytes, of shared memory: the longest copy
+SHARED, GLOBAL = 3, 1  # address spaces of LLVM's NVPTX backend
+ALIGNMENT = None if package.SIMULATOR else 16  # bytes, of shared memory: the longest copy
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Fragment:
     """
 
     count: int
-    across: bool                 # whether k is the fastest axis in shared memory, [i][k], or the slowest, [k][i]
-    stride: int                  # words from one row of shared memory to the next
+    across: bool  # whether k is the fastest axis in shared memory, [i][k], or the slowest, [k][i]
+    stride: int  # words from one row of shared memory to the next
     run: int
     near: int
     far: int
@@ -75,7 +76,9 @@ if package.INSTALLED and not package.SIMULATOR:
     def _pointer(context, builder, array_type, array, index, space):
         """Where array[index] lies, for a flat array, as a pointer into its address space."""
         data = context.make_array(array_type)(context, builder, array).data
-        return builder.gep(builder.addrspacecast(data, data.type.pointee.as_pointer(space), "addrspacecast"), [index])
+        return builder.gep(
+            builder.addrspacecast(data, data.type.pointee.as_pointer(space), "addrspacecast"), [index]
+        )
 
     def _beyond(builder, pointer, words):
         return builder.gep(pointer, [ir.Constant(INT, words)])
@@ -101,32 +104,46 @@ if package.INSTALLED and not package.SIMULATOR:
         kind = ir.FunctionType(result, [operand.type for operand in operands])
         return builder.asm(kind, text, ",".join([*constraints, "~{memory}"]), operands, True)
 
-    @lru_cache(maxsize=None)
+    @cache
     def copier(width):
         kind, size = ("cg", 16) if width == 4 else ("ca", 4)
 
         @intrinsic
         def copy(typing, shared, place, array, index, inside):
             def codegen(context, builder, signature, arguments):
-                to = builder.ptrtoint(_pointer(context, builder, signature.args[0], arguments[0], ir.Constant(INT, 0), SHARED), INT)
-                to = builder.add(to, builder.mul(arguments[1], ir.Constant(INT, 4)))         # addresses of shared memory have 32 bits
+                to = builder.ptrtoint(
+                    _pointer(context, builder, signature.args[0], arguments[0], ir.Constant(INT, 0), SHARED),
+                    INT,
+                )
+                to = builder.add(
+                    to, builder.mul(arguments[1], ir.Constant(INT, 4))
+                )  # addresses of shared memory have 32 bits
                 origin = _pointer(context, builder, signature.args[2], *arguments[2:4], GLOBAL)
                 # of so many bytes of the source: what is missing of the copy is filled with zeros
                 present = builder.select(arguments[4], ir.Constant(INT, size), ir.Constant(INT, 0))
-                _ptx(builder, f"cp.async.{kind}.shared.global [$0], [$1], {size}, $2;", VOID,
-                     [to, builder.ptrtoint(origin, LONG), present], ["r", "l", "r"])
+                _ptx(
+                    builder,
+                    f"cp.async.{kind}.shared.global [$0], [$1], {size}, $2;",
+                    VOID,
+                    [to, builder.ptrtoint(origin, LONG), present],
+                    ["r", "l", "r"],
+                )
                 return context.get_dummy_value()
+
             return types.void(shared, types.int32, array, types.int32, types.boolean), codegen
+
         return _named(copy, width)
 
-    @lru_cache(maxsize=None)
+    @cache
     def _order(text):
         @intrinsic
         def order(typing):
             def codegen(context, builder, signature, arguments):
                 _ptx(builder, text, VOID, [], [])
                 return context.get_dummy_value()
+
             return types.void(), codegen
+
         return _named(order, text)
 
     end_of_copies = _order("cp.async.commit_group;")
@@ -139,7 +156,9 @@ if package.INSTALLED and not package.SIMULATOR:
         def number(typing):
             def codegen(context, builder, signature, arguments):
                 return _ptx(builder, f"mov.u32 $0, %{name};", INT, [], ["=r"])
+
             return types.int32(), codegen
+
         return _named(number, name)
 
     thread, block = _special("tid.x"), _special("ctaid.x")
@@ -149,19 +168,25 @@ if package.INSTALLED and not package.SIMULATOR:
         def at(typing, array, index):
             def codegen(context, builder, signature, arguments):
                 return builder.load(_pointer(context, builder, signature.args[0], *arguments, space))
+
             return array.dtype(array, index), codegen
+
         return _named(at, space)
 
     at, at_shared = _at(GLOBAL), _at(SHARED)
 
-    @lru_cache(maxsize=None)
+    @cache
     def reader(count, apart):
         @intrinsic
         def read(typing, array, index):
             def codegen(context, builder, signature, arguments):
                 base = _pointer(context, builder, signature.args[0], *arguments, GLOBAL)
-                return _tuple(builder, [builder.load(_beyond(builder, base, i * apart)) for i in range(count)])
+                return _tuple(
+                    builder, [builder.load(_beyond(builder, base, i * apart)) for i in range(count)]
+                )
+
             return types.UniTuple(array.dtype, count)(array, types.int32), codegen
+
         return _named(read, count, apart)
 
     @intrinsic
@@ -169,14 +194,19 @@ if package.INSTALLED and not package.SIMULATOR:
         def codegen(context, builder, signature, arguments):
             builder.store(arguments[2], _pointer(context, builder, signature.args[0], *arguments[:2], GLOBAL))
             return context.get_dummy_value()
+
         return types.void(array, index, array.dtype), codegen
 
-    @lru_cache(maxsize=None)
+    @cache
     def accumulators(count):
         @intrinsic
         def zeros(typing):
-            return types.UniTuple(types.float32, count)(), lambda context, builder, signature, arguments: \
-                ir.Constant(ir.ArrayType(FLOAT, count), [0.0] * count)
+            return types.UniTuple(
+                types.float32, count
+            )(), lambda context, builder, signature, arguments: ir.Constant(
+                ir.ArrayType(FLOAT, count), [0.0] * count
+            )
+
         return _named(zeros, count)
 
     def _numbers(builder, sums):
@@ -193,13 +223,16 @@ if package.INSTALLED and not package.SIMULATOR:
         numbers = _load(builder, _beyond(builder, base, fragment.place(i, k)), width)
         return {(i, k + n) if fragment.across else (i + n, k): number for n, number in enumerate(numbers)}
 
-    @lru_cache(maxsize=None)
-    def multiply_add(a, b, ks):                          # b is not across
+    @cache
+    def multiply_add(a, b, ks):  # b is not across
         @intrinsic
         def step(typing, sums, shared, a0, b0):
             def codegen(context, builder, signature, arguments):
                 numbers = _numbers(builder, arguments[0])
-                bases = [_pointer(context, builder, signature.args[1], arguments[1], arguments[n], SHARED) for n in (2, 3)]
+                bases = [
+                    _pointer(context, builder, signature.args[1], arguments[1], arguments[n], SHARED)
+                    for n in (2, 3)
+                ]
 
                 for first in ks[::4]:
                     A = {}
@@ -214,26 +247,37 @@ if package.INSTALLED and not package.SIMULATOR:
                         for n in range(a.count * b.count):
                             numbers[n] = builder.fma(A[n // b.count, k], B[n % b.count, k], numbers[n])
                 return _tuple(builder, numbers)
+
             return sums(sums, shared, types.int32, types.int32), codegen
+
         return _named(step, a, b, ks)
 
-    MMA = ("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$10, $11, $12, $13};",
-           "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3")
+    MMA = (
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$10, $11, $12, $13};",
+        "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3",
+    )
 
-    @lru_cache(maxsize=None)
-    def multiply_add_tf32(a, b, ks):                        # b is not across
+    @cache
+    def multiply_add_tf32(a, b, ks):  # b is not across
         @intrinsic
         def step(typing, sums, shared, a0, b0):
             def codegen(context, builder, signature, arguments):
                 numbers = _numbers(builder, arguments[0])
-                bases = [_pointer(context, builder, signature.args[1], arguments[1], arguments[n], SHARED) for n in (2, 3)]
+                bases = [
+                    _pointer(context, builder, signature.args[1], arguments[1], arguments[n], SHARED)
+                    for n in (2, 3)
+                ]
                 four = ir.LiteralStructType([FLOAT] * 4)
 
                 def rounded(base, fragment, i, k, width):
-                    return {place: builder.asm(ir.FunctionType(INT, [FLOAT]), "cvt.rna.tf32.f32 $0, $1;", "=r,f", [number], False)
-                            for place, number in _loaded(builder, base, fragment, i, k, width).items()}
+                    return {
+                        place: builder.asm(
+                            ir.FunctionType(INT, [FLOAT]), "cvt.rna.tf32.f32 $0, $1;", "=r,f", [number], False
+                        )
+                        for place, number in _loaded(builder, base, fragment, i, k, width).items()
+                    }
 
-                for k in ks[::8]:                           # of these eight, a thread has two neighbours
+                for k in ks[::8]:  # of these eight, a thread has two neighbours
                     A, B = {}, {}
                     for i in range(0, a.count, 2):
                         for n in (0,) if a.across else (0, 1):
@@ -244,16 +288,26 @@ if package.INSTALLED and not package.SIMULATOR:
                     for i in range(0, a.count, 2):
                         for j in range(0, b.count, 2):
                             places = [(i + m) * b.count + j + n for n in (0, 1) for m in (0, 1)]
-                            operands = [B[j, k], B[j + 1, k], B[j, k + 1], B[j + 1, k + 1], A[i, k], A[i, k + 1], *(numbers[n] for n in places)]
+                            operands = [
+                                B[j, k],
+                                B[j + 1, k],
+                                B[j, k + 1],
+                                B[j + 1, k + 1],
+                                A[i, k],
+                                A[i, k + 1],
+                                *(numbers[n] for n in places),
+                            ]
                             kind = ir.FunctionType(four, [operand.type for operand in operands])
                             result = builder.asm(kind, MMA[0], MMA[1], operands, False)
                             for place, n in enumerate(places):
                                 numbers[n] = builder.extract_value(result, place)
                 return _tuple(builder, numbers)
+
             return sums(sums, shared, types.int32, types.int32), codegen
+
         return _named(step, a, b, ks, "tf32")
 
-    @lru_cache(maxsize=None)
+    @cache
     def putter(a, b, stride, part, parts):
         """put(sums, shared, place): part `part` of `parts` of a thread's rows, to shared[place + row * stride + column]."""
         rows = range(part * a.count // parts, (part + 1) * a.count // parts)
@@ -265,11 +319,28 @@ if package.INSTALLED and not package.SIMULATOR:
                 for i in rows:
                     for j in range(0, b.count, b.run):
                         words = (a.element(i) - a.element(rows[0])) * stride + b.element(j)
-                        numbers = [builder.extract_value(arguments[0], i * b.count + j + n) for n in range(b.run)]
+                        numbers = [
+                            builder.extract_value(arguments[0], i * b.count + j + n) for n in range(b.run)
+                        ]
                         _store(builder, _beyond(builder, base, words), numbers)
                 return context.get_dummy_value()
+
             return types.void(sums, shared, types.int32), codegen
+
         return _named(put, a, b, stride, part, parts)
 else:
-    from .ptx_in_numpy import (     # noqa: F401
-        accumulators, at, at_shared, block, copier, copies_but, end_of_copies, multiply_add, multiply_add_tf32, put, putter, reader, thread)
+    from .ptx_in_numpy import (  # noqa: F401
+        accumulators,
+        at,
+        at_shared,
+        block,
+        copier,
+        copies_but,
+        end_of_copies,
+        multiply_add,
+        multiply_add_tf32,
+        put,
+        putter,
+        reader,
+        thread,
+    )

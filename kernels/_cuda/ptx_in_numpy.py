@@ -1,15 +1,17 @@
 """The intrinsics of kernels/_cuda/ptx.py as NumPy functions of the same contract, for numba-cuda's simulator."""
+
 import threading
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
 
-@lru_cache(maxsize=None)
+@cache
 def copier(width):
     def copy(shared, place, array, index, inside):
         for i in range(width):
             shared[place + i] = array[index + i] if inside else 0
+
     return copy
 
 
@@ -29,7 +31,7 @@ def at(array, index):
 at_shared = at
 
 
-@lru_cache(maxsize=None)
+@cache
 def reader(count, apart):
     return lambda array, index: tuple(at(array, index + i * apart) for i in range(count))
 
@@ -47,25 +49,33 @@ def block():
     return np.int32(threading.current_thread().blockIdx.x)
 
 
-@lru_cache(maxsize=None)
+@cache
 def accumulators(count):
     return lambda: np.zeros(count, np.float32)
 
 
-@lru_cache(maxsize=None)
+@cache
 def multiply_add(a, b, ks):
-    A, B = (np.array([[fragment.place(i, k) for k in ks] for i in range(fragment.count)], int) for fragment in (a, b))
+    A, B = (
+        np.array([[fragment.place(i, k) for k in ks] for i in range(fragment.count)], int)
+        for fragment in (a, b)
+    )
 
     def step(sums, shared, a0, b0):
         return sums + (shared[a0 + A] @ shared[b0 + B].T).reshape(-1)
+
     return step
 
 
-@lru_cache(maxsize=None)
+@cache
 def multiply_add_tf32(a, b, ks):
     """Every thread shows what it holds to the others of its block, and then computes its sums from what the lanes of its warp hold, as the PTX manual says."""
-    A = np.array([[a.place(i, n) for n in (0, 1)] for i in range(0, a.count, 2)])       # second factor: piece, k t or k t + 4
-    B = np.array([[b.place(j, n) for n in (0, 1)] for j in range(b.count)])             # first factor: row g or g + 8 of a piece, k t or k t + 4
+    A = np.array(
+        [[a.place(i, n) for n in (0, 1)] for i in range(0, a.count, 2)]
+    )  # second factor: piece, k t or k t + 4
+    B = np.array(
+        [[b.place(j, n) for n in (0, 1)] for j in range(b.count)]
+    )  # first factor: row g or g + 8 of a piece, k t or k t + 4
 
     def step(sums, shared, a0, b0):
         this, sums = threading.current_thread(), sums.reshape(a.count, b.count).copy()
@@ -73,27 +83,36 @@ def multiply_add_tf32(a, b, ks):
         shown = this._manager.__dict__.setdefault("shown", {})
         g, t = lane // 4, lane % 4
         for k in ks[::8]:
-            shown[this.thread_id] = _rounded(shared[a0 + A + a.place(0, k)]), _rounded(shared[b0 + B + b.place(0, k)])
+            shown[this.thread_id] = (
+                _rounded(shared[a0 + A + a.place(0, k)]),
+                _rounded(shared[b0 + B + b.place(0, k)]),
+            )
             this.syncthreads()
-            rows = np.array([shown[warp + g * 4 + s][1] for s in range(4)])             # k = s and s + 4 of row g and row g + 8
+            rows = np.array(
+                [shown[warp + g * 4 + s][1] for s in range(4)]
+            )  # k = s and s + 4 of row g and row g + 8
             for column in (0, 1):
                 columns = np.array([shown[warp + (2 * t + column) * 4 + s][0] for s in range(4)])
                 sums[column::2] += np.einsum("sjn,sin->ij", rows, columns)
             this.syncthreads()
         return sums.reshape(-1)
+
     return step
 
 
 def _rounded(number):
     """Numbers to 10 bits behind the point, the nearer one, ties away from zero (cvt.rna.tf32)."""
-    return ((number.view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xffffe000)).view(np.float32)
+    return ((number.view(np.uint32) + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
-@lru_cache(maxsize=None)
+@cache
 def putter(a, b, stride, part, parts):
     rows, columns = np.arange(a.count).reshape(parts, -1)[part], np.arange(b.count)
-    words = np.array([[(a.element(i) - a.element(rows[0])) * stride + b.element(j) for j in columns] for i in rows])
+    words = np.array(
+        [[(a.element(i) - a.element(rows[0])) * stride + b.element(j) for j in columns] for i in rows]
+    )
 
     def put(sums, shared, place):
         shared[place + words] = sums.reshape(a.count, b.count)[rows]
+
     return put

@@ -11,13 +11,16 @@ Every thread first adds up numbers of its own, and then the threads their sums, 
 No atomic additions: they would add in the order in which threads happen to arrive. Errors grow like the logarithm of how many numbers there are, and
 with what one thread adds. Sums of float32 are float32: a GPU computes float64 many times more slowly.
 """
+
 from . import memory
 from .launch import device, kernel
 from .package import SIMULATOR, cuda
 
-BLOCK = 4 if SIMULATOR else 256                             # threads of a block that adds: a power of two
-BLOCKS = 8 if SIMULATOR else 1024                           # of them keep any GPU busy: a constant, since the order of a sum must not depend on the GPU
-WORTH = 16 * BLOCK                                          # numbers that are worth a block
+BLOCK = 4 if SIMULATOR else 256  # threads of a block that adds: a power of two
+BLOCKS = (
+    8 if SIMULATOR else 1024
+)  # of them keep any GPU busy: a constant, since the order of a sum must not depend on the GPU
+WORTH = 16 * BLOCK  # numbers that are worth a block
 
 
 def parts(rows, columns):
@@ -63,7 +66,7 @@ def tree_sum(value, width, like):
     """
     shared = cuda.shared.array(BLOCK, like.dtype)
     t, step = cuda.threadIdx.x, BLOCK // 2
-    cuda.syncthreads()                                      # whoever still reads the result of the call before
+    cuda.syncthreads()  # whoever still reads the result of the call before
     shared[t] = value
     while step >= width:
         cuda.syncthreads()

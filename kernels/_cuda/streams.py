@@ -1,5 +1,6 @@
 """Copies that run beside the kernels: a stream of their own, marks that streams wait for, and memory that a GPU copies from by itself."""
-from functools import lru_cache
+
+from functools import cache
 
 from .memory import memory_errors
 from .package import SIMULATOR, cuda
@@ -28,7 +29,7 @@ def enter_context():
         cuda.current_context()
 
 
-@lru_cache(maxsize=None)
+@cache
 def copy_stream():
     """The stream of copies to the GPU that run beside the kernels."""
     return cuda.stream()

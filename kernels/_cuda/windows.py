@@ -3,8 +3,9 @@
 A window that looks beyond the edge of the map gets the pixel at the edge instead (`within`), and what it must not count is left out afterwards: so all loads of
 a thread are on their way at once, and none waits for a branch.
 """
-from .launch import device, divided
+
 from .._windows import as_lengths
+from .launch import device, divided
 
 
 def lengths(size, stride):

@@ -21,6 +21,7 @@ leaves all three arrays as they are.
 
 Source: Kingma, Ba 2015, algorithm 1; Loshchilov, Hutter 2019, algorithm 2 (decoupled weight decay).
 """
+
 import math
 
 
@@ -36,8 +37,8 @@ def numbers(lr, beta1, beta2, eps, weight_decay, decoupled, step):
         eps
         pull, shrink  weight_decay as a part of g, and as a share of the weight: one of the two is 0
     """
-    rate = lr / (1 - beta1 ** step)
-    root = 1 / math.sqrt(1 - beta2 ** step)
+    rate = lr / (1 - beta1**step)
+    root = 1 / math.sqrt(1 - beta2**step)
     pull = 0.0 if decoupled else weight_decay
     shrink = lr * weight_decay if decoupled else 0.0
     return rate, root, beta1, 1 - beta1, beta2, 1 - beta2, eps, pull, shrink

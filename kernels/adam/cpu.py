@@ -1,4 +1,5 @@
 """adam in Numba: one loop over all elements of a parameter, a register of them at a time."""
+
 import numpy as np
 
 from .._cpu.kernel import kernel

@@ -4,6 +4,7 @@ in kernels/sgd/cuda.py.
     options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight, mean
              and square as they are
 """
+
 import math
 
 import numpy as np

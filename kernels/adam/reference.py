@@ -1,4 +1,5 @@
 """adam in NumPy."""
+
 import numpy as np
 
 
@@ -10,6 +11,6 @@ def update(weight, dweight, mean, square, lr, beta1, beta2, eps, weight_decay, d
     square[...] = beta2 * square + (1 - beta2) * g * g
     if decoupled:
         weight -= lr * weight_decay * weight
-    corrected_mean = mean / (1 - beta1 ** step)
-    corrected_square = square / (1 - beta2 ** step)
+    corrected_mean = mean / (1 - beta1**step)
+    corrected_square = square / (1 - beta2**step)
     weight -= lr * corrected_mean / (np.sqrt(corrected_square) + eps)

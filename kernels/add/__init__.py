@@ -15,5 +15,7 @@ Source: He, Zhang, Ren, Sun 2016, Deep Residual Learning for Image Recognition, 
 def output_shape(x_shape, other_shape):
     """The shape of y. Raises ValueError where the two shapes differ."""
     if tuple(x_shape) != tuple(other_shape):
-        raise ValueError(f"expected two arrays of one shape to add, got {tuple(x_shape)} and {tuple(other_shape)}")
+        raise ValueError(
+            f"expected two arrays of one shape to add, got {tuple(x_shape)} and {tuple(other_shape)}"
+        )
     return tuple(x_shape)

@@ -1,4 +1,5 @@
 """add in Numba: one loop over all elements, a register of them at a time, whatever they stand for."""
+
 from .._cpu.kernel import kernel
 from .._cpu.vector import load_run, store_run, width
 
@@ -16,4 +17,4 @@ def _forward(x, other, y):
 
 
 def backward_input(dy):
-    return dy                                                # reverses: y = x + other
+    return dy  # reverses: y = x + other

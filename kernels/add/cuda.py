@@ -1,4 +1,5 @@
 """add in numba.cuda: every thread takes single elements, whatever they stand for."""
+
 from .._cuda.launch import cuda, kernel
 
 
@@ -15,4 +16,4 @@ def _forward(x, other, y):
 
 
 def backward_input(dy):
-    return dy                                                # reverses: y = x + other
+    return dy  # reverses: y = x + other

@@ -6,4 +6,4 @@ def forward(x, other):
 
 
 def backward_input(dy):
-    return dy                                                # reverses: x + other
+    return dy  # reverses: x + other

@@ -1,4 +1,5 @@
 """avg_pool2d in NumPy: one shifted, strided view of x for each tap (u, v) of the window."""
+
 import numpy as np
 
 from .._windows_reference import cropped, padded, tap, window_positions

@@ -15,6 +15,7 @@ so that memory is read once for several uses and the arithmetic units never wait
 backward_weight holds a block of weights in registers and runs over the pixels. The micro-kernels stand in kernels/_cpu/simd.py, the loops that lay
 them over an array in kernels/_cpu/tiles.py, and the tables of what lies where in kernels/_cpu/convolution.py.
 """
+
 import numpy as np
 
 from .._cpu import convolution
@@ -39,7 +40,9 @@ def backward_input(dy, weight, x_shape, stride, padding, groups):
         return dense.backward_input(_features(dy), weight.reshape(len(weight), -1)).reshape(x_shape)
     dx = Native.empty(x_shape, dy.dtype, dy.data.shape[-1])
     # reverses: y[o, i, j] += weight[o, c, u, v] x[c, i SH + u - PH, j SW + v - PW]
-    convolution.backward_input(dy, weight, _wiring(weight.shape, groups), weight.shape[2:], stride, padding, dx)
+    convolution.backward_input(
+        dy, weight, _wiring(weight.shape, groups), weight.shape[2:], stride, padding, dx
+    )
     return dx
 
 
@@ -55,7 +58,7 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
 
 def backward_bias(dy):
     dbias = np.empty(dy.shape[1], dy.dtype)
-    lane_sums(dy.data.reshape(*dy.data.shape[:2], -1), dbias)            # reverses: y[o] = bias[o] + ...
+    lane_sums(dy.data.reshape(*dy.data.shape[:2], -1), dbias)  # reverses: y[o] = bias[o] + ...
     return dbias
 
 

@@ -2,6 +2,7 @@
 
 The three directions are one line, read three ways.
 """
+
 import numpy as np
 
 from .._windows_reference import cropped, padded, tap, window_positions
@@ -46,7 +47,7 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
 
 
 def backward_bias(dy):
-    return dy.sum(axis=(0, 2, 3))                            # reverses: y + bias
+    return dy.sum(axis=(0, 2, 3))  # reverses: y + bias
 
 
 def _grouped(x, groups):

@@ -1,4 +1,5 @@
 """max_pool2d in NumPy: lay the inputs of each window side by side and take the first maximum."""
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -25,8 +26,9 @@ def backward_input(dy, x, size, stride, padding):
 
 def _windows(x, size, stride, padding, positions):
     """Return the inputs of each window, (N, C, OH, OW, KH * KW), and the index of its first maximum."""
+
     def cut(around_x):
-        windows = sliding_window_view(around_x, size, axis=(2, 3))[:, :, ::stride[0], ::stride[1]]
+        windows = sliding_window_view(around_x, size, axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
         return windows.reshape(*windows.shape[:4], -1)
 
     windows = cut(padded(x, size, stride, padding, positions, -np.inf))

@@ -1,4 +1,5 @@
 """sgd in Numba: one loop over all elements of a parameter, a register of them at a time."""
+
 import numpy as np
 
 from .._cpu.kernel import kernel
@@ -32,7 +33,9 @@ def sum_of_squares(dweight):
 
 @kernel
 def _sum_of_squares(dweight, total):
-    lanes = fill_like(double(load_run(dweight, 0)), 0)       # float64: the square of a large float32 would overflow
+    lanes = fill_like(
+        double(load_run(dweight, 0)), 0
+    )  # float64: the square of a large float32 would overflow
     for e in range(0, len(dweight), width(dweight)):
         v = double(load_run(dweight, e))
         lanes = fma(v, v, lanes)

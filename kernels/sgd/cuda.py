@@ -4,6 +4,7 @@ step (kernels/_cuda/graph.py), which makes the same calls for ever, can be given
     options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight and velocity
              as they are
 """
+
 import math
 
 import numpy as np
@@ -33,7 +34,7 @@ def launch_together(update, rows, options):
     LeNet-5's parameters are so small that a launch for each would take longer than its work.
     """
     for first in range(0, len(rows), TOGETHER):
-        columns = zip(*rows[first:first + TOGETHER], strict=True)
+        columns = zip(*rows[first : first + TOGETHER], strict=True)
         some = [tuple(array.reshape(array.size) for array in column) for column in columns]
         (blocks, rows_of_blocks), threads = row_blocks(max(weight.size for weight in some[0]), len(some[0]))
         # a small parameter needs few of so many blocks
@@ -42,7 +43,11 @@ def launch_together(update, rows, options):
 
 @kernel
 def _update(weights, dweights, velocities, options):
-    weight, dweight, velocity = weights[cuda.blockIdx.y], dweights[cuda.blockIdx.y], velocities[cuda.blockIdx.y]
+    weight, dweight, velocity = (
+        weights[cuda.blockIdx.y],
+        dweights[cuda.blockIdx.y],
+        velocities[cuda.blockIdx.y],
+    )
     lr, momentum, weight_decay, nesterov, scale = options[0], options[1], options[2], options[3], options[4]
     zero = options.dtype.type(0)
     if scale != scale:
@@ -63,7 +68,7 @@ def _partial_sums(dweights):
     blocks = parts(1, max(dweight.size for dweight in dweights))
     sums = memory.empty((len(dweights) * blocks,), dweights[0].dtype)
     for first in range(0, len(dweights), TOGETHER):
-        some = tuple(dweight.reshape(dweight.size) for dweight in dweights[first:first + TOGETHER])
+        some = tuple(dweight.reshape(dweight.size) for dweight in dweights[first : first + TOGETHER])
         _sum_of_squares[(blocks, len(some)), BLOCK](some, sums, first * blocks)
     return sums
 

@@ -9,6 +9,7 @@ from unittest import mock
 
 import numpy as np
 from PIL import Image
+from tinyconv.models import MODELS
 
 import tinyconv as tc
 from tinyconv.cli import main
@@ -26,7 +27,6 @@ from tinyconv.layers import (
     Subsample2d,
     TableConv2d,
 )
-from tinyconv.models import MODELS
 from tinyconv.training import Trainer
 
 FOLDER = Path(__file__).parent
@@ -90,7 +90,9 @@ def classifier(classes, rng):
 def tiny_recipe():
     """The recipe of mlp with a tiny network in its place, until the context ends."""
     recipes = MODELS["mlp"].recipes
-    small = dataclasses.replace(recipes["softmax"], network=classifier, training={"batch_size": 4, "epochs": EPOCHS, "lr": 0.01})
+    small = dataclasses.replace(
+        recipes["softmax"], network=classifier, training={"batch_size": 4, "epochs": EPOCHS, "lr": 0.01}
+    )
     return mock.patch.dict(recipes, softmax=small)
 
 

@@ -1,4 +1,5 @@
 """tinyconv doctor: what tinyconv finds on this machine."""
+
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -16,14 +17,31 @@ from . import options
 
 
 def add_parser(commands):
-    return options.parser(commands, "doctor", "print versions, processor, caches and data sets, for a bug report or a first look", "tinyconv doctor")
+    return options.parser(
+        commands,
+        "doctor",
+        "print versions, processor, caches and data sets, for a bug report or a first look",
+        "tinyconv doctor",
+    )
 
 
 def run(args):
     rows = {
         "tinyconv": f"{__version__}, Python {platform.python_version()}, {platform.platform()}",
-        **{name: _version(name, extra) for name, extra in (("numpy", None), ("numba", None), ("llvmlite", None), ("pillow", None), ("tqdm", None),
-                                                           ("matplotlib", "demo"), ("mlxtend", "demo"), ("pytest", "test"), ("numba-cuda", "cuda"))},
+        **{
+            name: _version(name, extra)
+            for name, extra in (
+                ("numpy", None),
+                ("numba", None),
+                ("llvmlite", None),
+                ("pillow", None),
+                ("tqdm", None),
+                ("matplotlib", "demo"),
+                ("mlxtend", "demo"),
+                ("pytest", "test"),
+                ("numba-cuda", "cuda"),
+            )
+        },
         "processor": llvm.get_host_cpu_name(),
         "SIMD width": f"{8 * vector_bytes()} bits: {lanes(np.float32)} float32 or {lanes(np.float64)} float64 images side by side",
         "threads": f"{available_threads()} processors for this process, of {os.cpu_count()}",
@@ -58,7 +76,9 @@ def _gpu():
     if missing := gpu.available():
         return missing
     free = gpu.memory()
-    return gpu.device_name() + ("" if free is None else f", {memory.say(free[0])} of {memory.say(free[1])} free")
+    return gpu.device_name() + (
+        "" if free is None else f", {memory.say(free[0])} of {memory.say(free[1])} free"
+    )
 
 
 def _kernel_cache():

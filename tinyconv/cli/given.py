@@ -1,4 +1,5 @@
 """Settings on the command line: their options, the settings of a new run, the check of a resumed run's."""
+
 import argparse
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,9 @@ def complete(given: dict) -> dict:
     of_rule = OPTIMIZERS[rule].training if rule != chosen["optimizer"] else {}
     settings = chosen | of_rule | given | {"options": chosen["options"] | _options(model, given["options"])}
     if settings["data"] is None:
-        raise TinyconvError(f"{model}: name its images with --data DIR, a folder with one sub-folder of "
-                            "photographs a class")
+        raise TinyconvError(
+            f"{model}: name its images with --data DIR, a folder with one sub-folder of photographs a class"
+        )
     if "lr_steps" in given and "schedule" not in given:
         settings["schedule"] = "steps"
     for setting in (TABLE[name] for name in given if TABLE[name].goes_with):
@@ -59,14 +61,18 @@ def complete(given: dict) -> dict:
         if settings[other] != value:
             option = setting.option(given[setting.name])
             leave = "leave one of them out" if other in given else "leave it out"
-            raise TinyconvError(f"{option}: goes with {TABLE[other].option()} {value}, not {settings[other]}"
-                                f"; {leave}")
+            raise TinyconvError(
+                f"{option}: goes with {TABLE[other].option()} {value}, not {settings[other]}; {leave}"
+            )
     if settings["schedule"] == "steps" and settings["lr_steps"] is None:
         raise TinyconvError("--schedule steps: name the epochs with --lr-steps, such as --lr-steps 30,60,80")
     if "augment" in given and not chosen["augment"]:
         raise TinyconvError(f"{model} has no option --no-augment; leave it out")
-    of_data = {name: setting.of_data[settings["data"]] for name, setting in TABLE.items()
-               if settings["data"] in setting.of_data and name not in given}
+    of_data = {
+        name: setting.of_data[settings["data"]]
+        for name, setting in TABLE.items()
+        if settings["data"] in setting.of_data and name not in given
+    }
     return settings | of_data
 
 
@@ -74,8 +80,11 @@ def check_resumed(folder: Path, settings: dict, given: dict) -> None:
     """Raises TinyconvError where an option given would make another run of the one in `folder`."""
     own = settings | settings["options"]
     entries = TABLE | {name: next(iter(owners.values())) for name, owners in _model_options().items()}
-    lasting = {name: value for name, value in (given | given["options"]).items()
-               if name != "options" and not entries[name].may_change}
+    lasting = {
+        name: value
+        for name, value in (given | given["options"]).items()
+        if name != "options" and not entries[name].may_change
+    }
     for name, value in lasting.items():
         if own.get(name) != value:
             option = "MODEL" if name == "model" else entries[name].option(value)
@@ -108,6 +117,7 @@ def _model_options() -> dict[str, dict[str, Setting]]:
 
 # ---- the words of the help
 
+
 def _help(setting, default):
     words = setting.help
     if setting.kind is off_switch and setting.name in TABLE:
@@ -129,16 +139,20 @@ def _default(setting):
             others.setdefault(value, []).append(model)
     words = [] if setting.default in (None, REQUIRED) else [str(setting.default)]
     words += [f"{name}: {value}" for name, value in setting.of_data.items()]
-    return "; ".join(words + [f"{', '.join(models)}: {'none' if value is None else value}"
-                              for value, models in others.items()])
+    return "; ".join(
+        words
+        + [f"{', '.join(models)}: {'none' if value is None else value}" for value, models in others.items()]
+    )
 
 
 def _by_model(setting):
     """{model: the values that its recipes give the setting}"""
     if setting.name == "loss":
         return {model: {default_loss(model)} for model in MODELS}
-    return {model: {defaults(model, loss).get(setting.name) for loss in of.recipes}
-            for model, of in MODELS.items()}
+    return {
+        model: {defaults(model, loss).get(setting.name) for loss in of.recipes}
+        for model, of in MODELS.items()
+    }
 
 
 def _own_default(option):

@@ -2,6 +2,7 @@
 
 To add one: its line in OPTIMIZERS or SCHEDULES.
 """
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,13 +60,22 @@ class Rule:
 
 def _sgd(settings, net, rate):
     nesterov = settings["nesterov"] and settings["momentum"] > 0
-    return optim.SGD(net, rate, settings["momentum"], settings["weight_decay"], nesterov,
-                     clip=settings["clip"] or None)
+    return optim.SGD(
+        net, rate, settings["momentum"], settings["weight_decay"], nesterov, clip=settings["clip"] or None
+    )
 
 
 def _adam(settings, net, rate):
-    return optim.Adam(net, rate, settings["beta1"], settings["beta2"], settings["eps"],
-                      settings["weight_decay"], settings["decoupled"], clip=settings["clip"] or None)
+    return optim.Adam(
+        net,
+        rate,
+        settings["beta1"],
+        settings["beta2"],
+        settings["eps"],
+        settings["weight_decay"],
+        settings["decoupled"],
+        clip=settings["clip"] or None,
+    )
 
 
 # The rates of the recipes were chosen for SGD. Adam's is that of its paper.

@@ -1,4 +1,5 @@
 """Parts of the command line that several commands share."""
+
 import argparse
 
 from ..device import check_device
@@ -7,8 +8,13 @@ from ..errors import TinyconvError
 
 def parser(commands, name, description, example, more=""):
     """A sub-parser whose help ends with an example."""
-    return commands.add_parser(name, help=description, description=description[0].upper() + description[1:] + "." + (f"\n{more}" if more else ""),
-                               epilog=f"example:\n  {example}", formatter_class=argparse.RawDescriptionHelpFormatter)
+    return commands.add_parser(
+        name,
+        help=description,
+        description=description[0].upper() + description[1:] + "." + (f"\n{more}" if more else ""),
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def chosen_device(args, before=("cpu", "float32")):
@@ -16,7 +22,9 @@ def chosen_device(args, before=("cpu", "float32")):
     device = args.device or before[0]
     precision = args.precision or (before[1] if device == before[0] else "float32")
     if precision != "float32" and device != "cuda":
-        raise TinyconvError(f"--precision {precision}: goes with --device cuda; leave it out, or compute there")
+        raise TinyconvError(
+            f"--precision {precision}: goes with --device cuda; leave it out, or compute there"
+        )
     check_device(device, precision)
     return device, precision
 
@@ -24,7 +32,9 @@ def chosen_device(args, before=("cpu", "float32")):
 def check_shape(name, images, inputs, what):
     """Raises TinyconvError unless `inputs`, those of `what`, can be made of the images of the data set `name`."""
     if tuple(images.shape) != tuple(inputs.image_shape):
-        raise TinyconvError(f"{name}: has images of {say_shape(images.shape)} and {what} takes {say_shape(inputs.image_shape)}; use data of that kind")
+        raise TinyconvError(
+            f"{name}: has images of {say_shape(images.shape)} and {what} takes {say_shape(inputs.image_shape)}; use data of that kind"
+        )
 
 
 def say_shape(shape):

@@ -1,4 +1,5 @@
 """The recipe that a run's settings name (models/ has them), and what it builds."""
+
 from typing import Any
 
 from ..errors import TinyconvError

@@ -1,4 +1,5 @@
 """The settings in run.json: read, completed and checked by the table in settings.py."""
+
 from collections.abc import Iterable
 from typing import Any
 

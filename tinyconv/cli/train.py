@@ -1,4 +1,5 @@
 """tinyconv train: from a data set to a trained network, in a folder that can be resumed, tested and used."""
+
 import math
 import signal
 from itertools import count
@@ -21,19 +22,35 @@ from .run_folder import FolderTaken, Run
 
 
 def add_parser(commands):
-    command = options.parser(commands, "train", "train a network; test it after each epoch",
-                             "tinyconv train lenet5 --data mnist --epochs 20 --out runs/first\n"
-                             "  tinyconv train alexnet --data photographs",
-                             "Each model has a recipe; what is not given here is taken from it (tinyconv.models), "
-                             "and all of it goes into RUN.")
+    command = options.parser(
+        commands,
+        "train",
+        "train a network; test it after each epoch",
+        "tinyconv train lenet5 --data mnist --epochs 20 --out runs/first\n"
+        "  tinyconv train alexnet --data photographs",
+        "Each model has a recipe; what is not given here is taken from it (tinyconv.models), "
+        "and all of it goes into RUN.",
+    )
     command.add_argument("model", choices=MODELS)
     add_group(command, "run")
-    command.add_argument("--out", metavar="RUN", type=Path, help="folder of the run (default: runs/MODEL-DATA, "
-                                                                 "with a number where that is taken)")
-    command.add_argument("--resume", action="store_true",
-                         help="continue the run in --out where it stopped, with its own settings")
-    command.add_argument("--checkpoint-minutes", type=positive_float, default=5, metavar="M",
-                         help="save within long epochs too, about every M minutes (default: 5)")
+    command.add_argument(
+        "--out",
+        metavar="RUN",
+        type=Path,
+        help="folder of the run (default: runs/MODEL-DATA, with a number where that is taken)",
+    )
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run in --out where it stopped, with its own settings",
+    )
+    command.add_argument(
+        "--checkpoint-minutes",
+        type=positive_float,
+        default=5,
+        metavar="M",
+        help="save within long epochs too, about every M minutes (default: 5)",
+    )
     add_group(command.add_argument_group("recipe"), "recipe")
     of_model = command.add_argument_group("model")
     add_group(of_model, "model")
@@ -50,11 +67,17 @@ def run(args):
         settings = complete(named)
         this = Run(args.out or next(_folders(settings)), settings)
         if args.out:
-            this.check_free()                                # before anything takes its time
+            this.check_free()  # before anything takes its time
     train, test = this.data(data_dir=named.get("data_dir"))
-    found = {"class_names": list(train.class_names), "preparation": train.preparation, "fingerprint": train.fingerprint()}
+    found = {
+        "class_names": list(train.class_names),
+        "preparation": train.preparation,
+        "fingerprint": train.fingerprint(),
+    }
     if args.resume and any(settings[name] != value for name, value in found.items()):
-        raise TinyconvError(f"{settings['data']}: not the images that {this.folder} was trained on; resume with the same data, or start a new run")
+        raise TinyconvError(
+            f"{settings['data']}: not the images that {this.folder} was trained on; resume with the same data, or start a new run"
+        )
     settings |= found
     check_classes(settings)
 
@@ -67,9 +90,13 @@ def run(args):
     if args.resume:
         inputs = this.inputs(net)
         if threads != settings["threads"]:
-            print(f"resuming with {threads} threads instead of {settings['threads']}: the last bits of the result will differ")
+            print(
+                f"resuming with {threads} threads instead of {settings['threads']}: the last bits of the result will differ"
+            )
         if place != (settings["device"], settings["precision"]):
-            print(f"resuming on {' in '.join(place)} instead of {settings['device']} in {settings['precision']}: the result will differ")
+            print(
+                f"resuming on {' in '.join(place)} instead of {settings['device']} in {settings['precision']}: the result will differ"
+            )
             this.keep(device=place[0], precision=place[1])
     else:
         check_images(settings, train, net)
@@ -78,26 +105,39 @@ def run(args):
         inputs.save(this.folder / "inputs.npz")
     until = settings["until_error"]
     steps_per_epoch = math.ceil(len(train) / settings["batch_size"])
-    rule = optimizer(settings, net, steps_per_epoch,
-                     lambda: [row["test_error"] for row in trainer.progress.history])
-    trainer = Trainer(net, loss, rule, train, test, inputs, threads=threads,
-                      until_error=None if until is None else until / 100,
-                      checkpoint_seconds=60 * args.checkpoint_minutes,
-                      **{name: settings[name] for name in ("epochs", "batch_size", "seed", "augment")})
+    rule = optimizer(
+        settings, net, steps_per_epoch, lambda: [row["test_error"] for row in trainer.progress.history]
+    )
+    trainer = Trainer(
+        net,
+        loss,
+        rule,
+        train,
+        test,
+        inputs,
+        threads=threads,
+        until_error=None if until is None else until / 100,
+        checkpoint_seconds=60 * args.checkpoint_minutes,
+        **{name: settings[name] for name in ("epochs", "batch_size", "seed", "augment")},
+    )
     if args.resume:
         this.remove_partial()
         trainer.load(this.checkpoint)
     if test.name.endswith(NOT_HELD_OUT):
         print("no held-out images: tests are on the training images")
     where = f"{threads} threads" if place[0] == "cpu" else f"{backend(place[0]).device_name()} in {place[1]}"
-    print(f"{settings['model']}, {loss!r}: {len(train)} training and {len(test)} test images of {settings['data']}, "
-          f"{where}, run folder {this.folder}")
+    print(
+        f"{settings['model']}, {loss!r}: {len(train)} training and {len(test)} test images of {settings['data']}, "
+        f"{where}, run folder {this.folder}"
+    )
     return _train(trainer, this)
 
 
 def _train(trainer, this):
     interrupted = []
-    previous = signal.signal(signal.SIGINT, lambda *_: interrupted.append(1) if not interrupted else signal.default_int_handler(*_))
+    previous = signal.signal(
+        signal.SIGINT, lambda *_: interrupted.append(1) if not interrupted else signal.default_int_handler(*_)
+    )
 
     def save():
         trainer.save(this.checkpoint)
@@ -112,7 +152,9 @@ def _train(trainer, this):
     except OSError as error:
         if not this.checkpoint.exists():
             raise
-        raise TinyconvError(f"{error.filename}: {error.strerror}; the checkpoint before is whole: make room, and {resume}") from error
+        raise TinyconvError(
+            f"{error.filename}: {error.strerror}; the checkpoint before is whole: make room, and {resume}"
+        ) from error
     finally:
         signal.signal(signal.SIGINT, previous)
     for picture in filter(None, pictures):
@@ -125,8 +167,10 @@ def _train(trainer, this):
         print(f"training error: {100 * last['error']:.2f}% in epoch {last['epoch']}")
     if trainer.inputs.crops > 1:
         print(f"tested with the central crop; tinyconv eval {this.folder} averages {trainer.inputs.crops}")
-    print(f"test error: {100 * last['test_error']:.2f}% ({round(last['test_error'] * images)} of {images})"
-          + (f", top-5 error: {100 * last['test_top5_error']:.2f}%" if "test_top5_error" in last else ""))
+    print(
+        f"test error: {100 * last['test_error']:.2f}% ({round(last['test_error'] * images)} of {images})"
+        + (f", top-5 error: {100 * last['test_top5_error']:.2f}%" if "test_top5_error" in last else "")
+    )
     return 0
 
 

@@ -6,6 +6,7 @@
 
 Threads are plain Python threads, since the kernels release Python's global lock. The same number of threads gives the same bits.
 """
+
 import os
 
 import numpy as np
@@ -17,7 +18,16 @@ from .pending import Pending
 from .plans import plan_for
 from .strategy import Strategy, strategy
 
-__all__ = ["Pending", "Strategy", "available_threads", "forward", "forward_backward", "strategy", "submit", "train_step"]
+__all__ = [
+    "Pending",
+    "Strategy",
+    "available_threads",
+    "forward",
+    "forward_backward",
+    "strategy",
+    "submit",
+    "train_step",
+]
 
 
 def available_threads() -> int:
@@ -35,7 +45,9 @@ def forward(net, x: np.ndarray, threads: int | None = None) -> np.ndarray:
         return device.unpack(net.forward(x))
 
 
-def forward_backward(net, x: np.ndarray, labels: np.ndarray, loss: Loss, threads: int | None = None) -> tuple[float, np.ndarray]:
+def forward_backward(
+    net, x: np.ndarray, labels: np.ndarray, loss: Loss, threads: int | None = None
+) -> tuple[float, np.ndarray]:
     """Do forward, loss and backward for one batch: set net.grads; return the loss (mean over the batch) and the scores (N, classes).
 
     Raises DataError where the loss is not finite because x is not, DivergedError where x is finite: before any weight is touched.
@@ -43,21 +55,31 @@ def forward_backward(net, x: np.ndarray, labels: np.ndarray, loss: Loss, threads
     return submit(net, x, labels, loss, threads=threads).checked()
 
 
-def train_step(net, x: np.ndarray, labels: np.ndarray, loss: Loss, optimizer, threads: int | None = None) -> tuple[float, np.ndarray]:
+def train_step(
+    net, x: np.ndarray, labels: np.ndarray, loss: Loss, optimizer, threads: int | None = None
+) -> tuple[float, np.ndarray]:
     """Do forward_backward and optimizer.step(); return the same as forward_backward."""
     return submit(net, x, labels, loss, optimizer, threads).checked()
 
 
-def submit(net, x: np.ndarray, labels: np.ndarray, loss: Loss, optimizer=None, threads: int | None = None) -> Pending:
+def submit(
+    net, x: np.ndarray, labels: np.ndarray, loss: Loss, optimizer=None, threads: int | None = None
+) -> Pending:
     """Start the work of forward_backward, or with an optimizer of train_step; return its Pending result.
 
     On a GPU it goes on meanwhile; elsewhere it is done then. On a GPU weights are left as they are where the loss is not finite, as elsewhere,
     and Pending.checked() says so later.
     """
     if not isinstance(loss, Loss):
-        raise TypeError(f"expected a loss of tinyconv.losses, got {loss!r}; with one of your own call forward, backward and step yourself")
+        raise TypeError(
+            f"expected a loss of tinyconv.losses, got {loss!r}; with one of your own call forward, backward and step yourself"
+        )
     threads = _check_threads(threads)
-    captured = device.backend(net.device).records == "graph" and getattr(optimizer, "capturable", False) and optimizer.net is net
+    captured = (
+        device.backend(net.device).records == "graph"
+        and getattr(optimizer, "capturable", False)
+        and optimizer.net is net
+    )
     in_graph = optimizer if captured else None
     plan = plan_for(net, x, threads, loss, in_graph)
     if plan:
@@ -71,7 +93,7 @@ def submit(net, x: np.ndarray, labels: np.ndarray, loss: Loss, optimizer=None, t
     if plan and in_graph is not None:
         optimizer.steps += 1
     elif optimizer is not None:
-        pending.checked()                                   # before any weight is touched
+        pending.checked()  # before any weight is touched
         # few images are not worth waking another thread
         with shared(1 if images_together(len(labels), np.float32) == 1 else threads):
             optimizer.step()

@@ -6,21 +6,37 @@
 
 The kernel calls of a chunk are on a tape (kernels/_cpu/tape.py), recorded when the plan is made, and then proved (proof.py).
 """
+
 import weakref
 from contextlib import ExitStack
 
 import numpy as np
 
 from ..kernels.recording import (
-    Native, SharedTape, Tape, add, add_up, aligned_empty, cut, enter_images, enter_labels, images_together, leave_images, leave_losses, play,
-    recording, shared, taking_from)
+    Native,
+    SharedTape,
+    Tape,
+    add,
+    add_up,
+    aligned_empty,
+    cut,
+    enter_images,
+    enter_labels,
+    images_together,
+    leave_images,
+    leave_losses,
+    play,
+    recording,
+    shared,
+    taking_from,
+)
 from ..network import leaves, state_restored, states
 from .fingerprint import Fingerprint
 from .pending import Pending
 from .proof import digest, random_batch, refuse
 from .strategy import BLOCKS_TOGETHER
 
-PARTS = 4                                                   # of a shared call, for each thread: a thread that is held up does fewer
+PARTS = 4  # of a shared call, for each thread: a thread that is held up does fewer
 
 
 class Plan:
@@ -43,11 +59,21 @@ class Plan:
         self.y = np.empty((N, int(np.prod(self.y_shape[1:]))), dtype)
         self.losses = np.empty(N, dtype)
         self._record(net)
-        self.tasks = [] if self.sharers else [tape.task(*span, self.images) for tape, span in zip(self.tapes, self.ranges)]
-        self._slots = {name: [tape.slot(getattr(self, name)) for tape in self.tapes] for name in ("x", "labels")}
+        self.tasks = (
+            []
+            if self.sharers
+            else [tape.task(*span, self.images) for tape, span in zip(self.tapes, self.ranges)]
+        )
+        self._slots = {
+            name: [tape.slot(getattr(self, name)) for tape in self.tapes] for name in ("x", "labels")
+        }
         if loss is not None:
             self._hand_out_gradients(net)
-            self.sums = [self._sum_up(share) for share in cut(len(self.totals[0]), len(self.totals))] if len(self.totals) > 1 else []
+            self.sums = (
+                [self._sum_up(share) for share in cut(len(self.totals[0]), len(self.totals))]
+                if len(self.totals) > 1
+                else []
+            )
 
     def _share_out(self, N, threads, strategy):
         """Set images (of a chunk), chunks, ranges (the images of each thread) and sharers (threads that share every call, or 0)."""
@@ -62,7 +88,10 @@ class Plan:
         chunk = -(-share // -(-share // BLOCKS_TOGETHER)) if L > 1 else blocks
         self.sharers, self.images, self.chunks = 0, chunk * L, -(-blocks // chunk)
         threads = min(threads, self.chunks)
-        self.ranges = [(self.chunks * t // threads * self.images, min(self.chunks * (t + 1) // threads * self.images, N)) for t in range(threads)]
+        self.ranges = [
+            (self.chunks * t // threads * self.images, min(self.chunks * (t + 1) // threads * self.images, N))
+            for t in range(threads)
+        ]
 
     def _record(self, net):
         """Record a tape for each thread, and prove the first one on a batch of random numbers."""
@@ -95,8 +124,12 @@ class Plan:
 
     def _digest(self, total, net):
         """A checksum of all that the first chunk makes."""
-        arrays = [] if self.loss is None else [self.losses[:self.images], *(total if self.chunks == 1 else [total])]
-        return digest([self.y[:self.images], *arrays, *states(net)])
+        arrays = (
+            []
+            if self.loss is None
+            else [self.losses[: self.images], *(total if self.chunks == 1 else [total])]
+        )
+        return digest([self.y[: self.images], *arrays, *states(net)])
 
     def _play_first_chunk(self):
         if self.sharers:
@@ -133,14 +166,18 @@ class Plan:
         labels, options = np.zeros(self.images, np.int64), self.loss._options()
         enter_labels(self.labels, position, labels)
         leave_losses(self.loss.kernel.forward(scores, labels, *options), position, self.losses)
-        dy = np.full(self.images, 1 / self.x_shape[0], self.dtype)      # the loss is the mean over the whole batch
+        dy = np.full(
+            self.images, 1 / self.x_shape[0], self.dtype
+        )  # the loss is the mean over the whole batch
         replica.backward(self.loss.kernel.backward_input(dy, scores, labels, *options), need_dx=False)
-        grads = [replica_layer.grads[name] for replica_layer in leaves(replica) for name in replica_layer.params]
+        grads = [
+            replica_layer.grads[name] for replica_layer in leaves(replica) for name in replica_layer.params
+        ]
         if self.chunks == 1:
             return grads
         total, first = aligned_empty((sum(grad.size for grad in grads),), self.dtype), 0
         for grad in grads:
-            add_up(grad.reshape(-1), position, total[first:first + grad.size])
+            add_up(grad.reshape(-1), position, total[first : first + grad.size])
             first += grad.size
         return total
 
@@ -155,19 +192,27 @@ class Plan:
         """The grads of every layer: as the only chunk leaves them, or views of one array, in which the first thread added up all chunks."""
         shapes = [array.shape for layer in leaves(net) for array in layer.params.values()]
         ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
-        arrays = iter(self.totals[0] if self.chunks == 1 else
-                      [self.totals[0][first:last].reshape(shape) for first, last, shape in zip(ends, ends[1:], shapes)])
-        self.grads = [(weakref.ref(layer), {name: next(arrays) for name in layer.params}) for layer in leaves(net)]
+        arrays = iter(
+            self.totals[0]
+            if self.chunks == 1
+            else [
+                self.totals[0][first:last].reshape(shape)
+                for first, last, shape in zip(ends, ends[1:], shapes)
+            ]
+        )
+        self.grads = [
+            (weakref.ref(layer), {name: next(arrays) for name in layer.params}) for layer in leaves(net)
+        ]
 
     def submit(self, x, labels=None):
         x = np.ascontiguousarray(x)
-        with self.arena.lock:                               # two Python threads may ask one network
+        with self.arena.lock:  # two Python threads may ask one network
             if labels is not None:
                 self._put("labels", labels)
             self._put("x", x.reshape(self.x.shape))
             if self.sharers:
                 self.tapes[0].play(self.sharers)
-                self._put("x", self.x)                      # a large batch is not kept alive until the next one
+                self._put("x", self.x)  # a large batch is not kept alive until the next one
             else:
                 play(self.tasks)
             y = self.y.reshape(self.y_shape).copy()

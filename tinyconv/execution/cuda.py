@@ -7,6 +7,7 @@ one before it is computed; loss and scores come back when they are asked for.
     copies            batch t+1 -> GPU            | batch t+2 -> GPU
     kernels     images last, forward, loss, backward, update of batch t | ... of batch t+1
 """
+
 import weakref
 
 import numpy as np
@@ -20,7 +21,7 @@ from .fusing import fused
 from .pending import Pending
 from .proof import digest, random_batch, refuse
 
-SLOTS = 2                                                   # batches on their way: one arrives while the other is computed
+SLOTS = 2  # batches on their way: one arrives while the other is computed
 
 
 class CapturedStep:
@@ -32,15 +33,21 @@ class CapturedStep:
     """
 
     def __init__(self, net, x_shape, dtype, arena, loss=None, optimizer=None):
-        self.net, self.x_shape, self.dtype, self.arena, self.loss = weakref.ref(net), tuple(x_shape), np.dtype(dtype), arena, loss
-        self.optimizer = None if optimizer is None else weakref.ref(optimizer)    # which holds the network
+        self.net, self.x_shape, self.dtype, self.arena, self.loss = (
+            weakref.ref(net),
+            tuple(x_shape),
+            np.dtype(dtype),
+            arena,
+            loss,
+        )
+        self.optimizer = None if optimizer is None else weakref.ref(optimizer)  # which holds the network
         self.fingerprint, N = Fingerprint(net, self.dtype), x_shape[0]
         self.y_shape = net.output_shape(x_shape)
         self.x = CudaNative(capturing.allocate((*x_shape[1:], N), dtype), x_shape)
         self.y = capturing.allocate((N, int(np.prod(self.y_shape[1:]))), dtype)
         self.labels = capturing.to_gpu(np.zeros(N, np.int64))
         self.losses = capturing.to_gpu(np.zeros(N, dtype))
-        self.dy = capturing.to_gpu(np.full(N, 1 / N, dtype))    # the loss is the mean over the batch
+        self.dy = capturing.to_gpu(np.full(N, 1 / N, dtype))  # the loss is the mean over the batch
         # the numbers of an update; their scale, the last of them, is 0 until the first step: it makes the update a no-op
         self.options = capturing.to_gpu(np.zeros(1 if optimizer is None else len(optimizer.options()), dtype))
         self.slots, self.turn = [_Slot(self) for _ in range(SLOTS)], 0
@@ -57,7 +64,11 @@ class CapturedStep:
             self._fill(0 * x, 0 * labels)
 
         with state_restored(net):
-            grads, play = backend("cuda").recorded(lambda: self._compute(fused(net.replica(frees_cache=True), self.x_shape)), self.arena, rehearsed)
+            grads, play = backend("cuda").recorded(
+                lambda: self._compute(fused(net.replica(frees_cache=True), self.x_shape)),
+                self.arena,
+                rehearsed,
+            )
         self.play = play
         # these arrays keep their memory as long as this object lives
         self.grads = [(weakref.ref(layer), arrays) for layer, arrays in zip(leaves(net), grads)]
@@ -69,13 +80,17 @@ class CapturedStep:
 
     def _fill(self, x, labels):
         N = self.x_shape[0]
-        capturing.put(np.ascontiguousarray(np.moveaxis(x.reshape(N, -1), 0, -1)).reshape(self.x.data.shape), self.x.data)
+        capturing.put(
+            np.ascontiguousarray(np.moveaxis(x.reshape(N, -1), 0, -1)).reshape(self.x.data.shape), self.x.data
+        )
         capturing.put(labels.astype(np.int64), self.labels)
 
     def _digest(self, grads, net):
         """A checksum of all that a step makes."""
         losses = [] if self.loss is None else [self.losses]
-        return digest([self.y, *losses, *(array for arrays in grads for array in arrays.values()), *states(net)])
+        return digest(
+            [self.y, *losses, *(array for arrays in grads for array in arrays.values()), *states(net)]
+        )
 
     def _compute(self, replica):
         """Compute the step by calls; return the grads of all layers."""
@@ -87,15 +102,25 @@ class CapturedStep:
         losses = kernel.forward(scores, self.labels, *options)
         cast[losses.size](losses, self.losses)
         replica.backward(kernel.backward_input(self.dy, scores, self.labels, *options), need_dx=False)
-        grads = [{name: twin.grads[name] for name in layer.params} for layer, twin in zip(leaves(self.net()), leaves(replica))]
+        grads = [
+            {name: twin.grads[name] for name in layer.params}
+            for layer, twin in zip(leaves(self.net()), leaves(replica))
+        ]
         if self.optimizer is not None:
             self._update(grads)
         return grads
 
     def _update(self, grads):
         optimizer = self.optimizer()
-        optimizer.capture({f"{name}.{key}" if name else key: array for name, arrays in zip(named_leaves(self.net()), grads) for key, array in arrays.items()},
-                          self.options, self.losses)
+        optimizer.capture(
+            {
+                f"{name}.{key}" if name else key: array
+                for name, arrays in zip(named_leaves(self.net()), grads)
+                for key, array in arrays.items()
+            },
+            self.options,
+            self.losses,
+        )
         # it holds the slots, which must outlive the graph
         self.captured = optimizer.fingerprint()
 
@@ -108,11 +133,13 @@ class CapturedStep:
         if optimizer is None or not optimizer.capturable:
             return True
         now = optimizer.fingerprint()
-        return len(now) != len(self.captured) or any(one is not known for one, known in zip(now, self.captured))
+        return len(now) != len(self.captured) or any(
+            one is not known for one, known in zip(now, self.captured)
+        )
 
     def submit(self, x, labels=None):
         capturing.enter_context()
-        with self.arena.lock:                               # two Python threads may ask one network
+        with self.arena.lock:  # two Python threads may ask one network
             slot = self.slots[self.turn]
             self.turn = (self.turn + 1) % SLOTS
             slot.fill(x, labels, self.optimizer and self.optimizer())
@@ -138,7 +165,7 @@ class _Slot:
     def fill(self, x, labels, optimizer):
         """Copy a batch into pinned memory, and start its copy to the GPU."""
         if self.pending is not None:
-            self.pending.result()                           # the step before has left this slot, and nobody waits for what it holds
+            self.pending.result()  # the step before has left this slot, and nobody waits for what it holds
             self.pending = None
         self.here[0][...] = x.reshape(self.here[0].shape)
         if labels is not None:
@@ -169,7 +196,9 @@ class _Slot:
             capturing.enter_context()
             self.done.synchronize()
             y, losses = (array.copy() for array in back)
-            return float(losses.sum(dtype=np.float64)) / len(losses) if with_loss else None, y.reshape(y_shape)
+            return float(losses.sum(dtype=np.float64)) / len(losses) if with_loss else None, y.reshape(
+                y_shape
+            )
 
         self.pending = Pending(x, wait)
         return self.pending

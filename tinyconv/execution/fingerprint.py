@@ -1,9 +1,10 @@
 """Fingerprint: all that a recorded step depends on, so that a change is noticed before the step is repeated."""
+
 import numpy as np
 
 from ..network import leaves
 
-OF_ONE_CALL = ("cache", "grads", "_made", "_persistent")    # attributes of a layer that every call changes
+OF_ONE_CALL = ("cache", "grads", "_made", "_persistent")  # attributes of a layer that every call changes
 
 
 class Fingerprint:
@@ -15,8 +16,12 @@ class Fingerprint:
     def __init__(self, net, dtype):
         self._facts = list(_facts(net))
         # a state of another dtype stands on the tape as a copy; unsigned ones (dropout's counters) no layer computes with
-        states = [array for layer in leaves(net) for array in layer.state.values() if isinstance(array, np.ndarray)]
-        self._copied = [(array, array.copy()) for array in states if array.dtype != dtype and array.dtype.kind != "u"]
+        states = [
+            array for layer in leaves(net) for array in layer.state.values() if isinstance(array, np.ndarray)
+        ]
+        self._copied = [
+            (array, array.copy()) for array in states if array.dtype != dtype and array.dtype.kind != "u"
+        ]
 
     def is_stale(self) -> bool:
         for where, names, values in self._facts:
@@ -32,6 +37,10 @@ def _facts(layer):
     """All of a layer that a recorded step depends on, as (dictionary, its names in order, those that count with their values)."""
     own = vars(layer)
     for where in (own, own.get("params", {}), own.get("state", {}), layer.named_layers):
-        yield where, tuple(where), [(name, value) for name, value in where.items() if where is not own or name not in OF_ONE_CALL]
+        yield (
+            where,
+            tuple(where),
+            [(name, value) for name, value in where.items() if where is not own or name not in OF_ONE_CALL],
+        )
     for inner in layer.named_layers.values():
         yield from _facts(inner)

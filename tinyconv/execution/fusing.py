@@ -6,6 +6,7 @@
 An edge is fused where nothing else sees the array between the two: not at the end of a block, behind which a sum stands before the ReLU, and not where
 the array takes two ways.
 """
+
 from ..layers import Conv2d, Dense, ReLU
 from ..network import INPUT, walk
 

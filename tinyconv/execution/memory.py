@@ -1,4 +1,5 @@
 """How much memory training takes, and how much there is."""
+
 import math
 
 import numpy as np
@@ -16,7 +17,9 @@ def needed(net, x_shape, training=True):
     """
     sizes = [math.prod(x_shape), *(math.prod(node.y_shape) for node in walk(net, x_shape))]
     parameters = sum(array.size for array in net.params.values())
-    return np.dtype(np.float32).itemsize * (2 * sizes[0] + 3 * max(sizes) + ((sum(sizes[1:]) + 4 * parameters) if training else parameters))
+    return np.dtype(np.float32).itemsize * (
+        2 * sizes[0] + 3 * max(sizes) + ((sum(sizes[1:]) + 4 * parameters) if training else parameters)
+    )
 
 
 def available(device="cpu"):

@@ -1,4 +1,5 @@
 """Pending: the result of a step that may still be computed."""
+
 import math
 
 import numpy as np
@@ -38,5 +39,9 @@ def _explain(loss, x):
     wrong = ~np.isfinite(x)
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise DataError(f"expected finite numbers in x, got x[{', '.join(map(str, index))}] = {x[index]} ({wrong.sum()} such); clean the data")
-    raise DivergedError(f"training diverged: the loss is {loss} though the data are finite; use a smaller learning rate, or clip the gradient")
+        raise DataError(
+            f"expected finite numbers in x, got x[{', '.join(map(str, index))}] = {x[index]} ({wrong.sum()} such); clean the data"
+        )
+    raise DivergedError(
+        f"training diverged: the loss is {loss} though the data are finite; use a smaller learning rate, or clip the gradient"
+    )

@@ -4,6 +4,7 @@ A layer says of itself that its calls may be recorded. A line of Python in it wo
 has been recorded it is played once, on a batch of random numbers that it has not seen, and compared with the layers called one after the other on that
 batch: the same kernels on the same numbers, so every bit has to agree.
 """
+
 import zlib
 
 import numpy as np
@@ -16,7 +17,9 @@ from ..network import named_leaves, observe, state_restored, states, tree
 def random_batch(x_shape, dtype, classes=1):
     """Return (x, labels) for the proof: normal numbers of shape x_shape in `dtype`, and a label below `classes` for each image."""
     rng = np.random.default_rng(len(x_shape))
-    return rng.standard_normal(x_shape, np.float32).astype(dtype, copy=False), rng.integers(classes, size=x_shape[0])
+    return rng.standard_normal(x_shape, np.float32).astype(dtype, copy=False), rng.integers(
+        classes, size=x_shape[0]
+    )
 
 
 def digest(arrays) -> int:
@@ -38,10 +41,14 @@ def refuse(net, x, training, arena):
     for name, layer in named.items():
         if not _repeats(layer, seen[name]["x"].astype(x.dtype), training, arena):
             called = f"{name} = {layer!r}" if name else repr(layer)
-            raise RecordingError(f"{called}: says recordable = True, but its recorded step differs from its own code: a line in it computes in Python or "
-                                 "NumPy, or chooses by what is in an array, which no recording repeats; use kernels alone, or leave recordable out")
-    raise RecordingError(f"{net!r}: its recorded step differs from its layers called one by one, and none of them alone does; leave recordable out of the "
-                         "class that connects them")
+            raise RecordingError(
+                f"{called}: says recordable = True, but its recorded step differs from its own code: a line in it computes in Python or "
+                "NumPy, or chooses by what is in an array, which no recording repeats; use kernels alone, or leave recordable out"
+            )
+    raise RecordingError(
+        f"{net!r}: its recorded step differs from its layers called one by one, and none of them alone does; leave recordable out of the "
+        "class that connects them"
+    )
 
 
 def _repeats(layer, x, training, arena):

@@ -7,6 +7,7 @@
 "calls"   One layer after the other, called from Python: for networks with layers of a user's own. The others record a step once, and then repeat it
           without Python in between and without allocating anything.
 """
+
 import math
 from typing import NamedTuple
 
@@ -17,8 +18,8 @@ from ..device import backend
 from ..kernels.recording import lanes
 from ..network import leaves, not_recordable, walk
 
-BLOCKS_TOGETHER = 2                                         # blocks of images in a chunk: a dense layer then uses every weight twice
-CACHE_OF_A_CORE = 8 * 2 ** 20                               # bytes of second- and third-level cache that one core can count on
+BLOCKS_TOGETHER = 2  # blocks of images in a chunk: a dense layer then uses every weight twice
+CACHE_OF_A_CORE = 8 * 2**20  # bytes of second- and third-level cache that one core can count on
 
 
 class Strategy(NamedTuple):
@@ -33,7 +34,11 @@ def strategy(net, x, loss=None) -> Strategy:
     if numba.config.DISABLE_JIT:
         return Strategy("calls", "NUMBA_DISABLE_JIT is set: plain Python, step by step")
     if not backend(net.device).records or (loss is not None and loss.device != net.device):
-        return Strategy("calls", f"the network is on the device {net.device!r}" + ("" if loss is None else f", the loss on {loss.device!r}"))
+        return Strategy(
+            "calls",
+            f"the network is on the device {net.device!r}"
+            + ("" if loss is None else f", the loss on {loss.device!r}"),
+        )
     if not isinstance(x, np.ndarray) or x.dtype not in backend(net.device).dtypes:
         return Strategy("calls", "the batch is no float32 or float64 array")
     for name, why in not_recordable(net):
@@ -41,9 +46,16 @@ def strategy(net, x, loss=None) -> Strategy:
     if loss is not None and (why := loss.not_recordable()):
         return Strategy("calls", why)
     for layer in leaves(net):
-        if any(getattr(array, "dtype", None) != x.dtype or isinstance(array, np.ndarray) and not array.flags.c_contiguous
-               for array in layer.params.values()):
-            return Strategy("calls", f"the parameters of {layer!r} are not {x.dtype}, or do not lie contiguously in memory")
+        if any(
+            getattr(array, "dtype", None) != x.dtype
+            or isinstance(array, np.ndarray)
+            and not array.flags.c_contiguous
+            for array in layer.params.values()
+        ):
+            return Strategy(
+                "calls",
+                f"the parameters of {layer!r} are not {x.dtype}, or do not lie contiguously in memory",
+            )
     y_shape = net.output_shape(x.shape)
     if loss is not None and len(y_shape) != 2:
         return Strategy("calls", f"the network gives {y_shape}, no scores (N, classes)")
@@ -52,7 +64,7 @@ def strategy(net, x, loss=None) -> Strategy:
     if whole := [layer for layer in leaves(net) if not layer.takes_single_images]:
         return Strategy("layers", f"{whole[0]!r} takes a batch as a whole")
     size, images = _bytes_of_a_chunk(net, x), BLOCKS_TOGETHER * lanes(x.dtype)
-    takes, cache = f"{images} images take {size / 2 ** 20:.1f} MiB", f"{CACHE_OF_A_CORE / 2 ** 20:.0f} MiB"
+    takes, cache = f"{images} images take {size / 2**20:.1f} MiB", f"{CACHE_OF_A_CORE / 2**20:.0f} MiB"
     if size > CACHE_OF_A_CORE:
         return Strategy("layers", f"{takes}, more than the {cache} of a core's cache")
     return Strategy("images", f"{takes}, which a core's cache of {cache} holds")
@@ -61,5 +73,7 @@ def strategy(net, x, loss=None) -> Strategy:
 def _bytes_of_a_chunk(net, x):
     """Bytes that training a chunk of images works on: the output of every layer, its gradient, the parameters and theirs."""
     x_shape = (BLOCKS_TOGETHER * lanes(x.dtype), *x.shape[1:])
-    elements = math.prod(x_shape) + sum(math.prod(node.y_shape) + node.parameters for node in walk(net, x_shape))
+    elements = math.prod(x_shape) + sum(
+        math.prod(node.y_shape) + node.parameters for node in walk(net, x_shape)
+    )
     return 2 * elements * x.dtype.itemsize

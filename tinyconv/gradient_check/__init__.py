@@ -13,11 +13,20 @@
 
 Imports go one way: self_test -> the checker -> diagnosis.
 """
+
 from .check import assert_gradients, check_gradients
 from .diagnosis import Diagnosis
 from .full_size import check_full_size
 from .report import Refusal, Report, Row
 from .subjects import from_file
 
-__all__ = ["Diagnosis", "Refusal", "Report", "Row", "assert_gradients", "check_full_size", "check_gradients",
-           "from_file"]
+__all__ = [
+    "Diagnosis",
+    "Refusal",
+    "Report",
+    "Row",
+    "assert_gradients",
+    "check_full_size",
+    "check_gradients",
+    "from_file",
+]

@@ -1,4 +1,5 @@
 """check_gradients: the gradients that backward gives, compared with the slopes of forward."""
+
 import copy
 from dataclasses import replace
 
@@ -12,12 +13,24 @@ from .oracles import Oracle
 from .report import Report
 from .subjects import subject as as_subject
 
-ELEMENTS = 2000                                             # up to so many in all arrays, each is compared; of more, a sample
-SAMPLE = 200                                                # of so many, spread over the arrays
+ELEMENTS = 2000  # up to so many in all arrays, each is compared; of more, a sample
+SAMPLE = 200  # of so many, spread over the arrays
 
 
-def check_gradients(obj, x=None, *, labels=None, training=False, sample=None, seed=0, tolerance=None, quiet=False, progress=False, dtype="float64",
-                    diagnose=True):
+def check_gradients(
+    obj,
+    x=None,
+    *,
+    labels=None,
+    training=False,
+    sample=None,
+    seed=0,
+    tolerance=None,
+    quiet=False,
+    progress=False,
+    dtype="float64",
+    diagnose=True,
+):
     """Compare every gradient that backward gives with the slope of forward; print the table and what is wrong; give the Report.
 
     obj        a layer, network or loss, a pair of functions (forward, backward), or a class in the style of torch: subjects.py says how each is
@@ -59,15 +72,28 @@ def assert_gradients(obj, x=None, **options):
     """check_gradients for tests: silent where all is well; AssertionError with the table and the diagnosis where not."""
     report = check_gradients(obj, x, quiet=True, **options)
     if not report.ok:
-        raise AssertionError(f"wrong gradients\n{report}" if report.verdict == "wrong" else f"gradients that prove nothing\n{report}")
+        raise AssertionError(
+            f"wrong gradients\n{report}"
+            if report.verdict == "wrong"
+            else f"gradients that prove nothing\n{report}"
+        )
     return report
 
 
 def _merged(reports):
     refusals = {(found.array, found.name): found for report in reports for found in report.refusals}
     # at one point a gradient may well be zero; where another point moves it, nothing is left to refuse
-    moved = {row.array for report in reports for row in report.rows if not any(found.array == row.array for found in report.refusals)}
-    kept = tuple(found for (array, name), found in refusals.items() if name not in habits.OF_THE_POINT or array not in moved)
+    moved = {
+        row.array
+        for report in reports
+        for row in report.rows
+        if not any(found.array == row.array for found in report.refusals)
+    }
+    kept = tuple(
+        found
+        for (array, name), found in refusals.items()
+        if name not in habits.OF_THE_POINT or array not in moved
+    )
     return Report(reports[0].subject, tuple(row for report in reports for row in report.rows), kept)
 
 
@@ -80,7 +106,9 @@ def _check(subject, sample, seed, tolerance, progress, diagnose):
     if sample is None:
         total = sum(value.size for value in subject.values.values())
         sample = ELEMENTS if total <= ELEMENTS else max(5, SAMPLE // len(subject.values))
-    for name in tqdm(subject.values, desc="gradients", unit="array", delay=1, leave=False, disable=not progress):
+    for name in tqdm(
+        subject.values, desc="gradients", unit="array", delay=1, leave=False, disable=not progress
+    ):
         comparisons[name] = Comparison(oracle, name, dy, found[name], sample, tolerance)
         refusals += comparisons[name].refusals
     rows = tuple(each.row for each in comparisons.values())
@@ -89,7 +117,9 @@ def _check(subject, sample, seed, tolerance, progress, diagnose):
     report = Report(subject.title, rows, tuple(refusals))
     if not diagnose or report.verdict != "wrong":
         return report
-    return replace(report, diagnoses=_layer_at_fault(subject) or diagnosis.diagnose(oracle, dy, found, comparisons))
+    return replace(
+        report, diagnoses=_layer_at_fault(subject) or diagnosis.diagnose(oracle, dy, found, comparisons)
+    )
 
 
 def _layer_at_fault(subject):
@@ -104,11 +134,16 @@ def _layer_at_fault(subject):
     for name, layer in reversed(named_leaves(net).items()):
         if "x" not in seen[name]:
             continue
-        report = check_gradients(copy.deepcopy(layer), seen[name]["x"], training=training, sample=50, quiet=True)
+        report = check_gradients(
+            copy.deepcopy(layer), seen[name]["x"], training=training, sample=50, quiet=True
+        )
         if report.verdict == "wrong":
             return tuple(
                 diagnosis.Diagnosis(
-                    f"{name}.{found.array}", found.name, f"in layer {name}, {layer!r}: {found.sentence}", found.where
+                    f"{name}.{found.array}",
+                    found.name,
+                    f"in layer {name}, {layer!r}: {found.sentence}",
+                    found.where,
                 )
                 for found in report.diagnoses
             )

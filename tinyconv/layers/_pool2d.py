@@ -1,4 +1,5 @@
 """What max_pool2d and avg_pool2d share: windows that slide over a map."""
+
 from ..kernels.max_pool2d import output_shape
 from ..layer import Layer, pair, positive
 
@@ -19,7 +20,9 @@ class Pool2d(Layer):
         self.stride = self.size if stride is None else positive(pair(stride, "stride"), "stride")
         self.padding, self.ceil = pair(padding, "padding"), bool(ceil)
         if any(not 0 <= p < s for p, s in zip(self.padding, self.size)):
-            raise ValueError(f"padding: expected 0 or more and less than the size {self.size}, got {padding!r}")
+            raise ValueError(
+                f"padding: expected 0 or more and less than the size {self.size}, got {padding!r}"
+            )
 
     def _backward_input(self, dy):
         return self.kernel.backward_input(dy, self.cache, self.size, self.stride, self.padding)

@@ -1,4 +1,5 @@
 """Average pooling: the mean of each window."""
+
 from ._pool2d import Pool2d
 
 

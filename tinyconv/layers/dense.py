@@ -1,4 +1,5 @@
 """Fully connected layer."""
+
 import numpy as np
 
 from ..initializers import fan_in_uniform
@@ -22,9 +23,21 @@ class Dense(Layer):
     settings = ("in_features", "out_features", "bias")
     recordable = per_image = True
 
-    def __init__(self, in_features, out_features, *, bias=True, rng=None, initial_weight=fan_in_uniform, initial_bias=fan_in_uniform):
+    def __init__(
+        self,
+        in_features,
+        out_features,
+        *,
+        bias=True,
+        rng=None,
+        initial_weight=fan_in_uniform,
+        initial_bias=fan_in_uniform,
+    ):
         super().__init__()
-        self.in_features, self.out_features = positive(in_features, "in_features"), positive(out_features, "out_features")
+        self.in_features, self.out_features = (
+            positive(in_features, "in_features"),
+            positive(out_features, "out_features"),
+        )
         self.bias, rng = bias, np.random.default_rng(rng)
         self.params["weight"] = initial_weight(rng, (out_features, in_features), in_features)
         if bias:
@@ -36,7 +49,7 @@ class Dense(Layer):
         return forward(x, self._parameter("weight", x), self._parameter("bias", x, optional=not self.bias))
 
     def _backward_input(self, dy):
-        if "relu before" in self.fused:                      # its y is our x
+        if "relu before" in self.fused:  # its y is our x
             return self.kernel.masked_backward_input(dy, self._parameter("weight", dy), self.cache)
         return self.kernel.backward_input(dy, self._parameter("weight", dy))
 

@@ -1,4 +1,5 @@
 """Maps to features."""
+
 from ..layer import Layer
 
 

@@ -1,4 +1,5 @@
 """Max pooling: the largest input of each window."""
+
 from ._pool2d import Pool2d
 
 

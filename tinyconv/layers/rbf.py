@@ -1,4 +1,5 @@
 """Euclidean radial basis function units."""
+
 import numpy as np
 
 from ..kernels import rbf as contract
@@ -23,7 +24,9 @@ class RBF(Layer):
         super().__init__()
         self.state["centers"] = np.array(centers, np.float32)
         if self.state["centers"].ndim != 2:
-            raise ValueError(f"centers: expected an array (classes, features), got shape {self.state['centers'].shape}")
+            raise ValueError(
+                f"centers: expected an array (classes, features), got shape {self.state['centers'].shape}"
+            )
         self.classes, self.features = self.state["centers"].shape
 
     def _forward(self, x, training):

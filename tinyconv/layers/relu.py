@@ -1,4 +1,5 @@
 """The rectified linear unit."""
+
 from ..layer import Layer
 
 

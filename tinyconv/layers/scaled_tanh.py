@@ -1,4 +1,5 @@
 """The squashing function of LeNet-5."""
+
 from ..layer import Layer
 
 

@@ -1,4 +1,5 @@
 """The logistic function."""
+
 from ..layer import Layer
 
 

@@ -1,4 +1,5 @@
 """Convolution with a connection table."""
+
 import numpy as np
 
 from ..initializers import fan_in_uniform
@@ -26,9 +27,14 @@ class TableConv2d(Layer):
 
     def __init__(self, table, kernel_size, *, rng=None):
         super().__init__()
-        self.table, self.kernel_size = np.array(table, bool), positive(pair(kernel_size, "kernel_size"), "kernel_size")
+        self.table, self.kernel_size = (
+            np.array(table, bool),
+            positive(pair(kernel_size, "kernel_size"), "kernel_size"),
+        )
         if self.table.ndim != 2 or not self.table.any(axis=1).all():
-            raise ValueError(f"table: expected a bool array (O, C) with a True in every row, got shape {self.table.shape}")
+            raise ValueError(
+                f"table: expected a bool array (O, C) with a True in every row, got shape {self.table.shape}"
+            )
         # a tape keeps the table as it was when it was recorded
         self.table.flags.writeable = False
         rng = np.random.default_rng(rng)
@@ -56,8 +62,10 @@ class TableConv2d(Layer):
         return self.kernel.backward_input(dy, self._parameter("weight", x), self.pairs, x.shape)
 
     def _backward_parameters(self, dy):
-        return {"weight": self.kernel.backward_weight(dy, self.cache, self.pairs, self.kernel_size),
-                "bias": self.kernel.backward_bias(dy)}
+        return {
+            "weight": self.kernel.backward_weight(dy, self.cache, self.pairs, self.kernel_size),
+            "bias": self.kernel.backward_bias(dy),
+        }
 
     def param_shapes(self):
         return {"weight": (len(self.pairs), *self.kernel_size), "bias": (len(self.table),)}

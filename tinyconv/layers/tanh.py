@@ -1,4 +1,5 @@
 """The hyperbolic tangent."""
+
 from ..layer import Layer
 
 

@@ -1,4 +1,5 @@
 """Adam: steps of the size of the rate, whatever the size of the gradient."""
+
 from typing import Any
 
 from .compiled import CompiledOptimizer
@@ -43,9 +44,17 @@ class Adam(CompiledOptimizer):
     eps: Setting[float] = Setting(f"of {SMALLEST} (the smallest float32) or more", at_least(SMALLEST))
     decoupled: Setting[bool] = Setting("True or False", truth)
 
-    def __init__(self, net: Any, lr: float | Rate = 1e-3, beta1: float = 0.9, beta2: float = 0.999,
-                 eps: float = 1e-8, weight_decay: float = 0.0, decoupled: bool = True,
-                 clip: float | None = None):
+    def __init__(
+        self,
+        net: Any,
+        lr: float | Rate = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled: bool = True,
+        clip: float | None = None,
+    ):
         super().__init__(net, lr, weight_decay, clip)
         self.beta1 = beta1
         self.beta2 = beta2

@@ -1,4 +1,5 @@
 """Optimizer: the base of everything that changes parameters by their gradients."""
+
 import copy
 from typing import Any
 
@@ -53,8 +54,9 @@ class Optimizer:
     _closed = False
 
     @closing
-    def __init__(self, net: Any, lr: float | Rate = 0.01, weight_decay: float = 0.0,
-                 clip: float | None = None):
+    def __init__(
+        self, net: Any, lr: float | Rate = 0.01, weight_decay: float = 0.0, clip: float | None = None
+    ):
         self.net = net
         self.lr = lr
         self.weight_decay = weight_decay
@@ -72,7 +74,8 @@ class Optimizer:
         if self._closed and name not in vars(self) and not hasattr(type(self), name):
             raise AttributeError(
                 f"{type(self).__name__} has no setting {name!r}; it has {', '.join(self._settings())} (an "
-                "optimizer of one's own makes its attributes in __init__, and keeps arrays in slots)")
+                "optimizer of one's own makes its attributes in __init__, and keeps arrays in slots)"
+            )
         object.__setattr__(self, name, value)
 
     @property
@@ -84,7 +87,8 @@ class Optimizer:
         except (TypeError, ValueError):
             raise ValueError(
                 f"{type(self).__name__}: expected a rate of 0 or more at step {self.steps}, got {value!r} "
-                "from the function step -> rate; set lr to another") from None
+                "from the function step -> rate; set lr to another"
+            ) from None
 
     @lr.setter
     def lr(self, value: float | Rate):
@@ -119,7 +123,8 @@ class Optimizer:
             if given is not None:
                 raise TypeError(
                     f"{type(self).__name__}: update must change weight in its memory (weight -= ...) and "
-                    f"return nothing, it returned {type(given).__name__}")
+                    f"return nothing, it returned {type(given).__name__}"
+                )
             for array, value in zip((row[0], *row[2:]), (weight, *slots), strict=True):
                 if is_on_gpu(array):
                     put(value, array)

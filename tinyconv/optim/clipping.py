@@ -5,6 +5,7 @@
 
 Source: Pascanu, Mikolov, Bengio 2013, algorithm 1.
 """
+
 import math
 
 

@@ -1,4 +1,5 @@
 """Collecting: parameters, gradients and slots, checked, as the rows that an update goes through."""
+
 from operator import is_
 from typing import Any
 
@@ -26,11 +27,14 @@ class Collector:
 
     def new_slots(self, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Return {slot: {name: zeros like the parameter}}."""
-        return {slot: {name: np.zeros(weight.shape, weight.dtype) for name, weight in params.items()}
-                for slot in self.slot_names}
+        return {
+            slot: {name: np.zeros(weight.shape, weight.dtype) for name, weight in params.items()}
+            for slot in self.slot_names
+        }
 
-    def rows(self, params: dict[str, Any], grads: dict[str, Any],
-             slots: dict[str, dict[str, Any]]) -> list[tuple]:
+    def rows(
+        self, params: dict[str, Any], grads: dict[str, Any], slots: dict[str, dict[str, Any]]
+    ) -> list[tuple]:
         """Return (weight, dweight, slots ...) of every parameter, in the parameter's dtype and place.
 
         Where an array of a slot has to be converted or moved, the slot has the new one from now on. Raises
@@ -39,7 +43,8 @@ class Collector:
         if changed := params.keys() ^ self.names:
             raise RuntimeError(
                 f"{self.owner}: {', '.join(sorted(changed))}: added or removed since the optimizer was made; "
-                "make a new one for the parameters as they are now")
+                "make a new one for the parameters as they are now"
+            )
         if missing := params.keys() - grads.keys():
             names = ", ".join(sorted(missing))
             raise RuntimeError(f"{self.owner}: no gradient for {names}; call backward before step")
@@ -48,7 +53,8 @@ class Collector:
             checks.check_parameters(self.owner, params)
             self.weights = weights
         dweights = [
-            checks.ready_gradient(self.owner, name, grads[name], weight) for name, weight in params.items()]
+            checks.ready_gradient(self.owner, name, grads[name], weight) for name, weight in params.items()
+        ]
         columns = [self._column(slot, slots.get(slot, {}), params) for slot in self.slot_names]
         return list(zip(weights, dweights, *columns, strict=True))
 

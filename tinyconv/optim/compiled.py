@@ -1,4 +1,5 @@
 """CompiledOptimizer: an optimizer whose update is a compiled kernel, and which a graph can capture."""
+
 from functools import cache
 from importlib import import_module
 from typing import Any

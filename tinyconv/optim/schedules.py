@@ -1,4 +1,5 @@
 """Schedules: functions step -> rate that an optimizer follows. The first step has the number 0."""
+
 import math
 from collections.abc import Callable, Iterable, Sequence
 
@@ -23,8 +24,9 @@ def lowered_at(lr: float, steps: Sequence[int], factor: float = 0.1) -> Rate:
     return lambda step: lr * factor ** sum(step >= at for at in steps)
 
 
-def plateau(lr: float, errors: Callable[[], Iterable[float]], patience: int = 5, factor: float = 0.1,
-            times: int = 3) -> Rate:
+def plateau(
+    lr: float, errors: Callable[[], Iterable[float]], patience: int = 5, factor: float = 0.1, times: int = 3
+) -> Rate:
     """Return rate(step) = lr factor^k: lower by a factor whenever the error has stopped improving.
 
     errors     a function without arguments: the validation errors of all epochs so far. The rate follows from

@@ -1,4 +1,5 @@
 """Settings of an optimizer: attributes that are checked when they are set, and read anew at every step."""
+
 import functools
 import math
 import numbers
@@ -58,6 +59,7 @@ def closing(init: Callable) -> Callable:
 
     Raises TypeError where a constructor does not call that of Optimizer.
     """
+
     @functools.wraps(init)
     def constructor(self, *arguments, **options):
         init(self, *arguments, **options)
@@ -68,6 +70,7 @@ def closing(init: Callable) -> Callable:
                 raise TypeError(f"{name}: its __init__ must call super().__init__(net, lr, ...)")
             self._check_settings()
             vars(self)["_closed"] = True
+
     return constructor
 
 
@@ -86,11 +89,13 @@ def real(value: Any) -> float:
 
 def at_least(lowest: float, below: float = math.inf) -> Callable[[Any], float]:
     """Return a function that converts a number with lowest <= number < below."""
+
     def convert(value):
         number = real(value)
         if not lowest <= number < below:
             raise ValueError
         return number
+
     return convert
 
 

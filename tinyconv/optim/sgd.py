@@ -1,4 +1,5 @@
 """SGD: stochastic gradient descent."""
+
 from typing import Any
 
 from .compiled import CompiledOptimizer
@@ -31,8 +32,16 @@ class SGD(CompiledOptimizer):
     momentum: Setting[float] = Setting("of 0 or more", at_least(0))
     nesterov: Setting[bool] = Setting("True or False", truth)
 
-    def __init__(self, net: Any, lr: float | Rate = 0.01, momentum: float = 0.0, weight_decay: float = 0.0,
-                 nesterov: bool = False, *, clip: float | None = None):
+    def __init__(
+        self,
+        net: Any,
+        lr: float | Rate = 0.01,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        *,
+        clip: float | None = None,
+    ):
         super().__init__(net, lr, weight_decay, clip)
         self.momentum = momentum
         self.nesterov = nesterov
@@ -54,4 +63,5 @@ class SGD(CompiledOptimizer):
         if self.nesterov and self.momentum == 0:
             raise ValueError(
                 f"{type(self).__name__}: nesterov=True looks ahead along the momentum, so it needs momentum "
-                "above 0")
+                "above 0"
+            )

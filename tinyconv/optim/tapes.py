@@ -1,4 +1,5 @@
 """Tapes: updates of many small parameters, and the norm of their gradients, without Python in between."""
+
 from operator import is_
 from typing import Any
 
@@ -9,7 +10,7 @@ from ..kernels import load
 from ..kernels.recording import Tape, cut, play, recording, threads_at_hand
 
 # of all parameters together, in elements: below it, calls from Python would take longer than the work
-SMALL = 2 ** 20
+SMALL = 2**20
 
 
 class Tapes:
@@ -64,8 +65,11 @@ class Tapes:
 
     def hold(self, arrays: list) -> bool:
         """Return True for the very arrays that the tapes work on, and as many threads at hand."""
-        return (len(arrays) == len(self.arrays) and all(map(is_, arrays, self.arrays))
-                and self.threads == threads_at_hand())
+        return (
+            len(arrays) == len(self.arrays)
+            and all(map(is_, arrays, self.arrays))
+            and self.threads == threads_at_hand()
+        )
 
     def put(self, rows: list[tuple]) -> None:
         """Work on the arrays of these rows from now on."""

@@ -9,6 +9,7 @@
 
 Imports go from the checker to this room, never back.
 """
+
 from .naming import Diagnosis, diagnose
 
 __all__ = ["Diagnosis", "diagnose"]

@@ -1,4 +1,5 @@
 """Claims, in which hypotheses say what they predict, and what the predictions share."""
+
 from dataclasses import dataclass, field
 from itertools import chain, combinations
 
@@ -12,7 +13,7 @@ class Claim:
     detail: str = ""
     array: np.ndarray = None
     known: np.ndarray = None
-    terms: list = field(default_factory=list)               # [(c, {"dy": ..., "values": ..., "options": ...}), ...]
+    terms: list = field(default_factory=list)  # [(c, {"dy": ..., "values": ..., "options": ...}), ...]
 
 
 def changed(detail="", c=1.0, **changes):
@@ -33,8 +34,11 @@ def elementwise(e):
 
 
 def axis_names(array):
-    return {4: ("images", "channels", "rows", "columns"), 2: ("images", "features"), 3: ("images", "channels", "positions")}.get(
-        array.ndim, tuple(f"axis {axis}" for axis in range(array.ndim)))
+    return {
+        4: ("images", "channels", "rows", "columns"),
+        2: ("images", "features"),
+        3: ("images", "channels", "positions"),
+    }.get(array.ndim, tuple(f"axis {axis}" for axis in range(array.ndim)))
 
 
 def join(names):
@@ -46,7 +50,12 @@ def borders(array):
     H, W = array.shape[-2:]
     i, j = np.indices((H, W))
     for width in (1, 2, 3):
-        sides = {"the first row": i < width, "the last row": i >= H - width, "the first column": j < width, "the last column": j >= W - width}
+        sides = {
+            "the first row": i < width,
+            "the last row": i >= H - width,
+            "the first column": j < width,
+            "the last column": j >= W - width,
+        }
         for chosen in subsets(sides):
             words = join(chosen) if width == 1 else join([f"{side}s ({width})" for side in chosen])
             yield words, np.broadcast_to(~np.any([sides[name] for name in chosen], axis=0), array.shape)
@@ -55,13 +64,18 @@ def borders(array):
 def moved(array, shift):
     """The maps moved by (rows, columns), zeros where nothing comes from."""
     result, (H, W), (i, j) = np.zeros_like(array), array.shape[2:], shift
-    result[:, :, max(i, 0):H + min(i, 0), max(j, 0):W + min(j, 0)] = array[:, :, max(-i, 0):H + min(-i, 0), max(-j, 0):W + min(-j, 0)]
+    result[:, :, max(i, 0) : H + min(i, 0), max(j, 0) : W + min(j, 0)] = array[
+        :, :, max(-i, 0) : H + min(-i, 0), max(-j, 0) : W + min(-j, 0)
+    ]
     return result
 
 
 def factors(e):
     """(number, words): the numbers of the object, and others that are often forgotten or put in twice; each, its inverse, and minus it."""
-    numbers, attributes = [], vars(e.obj) if hasattr(e.obj, "__dict__") and not isinstance(e.obj, type) else {}
+    numbers, attributes = (
+        [],
+        vars(e.obj) if hasattr(e.obj, "__dict__") and not isinstance(e.obj, type) else {},
+    )
     for name, value in attributes.items():
         if isinstance(value, tuple) and value and all(isinstance(v, int) for v in value):
             numbers.append((float(np.prod(value)), f"the product of {name}"))

@@ -4,6 +4,7 @@ A prediction is an array, or a changed truth: the true gradient for another dy, 
 object with another stride. The second kind needs no array: along a random direction d, sum(gradient * d) is
 the sum of dy * slope, one evaluation of forward however large the array is.
 """
+
 import numpy as np
 
 # The largest array whose true gradient is computed element by element.
@@ -20,8 +21,20 @@ class Evidence:
     """
 
     def __init__(self, oracle, name, dy, found, comparison, others):
-        self.oracle, self.subject, self.name, self.dy, self.found, self.others = oracle, oracle.subject, name, dy, np.asarray(found, float), others
-        self.obj, self.labels, self.earlier, self.fixed = self.subject.obj, self.subject.labels, self.subject.earlier, self.subject.fixed
+        self.oracle, self.subject, self.name, self.dy, self.found, self.others = (
+            oracle,
+            oracle.subject,
+            name,
+            dy,
+            np.asarray(found, float),
+            others,
+        )
+        self.obj, self.labels, self.earlier, self.fixed = (
+            self.subject.obj,
+            self.subject.labels,
+            self.subject.earlier,
+            self.subject.fixed,
+        )
         self.values, self.y = self.subject.values, oracle.y
         self.x, self.shape = self.values[next(iter(self.values))], self.values[name].shape
         self.fits = self.found.shape == self.shape
@@ -43,12 +56,22 @@ class Evidence:
             predicted = np.asarray(claim.array, float)
             if predicted.shape != self.found.shape:
                 return False
-            smooth = (self.smooth if self.fits else np.ones(self.found.shape, bool)) & (True if claim.known is None else claim.known)
-            off = np.abs(predicted - self.found)[smooth].max(initial=0)    # NaN is not below anything
-            size = np.sqrt(np.mean(self.found ** 2))
-            wrong = np.abs(self.true - self.found)[smooth].max(initial=0) if self.fits and self.true is not None else np.inf
+            smooth = (self.smooth if self.fits else np.ones(self.found.shape, bool)) & (
+                True if claim.known is None else claim.known
+            )
+            off = np.abs(predicted - self.found)[smooth].max(initial=0)  # NaN is not below anything
+            size = np.sqrt(np.mean(self.found**2))
+            wrong = (
+                np.abs(self.true - self.found)[smooth].max(initial=0)
+                if self.fits and self.true is not None
+                else np.inf
+            )
             return bool(off <= min(1e-7 * size, 0.01 * wrong) + self.allowed)
-        return self.fits and bool(claim.terms) and all(self._agrees_along(self._direction(seed), claim) for seed in (1, 2))
+        return (
+            self.fits
+            and bool(claim.terms)
+            and all(self._agrees_along(self._direction(seed), claim) for seed in (1, 2))
+        )
 
     def _direction(self, seed):
         return np.where(self.smooth, np.random.default_rng(seed).normal(size=self.shape), 0)
@@ -57,12 +80,14 @@ class Evidence:
         try:
             with np.errstate(all="ignore"):
                 predicted = sum(c * self.along(direction, **changes) for c, changes in claim.terms)
-        except Exception:                                   # an option or shape that forward cannot take explains nothing
+        except Exception:  # an option or shape that forward cannot take explains nothing
             return False
         found = float(np.sum(self.found * direction))
         size = np.sqrt(np.sum((self.found * direction) ** 2))
         wrong = abs(self.along(direction) - found)
-        return bool(np.isfinite(predicted) and abs(predicted - found) <= min(1e-7 * size, 0.01 * wrong) + 1e-14 * size)
+        return bool(
+            np.isfinite(predicted) and abs(predicted - found) <= min(1e-7 * size, 0.01 * wrong) + 1e-14 * size
+        )
 
     def along(self, direction, dy=None, values=None, options=None):
         """sum(direction * the true gradient), of a call that is changed so. A dy meets a y of another shape in the corner where both begin."""

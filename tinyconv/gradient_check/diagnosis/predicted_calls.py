@@ -1,4 +1,5 @@
 """Predictions of mistakes in a call: another dy, another x or weight, another stride. They return claims."""
+
 import copy
 from itertools import combinations, product
 
@@ -7,6 +8,7 @@ import numpy as np
 from .claims import Claim, axis_names, borders, changed, elementwise, factors, is_known, join, moved, subsets
 
 # dy
+
 
 def dy_ignored(e):
     if getattr(e.subject, "takes_dy", True):
@@ -27,7 +29,10 @@ def dy_transposed(e):
         if e.dy.shape[a] == e.dy.shape[b]:
             yield changed(f"{names[a]} and {names[b]}", dy=np.ascontiguousarray(e.dy.swapaxes(a, b)))
         else:
-            yield changed(f"{names[a]} and {names[b]}, the shape kept by a reshape,", dy=e.dy.swapaxes(a, b).reshape(e.dy.shape))
+            yield changed(
+                f"{names[a]} and {names[b]}, the shape kept by a reshape,",
+                dy=e.dy.swapaxes(a, b).reshape(e.dy.shape),
+            )
 
 
 def dy_averaged(e):
@@ -35,7 +40,10 @@ def dy_averaged(e):
     for axes in subsets(range(e.dy.ndim)):
         mean = np.broadcast_to(e.dy.mean(axis=axes, keepdims=True), e.dy.shape)
         yield changed(join([names[axis] for axis in axes]), dy=mean)
-        yield changed(join([names[axis] for axis in axes]) + " (the sum, rather)", dy=mean * np.prod([e.dy.shape[axis] for axis in axes]))
+        yield changed(
+            join([names[axis] for axis in axes]) + " (the sum, rather)",
+            dy=mean * np.prod([e.dy.shape[axis] for axis in axes]),
+        )
 
 
 def dy_one(e):
@@ -70,8 +78,14 @@ def dy_border(e):
 
 
 def dy_changed(e):
-    candidates = {"the absolute value of dy": np.abs(e.dy), "the square of dy": e.dy ** 2, "the sign of dy": np.sign(e.dy), "y": e.y, "y dy": e.y * e.dy,
-                  "the positive part of dy": np.maximum(e.dy, 0)}
+    candidates = {
+        "the absolute value of dy": np.abs(e.dy),
+        "the square of dy": e.dy**2,
+        "the sign of dy": np.sign(e.dy),
+        "y": e.y,
+        "y dy": e.y * e.dy,
+        "the positive part of dy": np.maximum(e.dy, 0),
+    }
     if e.x.shape == e.dy.shape:
         candidates |= {"x": e.x, "x dy": e.x * e.dy}
     for words, dy in candidates.items():
@@ -81,6 +95,7 @@ def dy_changed(e):
 
 
 # what forward has kept
+
 
 def earlier_call(e):
     before = {name: value for name, value in e.earlier.items() if name != "dy"}
@@ -105,6 +120,7 @@ def another_mask(e):
 
 # what it is computed from
 
+
 def _others(e):
     """The parameters, inputs and fixed arrays that the gradient is computed from, by name; first the other ones."""
     arrays = {**e.values, **e.fixed}
@@ -122,10 +138,15 @@ def not_rotated(e):
 def flipped(e):
     if is_known(e) and e.fits:
         for axes in subsets(range(e.true.ndim)):
-            yield Claim(f"the true gradient, flipped along axis {join(map(str, axes))}", np.flip(e.true, axes))
+            yield Claim(
+                f"the true gradient, flipped along axis {join(map(str, axes))}", np.flip(e.true, axes)
+            )
     for name, value in _others(e):
         for axes in subsets(range(value.ndim)) if value.ndim <= 4 else ():
-            yield changed(f"what it would be if {name} were flipped along axis {join(map(str, axes))}", values={name: np.flip(value, axes)})
+            yield changed(
+                f"what it would be if {name} were flipped along axis {join(map(str, axes))}",
+                values={name: np.flip(value, axes)},
+            )
 
 
 def parameter_missing(e):
@@ -144,33 +165,55 @@ def parameter_transposed(e):
             if value.shape[a] == value.shape[b]:
                 yield changed(words, values={name: np.ascontiguousarray(value.swapaxes(a, b))})
             else:
-                yield changed(f"{words}, the shape kept by a reshape,", values={name: value.swapaxes(a, b).reshape(value.shape)})
+                yield changed(
+                    f"{words}, the shape kept by a reshape,",
+                    values={name: value.swapaxes(a, b).reshape(value.shape)},
+                )
 
 
 def permuted(e):
     if not (is_known(e) and e.fits):
         return
     for axis in range(e.true.ndim):
-        true, found = np.moveaxis(e.true, axis, 0).reshape(e.shape[axis], -1), np.moveaxis(e.found, axis, 0).reshape(e.shape[axis], -1)
+        true, found = (
+            np.moveaxis(e.true, axis, 0).reshape(e.shape[axis], -1),
+            np.moveaxis(e.found, axis, 0).reshape(e.shape[axis], -1),
+        )
         distance = np.abs(found[:, None] - true[None]).max(axis=-1)
         order = distance.argmin(axis=1)
-        if len(true) > 1 and len(true[0]) * len(true) > len(np.unique(order)) and sorted(order) == list(range(len(order))):
+        if (
+            len(true) > 1
+            and len(true[0]) * len(true) > len(np.unique(order))
+            and sorted(order) == list(range(len(order)))
+        ):
             place = int(np.argmax(order != np.arange(len(order))))
-            yield Claim(f"along axis {axis}, place {place} holds what belongs to place {order[place]}", np.take(e.true, order, axis))
+            yield Claim(
+                f"along axis {axis}, place {place} holds what belongs to place {order[place]}",
+                np.take(e.true, order, axis),
+            )
 
 
 def parameter_permuted(e):
     for name, value in _others(e):
         for axis in range(value.ndim):
             for step in range(1, value.shape[axis]) if value.shape[axis] <= 64 else (1, -1):
-                yield changed(f"{name} were rolled by {step} along axis {axis}", values={name: np.roll(value, step, axis)})
+                yield changed(
+                    f"{name} were rolled by {step} along axis {axis}",
+                    values={name: np.roll(value, step, axis)},
+                )
     groups = getattr(e.obj, "groups", 1)
     for name, value in _others(e) if isinstance(groups, int) and groups > 1 else ():
         if value.ndim == 4 and len(value) % groups == 0:
             split = value.reshape(groups, -1, *value.shape[1:])
-            yield changed(f"the groups of {name} were in reverse order", values={name: split[::-1].reshape(value.shape)})
-            yield changed(f"the filters of {name} were dealt out to the groups in turn",
-                          values={name: value.reshape(-1, groups, *value.shape[1:]).swapaxes(0, 1).reshape(value.shape)})
+            yield changed(
+                f"the groups of {name} were in reverse order", values={name: split[::-1].reshape(value.shape)}
+            )
+            yield changed(
+                f"the filters of {name} were dealt out to the groups in turn",
+                values={
+                    name: value.reshape(-1, groups, *value.shape[1:]).swapaxes(0, 1).reshape(value.shape)
+                },
+            )
 
 
 def wrong_argument(e):
@@ -198,22 +241,40 @@ def _through_y(e):
                 if value and value != 1:
                     yield Claim(f"y times {words} ({value:.6g})", e.dy * formula(e.y * value))
             constant = float(np.mean((e.found - e.true) / e.dy))
-            yield Claim(f"the right place, and {constant:.6g} added: the constant of the derivative is wrong", e.true + constant * e.dy)
+            yield Claim(
+                f"the right place, and {constant:.6g} added: the constant of the derivative is wrong",
+                e.true + constant * e.dy,
+            )
 
 
 def derivative_misused(e):
     if elementwise(e) and is_known(e):
         with np.errstate(all="ignore"):
             derivative = e.true / e.dy
-            candidates = {"times the derivative squared": e.dy * derivative ** 2, "divided by the derivative": e.dy / derivative,
-                          "times y, not times the derivative": e.dy * e.y, "times x, not times the derivative": e.dy * e.x,
-                          "plus the derivative": e.dy + derivative, "times 1 - derivative": e.dy * (1 - derivative),
-                          "times 1 - y": e.dy * (1 - e.y), "times 1 - y^2": e.dy * (1 - e.y ** 2), "times y^2": e.dy * e.y ** 2,
-                          "times the root of the derivative": e.dy * np.sqrt(np.abs(derivative)), "times 1 + y^2": e.dy * (1 + e.y ** 2)}
-            coefficients = np.linalg.lstsq(np.stack([np.ones(e.y.size), e.y.reshape(-1), e.y.reshape(-1) ** 2], 1),
-                                           (e.found / e.dy).reshape(-1), rcond=None)[0]
-            words = " + ".join(f"{c:.5g}{power}" for c, power in zip(coefficients, ("", " y", " y^2")) if abs(c) > 1e-9)
-            candidates[f"times ({words}), which is not the derivative"] = e.dy * (coefficients[0] + coefficients[1] * e.y + coefficients[2] * e.y ** 2)
+            candidates = {
+                "times the derivative squared": e.dy * derivative**2,
+                "divided by the derivative": e.dy / derivative,
+                "times y, not times the derivative": e.dy * e.y,
+                "times x, not times the derivative": e.dy * e.x,
+                "plus the derivative": e.dy + derivative,
+                "times 1 - derivative": e.dy * (1 - derivative),
+                "times 1 - y": e.dy * (1 - e.y),
+                "times 1 - y^2": e.dy * (1 - e.y**2),
+                "times y^2": e.dy * e.y**2,
+                "times the root of the derivative": e.dy * np.sqrt(np.abs(derivative)),
+                "times 1 + y^2": e.dy * (1 + e.y**2),
+            }
+            coefficients = np.linalg.lstsq(
+                np.stack([np.ones(e.y.size), e.y.reshape(-1), e.y.reshape(-1) ** 2], 1),
+                (e.found / e.dy).reshape(-1),
+                rcond=None,
+            )[0]
+            words = " + ".join(
+                f"{c:.5g}{power}" for c, power in zip(coefficients, ("", " y", " y^2")) if abs(c) > 1e-9
+            )
+            candidates[f"times ({words}), which is not the derivative"] = e.dy * (
+                coefficients[0] + coefficients[1] * e.y + coefficients[2] * e.y**2
+            )
         for words, array in candidates.items():
             yield Claim(words, array)
 
@@ -235,7 +296,13 @@ def neighbours_left_out(e):
 
 
 def label_term(e):
-    if is_known(e) and e.fits and e.labels is not None and e.true.ndim == 2 and np.shape(e.labels) == (len(e.true),):
+    if (
+        is_known(e)
+        and e.fits
+        and e.labels is not None
+        and e.true.ndim == 2
+        and np.shape(e.labels) == (len(e.true),)
+    ):
         one_hot = np.zeros(e.shape)
         one_hot[np.arange(len(one_hot)), e.labels] = 1
         c = float(np.vdot(e.found - e.true, one_hot) / len(one_hot))
@@ -246,34 +313,46 @@ def chain(e):
     """The layers of a network in the wrong order, or not all of them."""
     edges = e.obj.edges() if hasattr(e.obj, "edges") else None
     if edges is not None and any(layer is e.obj for _, layer, _ in edges):
-        return                                              # two paths, which no order of layers describes
+        return  # two paths, which no order of layers describes
     layers = dict(getattr(e.obj, "named_layers", None) or enumerate(getattr(e.obj, "layers", ())))
     if len(layers) < 2:
         return
-    layers = {name: copy.deepcopy(layer).astype(float) if hasattr(layer, "astype") else copy.deepcopy(layer) for name, layer in layers.items()}
+    layers = {
+        name: copy.deepcopy(layer).astype(float) if hasattr(layer, "astype") else copy.deepcopy(layer)
+        for name, layer in layers.items()
+    }
     x = e.x
     for layer in layers.values():
         x = layer.forward(x)
     orders = {"the layers in the order of forward": list(layers)}
-    orders |= {f"leaving layer {left} out": [name for name in reversed(layers) if name != left] for left in layers}
+    orders |= {
+        f"leaving layer {left} out": [name for name in reversed(layers) if name != left] for left in layers
+    }
     for words, order in orders.items():
         dy, grads = e.dy, {}
         try:
             for name in order:
                 dy = layers[name].backward(dy)
-                grads |= {f"{name}.{key}": gradient for key, gradient in getattr(layers[name], "grads", {}).items()}
-        except Exception:                                   # shapes that do not fit into this order: then it was another one
+                grads |= {
+                    f"{name}.{key}": gradient for key, gradient in getattr(layers[name], "grads", {}).items()
+                }
+        except Exception:  # shapes that do not fit into this order: then it was another one
             continue
         yield Claim(words, dy if e.name == next(iter(e.values)) else grads.get(e.name))
 
 
 def option(e):
     """The same call of an object one of whose numbers is another one."""
-    for name, value in vars(e.obj).items() if e.fits and hasattr(e.obj, "__dict__") and not isinstance(e.obj, type) else ():
+    for name, value in (
+        vars(e.obj).items() if e.fits and hasattr(e.obj, "__dict__") and not isinstance(e.obj, type) else ()
+    ):
         if name.startswith("_"):
             continue
         for other in _other_values(name, value, e.obj):
-            yield changed(f"{name} = {other if not isinstance(other, float) else round(other, 6)}, and not {value}", options={name: other})
+            yield changed(
+                f"{name} = {other if not isinstance(other, float) else round(other, 6)}, and not {value}",
+                options={name: other},
+            )
 
 
 def _other_values(name, value, obj):
@@ -284,8 +363,27 @@ def _other_values(name, value, obj):
     if isinstance(value, float):
         size = getattr(obj, "size", 2)
         scale = float(np.prod(size)) if isinstance(size, (int, tuple)) else 2.0
-        return [0.0, 1.0, value / 2, value * 2, value - 1, value + 1, value / scale, value * scale, 1 / value if value else 1.0, -value, 1 - value, 1e6]
+        return [
+            0.0,
+            1.0,
+            value / 2,
+            value * 2,
+            value - 1,
+            value + 1,
+            value / scale,
+            value * scale,
+            1 / value if value else 1.0,
+            -value,
+            1 - value,
+            1e6,
+        ]
     if isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int) for v in value):
         near = [(value[0] + i, value[1] + j) for i, j in product((0, -1, 1, -2), repeat=2) if i or j]
-        return [value[::-1], (1, 1), (0, 0), *near, *[other for other in vars(obj).values() if isinstance(other, tuple) and len(other) == 2]]
+        return [
+            value[::-1],
+            (1, 1),
+            (0, 0),
+            *near,
+            *[other for other in vars(obj).values() if isinstance(other, tuple) and len(other) == 2],
+        ]
     return []

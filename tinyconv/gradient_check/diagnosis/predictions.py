@@ -1,4 +1,5 @@
 """Predictions of mistakes that spoil the gradient itself: functions of the Evidence that return claims."""
+
 from itertools import permutations, product
 
 import numpy as np
@@ -6,6 +7,7 @@ import numpy as np
 from .claims import Claim, axis_names, borders, changed, factors, is_known, join, moved, subsets
 
 # the gradient as a whole
+
 
 def zero(e):
     yield Claim(array=np.zeros(e.shape))
@@ -36,16 +38,29 @@ def passed_through(e):
 def _ratio(e):
     if not e.fits:
         return np.nan
-    direction = e.found / (np.sqrt(np.sum(e.found ** 2)) or 1)    # along the found gradient itself: exact where one is a multiple of the other
+    direction = e.found / (
+        np.sqrt(np.sum(e.found**2)) or 1
+    )  # along the found gradient itself: exact where one is a multiple of the other
     true, found = e.along(direction), float(np.sum(e.found * direction))
     return found / true if true else np.nan
 
 
 def batch_factor(e):
     N, ratio = len(e.x) if e.x.ndim else 1, _ratio(e)
-    for factor, words in ((N, f"{N} times the true gradient, {N} the number of images: summed over the batch where the mean belongs"),
-                          (1 / N, f"the true gradient divided by {N}, the number of images: averaged over the batch where the sum belongs, or divided twice"),
-                          (N * N, f"{N}^2 times the true gradient, {N} the number of images: multiplied where it should be divided")):
+    for factor, words in (
+        (
+            N,
+            f"{N} times the true gradient, {N} the number of images: summed over the batch where the mean belongs",
+        ),
+        (
+            1 / N,
+            f"the true gradient divided by {N}, the number of images: averaged over the batch where the sum belongs, or divided twice",
+        ),
+        (
+            N * N,
+            f"{N}^2 times the true gradient, {N} the number of images: multiplied where it should be divided",
+        ),
+    ):
         if N > 1 and np.isclose(ratio, factor, rtol=1e-7):
             yield changed(words, c=factor)
 
@@ -66,12 +81,17 @@ def factor(e):
 def channel_factor(e):
     axis = 1 if e.name == next(iter(e.values)) else 0
     for name, value in e.values.items():
-        if is_known(e) and e.fits and value.ndim == 1 and e.true.ndim > axis and e.true.shape[axis] == value.size:
+        if (
+            is_known(e)
+            and e.fits
+            and value.ndim == 1
+            and e.true.ndim > axis
+            and e.true.shape[axis] == value.size
+        ):
             along = value.reshape([-1 if a == axis else 1 for a in range(e.true.ndim)])
             yield Claim(f"times {name}", e.true * along)
             with np.errstate(all="ignore"):
                 yield Claim(f"divided by {name}", e.true / along)
-
 
 
 def clipped(e):
@@ -89,36 +109,58 @@ def parameter_added(e):
 
 
 def rounded(e):
-    if is_known(e) and e.fits and np.array_equal(e.found, e.found.astype(np.float32)) and np.allclose(e.found, e.true, rtol=1e-4, atol=1e-6):
+    if (
+        is_known(e)
+        and e.fits
+        and np.array_equal(e.found, e.found.astype(np.float32))
+        and np.allclose(e.found, e.true, rtol=1e-4, atol=1e-6)
+    ):
         yield Claim(array=e.found)
 
 
 # its shape
+
 
 def reshaped(e):
     if is_known(e) and e.found.size == e.true.size:
         if not e.fits:
             yield Claim(f"expected {e.shape}, got {e.found.shape}", e.true.reshape(e.found.shape))
         for order in permutations(range(e.true.ndim)) if 1 < e.true.ndim < 5 else ():
-            if e.found.shape != tuple(e.true.shape[axis] for axis in order) and order != tuple(range(e.true.ndim)):
-                yield Claim(f"axes {order} of it, reshaped to {e.found.shape}; a transpose is needed before or instead of the reshape",
-                            e.true.transpose(order).reshape(e.found.shape))
+            if e.found.shape != tuple(e.true.shape[axis] for axis in order) and order != tuple(
+                range(e.true.ndim)
+            ):
+                yield Claim(
+                    f"axes {order} of it, reshaped to {e.found.shape}; a transpose is needed before or instead of the reshape",
+                    e.true.transpose(order).reshape(e.found.shape),
+                )
                 inverse = np.argsort(order)
-                yield Claim("reshape in the place of a transpose", e.true.reshape([e.true.shape[axis] for axis in order]).transpose(inverse))
+                yield Claim(
+                    "reshape in the place of a transpose",
+                    e.true.reshape([e.true.shape[axis] for axis in order]).transpose(inverse),
+                )
 
 
 def transposed(e):
     if is_known(e):
         for order in permutations(range(e.true.ndim)) if 1 < e.true.ndim < 5 else ():
-            if order != tuple(range(e.true.ndim)) and tuple(e.true.shape[axis] for axis in order) == e.found.shape:
+            if (
+                order != tuple(range(e.true.ndim))
+                and tuple(e.true.shape[axis] for axis in order) == e.found.shape
+            ):
                 yield Claim(f"axes {order} of it", e.true.transpose(order))
 
 
 def not_summed(e):
     if is_known(e) and not e.fits:
         for axes in subsets(range(e.found.ndim)):
-            if e.found.sum(axis=axes).shape == e.true.shape and np.allclose(e.found.sum(axis=axes), e.true, rtol=1e-7, atol=1e-9 * np.abs(e.true).max()):
-                yield Claim(join([f"axis {axis}" for axis in axes]) + f" (got shape {e.found.shape}, expected {e.shape})", e.found)
+            if e.found.sum(axis=axes).shape == e.true.shape and np.allclose(
+                e.found.sum(axis=axes), e.true, rtol=1e-7, atol=1e-9 * np.abs(e.true).max()
+            ):
+                yield Claim(
+                    join([f"axis {axis}" for axis in axes])
+                    + f" (got shape {e.found.shape}, expected {e.shape})",
+                    e.found,
+                )
 
 
 def wrong_axes(e):
@@ -128,28 +170,45 @@ def wrong_axes(e):
             for keepdims in (False, True):
                 reduced = reduce(e.dy, axis=axes, keepdims=keepdims)
                 if reduced.size == e.found.size or not e.fits and reduced.shape == e.found.shape:
-                    yield Claim(f"{how} over {join([names[axis] for axis in axes])}", reduced.reshape(e.found.shape))
+                    yield Claim(
+                        f"{how} over {join([names[axis] for axis in axes])}", reduced.reshape(e.found.shape)
+                    )
                 elif e.fits and e.found.ndim == 1 and reduced.size == 1:
                     yield Claim(f"{how} over everything", np.full(e.shape, float(reduced.reshape(-1)[0])))
 
 
 # windows
 
+
 def overwritten(e):
     if not is_known(e) or e.y.ndim < 2:
         return
-    J = e.columns.reshape(len(e.columns), e.y.shape[0], e.y.shape[1], -1)          # element, image, channel, pixel
+    J = e.columns.reshape(len(e.columns), e.y.shape[0], e.y.shape[1], -1)  # element, image, channel, pixel
     terms, names = J * e.dy.reshape(J.shape[1:]), {1: "image", 2: "channel", 3: "pixel"}
     for axes in subsets((3, 2, 1)):
         others = tuple(axis for axis in (1, 2, 3) if axis not in axes)
-        sums, there = terms.sum(axis=others).reshape(len(J), -1), (J != 0).any(axis=others).reshape(len(J), -1)
-        for word, place in (("last", there.shape[1] - 1 - there[:, ::-1].argmax(axis=1)), ("first", there.argmax(axis=1))):
-            yield Claim(f"{word} {join([names[axis] for axis in axes])}'s", sums[np.arange(len(J)), place].reshape(e.shape))
+        sums, there = (
+            terms.sum(axis=others).reshape(len(J), -1),
+            (J != 0).any(axis=others).reshape(len(J), -1),
+        )
+        for word, place in (
+            ("last", there.shape[1] - 1 - there[:, ::-1].argmax(axis=1)),
+            ("first", there.argmax(axis=1)),
+        ):
+            yield Claim(
+                f"{word} {join([names[axis] for axis in axes])}'s",
+                sums[np.arange(len(J)), place].reshape(e.shape),
+            )
 
 
 def averaged_over_windows(e):
     if is_known(e) and e.y.ndim == 4:
-        pixels = (e.columns.reshape(len(e.columns), -1, int(np.prod(e.y.shape[2:]))) != 0).any(axis=1).sum(axis=1).reshape(e.shape)
+        pixels = (
+            (e.columns.reshape(len(e.columns), -1, int(np.prod(e.y.shape[2:]))) != 0)
+            .any(axis=1)
+            .sum(axis=1)
+            .reshape(e.shape)
+        )
         yield Claim(array=e.true / np.maximum(pixels, 1))
 
 
@@ -173,7 +232,13 @@ def shifted(e):
         for shift in product((-2, -1, 0, 1, 2), repeat=2):
             known = moved(np.ones(e.shape), shift) > 0
             if any(shift) and known.mean() > 0.3:
-                words = join([f"{abs(step)} {name}{'s' * (abs(step) > 1)}" for step, name in zip(shift, ("row", "column")) if step])
+                words = join(
+                    [
+                        f"{abs(step)} {name}{'s' * (abs(step) > 1)}"
+                        for step, name in zip(shift, ("row", "column"))
+                        if step
+                    ]
+                )
                 yield Claim(words, moved(e.true, shift), known)
 
 

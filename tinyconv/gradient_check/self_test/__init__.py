@@ -7,6 +7,7 @@
 
 Imports go from this room to the checker, never back.
 """
+
 from .mutants import MUTANTS
 from .scoring import OURS, RIGHT, Scores, run
 

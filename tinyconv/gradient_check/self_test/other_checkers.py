@@ -3,6 +3,7 @@
 Each function says whether a subject (../subjects.py) passes. All get what ours gets: the object, the point, float64 throughout. Where they leave dy or
 the direction to chance it is drawn from rng. Kinks, and what a call leaves behind, are as each of them treats them.
 """
+
 import numpy as np
 
 
@@ -61,8 +62,14 @@ def caffe_gradient_checker(subject, rng):
     for name, value in subject.values.items():
         if not _fits(rows[0][name], value):
             return False
-        numerical, analytical = 2 * _jacobian(subject, name, 1e-2), np.stack([row[name].reshape(-1) for row in rows], axis=1)
-        if not np.all(np.abs(analytical - numerical) <= 1e-2 * np.maximum(1, np.maximum(np.abs(analytical), np.abs(numerical)))):
+        numerical, analytical = (
+            2 * _jacobian(subject, name, 1e-2),
+            np.stack([row[name].reshape(-1) for row in rows], axis=1),
+        )
+        if not np.all(
+            np.abs(analytical - numerical)
+            <= 1e-2 * np.maximum(1, np.maximum(np.abs(analytical), np.abs(numerical)))
+        ):
             return False
     return True
 
@@ -84,9 +91,15 @@ def tiny_dnn(subject, rng):
     return True
 
 
-OTHERS = {"torch.autograd.gradcheck": torch_gradcheck, "jax.test_util.check_grads": jax_check_grads, "chainer check_backward": chainer_check_backward,
-          "cs231n, below 1e-7": cs231n_strict, "cs231n, below 1e-4": cs231n_kinks, "Caffe GradientChecker": caffe_gradient_checker,
-          "tiny-dnn, dy = 1": tiny_dnn}
+OTHERS = {
+    "torch.autograd.gradcheck": torch_gradcheck,
+    "jax.test_util.check_grads": jax_check_grads,
+    "chainer check_backward": chainer_check_backward,
+    "cs231n, below 1e-7": cs231n_strict,
+    "cs231n, below 1e-4": cs231n_kinks,
+    "Caffe GradientChecker": caffe_gradient_checker,
+    "tiny-dnn, dy = 1": tiny_dnn,
+}
 
 
 def _fits(gradient, value):
@@ -108,19 +121,24 @@ def _column(subject, name, index, h):
 
 def _jacobian(subject, name, h):
     """(elements of the array, elements of y), by central differences."""
-    return np.stack([_column(subject, name, index, h).reshape(-1) for index in np.ndindex(subject.values[name].shape)])
+    return np.stack(
+        [_column(subject, name, index, h).reshape(-1) for index in np.ndindex(subject.values[name].shape)]
+    )
 
 
 def _along_one_direction(subject, rng, eps, atol, rtol, unit=False):
     direction = {name: rng.standard_normal(value.shape) for name, value in subject.values.items()}
     if unit:
-        length = np.sqrt(sum(np.sum(d ** 2) for d in direction.values()))
+        length = np.sqrt(sum(np.sum(d**2) for d in direction.values()))
         direction = {name: d / length for name, d in direction.items()}
     dy = rng.standard_normal(subject.y.shape)
     found = subject.backward(dy)
     if not all(_fits(found[name], value) for name, value in subject.values.items()):
         return False
-    plus, minus = (subject.forward({name: value + step * direction[name] for name, value in subject.values.items()}) for step in (eps, -eps))
+    plus, minus = (
+        subject.forward({name: value + step * direction[name] for name, value in subject.values.items()})
+        for step in (eps, -eps)
+    )
     numerical = np.sum(dy * (plus - minus)) / (2 * eps)
     analytical = sum(np.sum(found[name] * direction[name]) for name in found)
     return bool(np.allclose(analytical, numerical, rtol=rtol, atol=atol))

@@ -1,4 +1,5 @@
 """Scores of the checkers: wrong backward passes found and named, and right ones called wrong."""
+
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -41,27 +42,44 @@ class Scores:
 
     seeds: int
     mutants: int = 0
-    points: int = 0              # right layers at random points
-    killed: Counter = field(default_factory=Counter)         # checker -> wrong backward passes that it does not pass
-    alarms: Counter = field(default_factory=Counter)         # checker -> right ones that it does
+    points: int = 0  # right layers at random points
+    killed: Counter = field(default_factory=Counter)  # checker -> wrong backward passes that it does not pass
+    alarms: Counter = field(default_factory=Counter)  # checker -> right ones that it does
     named: int = 0
-    survivors: list = field(default_factory=list)            # titles of mutants that ours passes, and of right layers that it calls wrong
-    unnamed: list = field(default_factory=list)              # (title, what was said instead)
+    survivors: list = field(
+        default_factory=list
+    )  # titles of mutants that ours passes, and of right layers that it calls wrong
+    unnamed: list = field(default_factory=list)  # (title, what was said instead)
 
     @property
     def ok(self):
-        return self.killed[OURS] == self.mutants and self.named >= 0.9 * self.mutants and self.alarms[OURS] == 0
+        return (
+            self.killed[OURS] == self.mutants and self.named >= 0.9 * self.mutants and self.alarms[OURS] == 0
+        )
 
     def __str__(self):
         table = [("checker", "wrong passes found", "mistake named", "false alarms")]
         for checker in (OURS, *OTHERS):
-            table.append((checker, f"{self.killed[checker]} of {self.mutants} ({self.killed[checker] / max(self.mutants, 1):.1%})",
-                          f"{self.named} of {self.mutants} ({self.named / max(self.mutants, 1):.1%})" if checker == OURS else "-",
-                          f"{self.alarms[checker]:,} of {self.points:,} ({self.alarms[checker] / max(self.points, 1):.2%})"))
+            table.append(
+                (
+                    checker,
+                    f"{self.killed[checker]} of {self.mutants} ({self.killed[checker] / max(self.mutants, 1):.1%})",
+                    f"{self.named} of {self.mutants} ({self.named / max(self.mutants, 1):.1%})"
+                    if checker == OURS
+                    else "-",
+                    f"{self.alarms[checker]:,} of {self.points:,} ({self.alarms[checker] / max(self.points, 1):.2%})",
+                )
+            )
         widths = [max(map(len, column)) for column in zip(*table)]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
         lines += [f"WRONG: {title}" for title in self.survivors]
-        return "\n".join(lines + [f"not named: {title}" + (f" (said: {', '.join(said)})" if any(said) else "") for title, said in self.unnamed])
+        return "\n".join(
+            lines
+            + [
+                f"not named: {title}" + (f" (said: {', '.join(said)})" if any(said) else "")
+                for title, said in self.unnamed
+            ]
+        )
 
 
 def run(seeds=20, progress=False, others=True):
@@ -97,11 +115,15 @@ def _judge_right(name, make, x_shape, options, seed, scores, others):
     report = check_gradients(obj, x, seed=seed, quiet=True, diagnose=False, **options)
     scores.points += 1
     scores.alarms[OURS] += not report.ok
-    scores.survivors += [] if report.ok else [f"{name}, seed {seed}, is right but: {report.verdict}\n{report}"]
+    scores.survivors += (
+        [] if report.ok else [f"{name}, seed {seed}, is right but: {report.verdict}\n{report}"]
+    )
     for checker, passes in OTHERS.items() if others else ():
         scores.alarms[checker] += not _passes(passes, obj, x, options, seed)
 
 
 def _passes(passes, obj, x, options, seed):
     """Each gets the object as ours does, with a call behind it, though most would be handed a new one and see nothing of what it keeps."""
-    return passes(as_subject(obj, x, options.get("labels"), options.get("training", False)), np.random.default_rng(seed))
+    return passes(
+        as_subject(obj, x, options.get("labels"), options.get("training", False)), np.random.default_rng(seed)
+    )

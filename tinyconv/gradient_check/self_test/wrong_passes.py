@@ -1,4 +1,5 @@
 """Parts of backward passes that mutants are put together from: some right, most wrong."""
+
 import numpy as np
 
 from ...layers import Sigmoid
@@ -14,31 +15,52 @@ def rights(layer, dy, name):
 
 
 def conv_dx(layer, dy, weight=None, **changes):
-    given = {"x_shape": layer.cache.shape, "stride": layer.stride, "padding": layer.padding, "groups": layer.groups} | changes
-    return layer.kernel.backward_input(dy, np.ascontiguousarray(layer._parameter("weight", dy) if weight is None else weight), **given)
+    given = {
+        "x_shape": layer.cache.shape,
+        "stride": layer.stride,
+        "padding": layer.padding,
+        "groups": layer.groups,
+    } | changes
+    return layer.kernel.backward_input(
+        dy, np.ascontiguousarray(layer._parameter("weight", dy) if weight is None else weight), **given
+    )
 
 
 def conv_dweight(layer, dy, x=None):
-    return layer.kernel.backward_weight(dy, layer.cache if x is None else x, layer.kernel_size, layer.stride, layer.padding, layer.groups)
+    return layer.kernel.backward_weight(
+        dy, layer.cache if x is None else x, layer.kernel_size, layer.stride, layer.padding, layer.groups
+    )
 
 
 def window_loop(layer, dy):
     """dx of a convolution without padding, window by window: assigned, as if no two overlapped."""
-    dx, weight, (SH, SW), (KH, KW) = np.zeros(layer.cache.shape), layer._parameter("weight", dy), layer.stride, layer.kernel_size
+    dx, weight, (SH, SW), (KH, KW) = (
+        np.zeros(layer.cache.shape),
+        layer._parameter("weight", dy),
+        layer.stride,
+        layer.kernel_size,
+    )
     for i, j in np.ndindex(*dy.shape[2:]):
-        dx[:, :, i * SH:i * SH + KH, j * SW:j * SW + KW] = np.einsum("no,ocuv->ncuv", dy[:, :, i, j], weight)
+        dx[:, :, i * SH : i * SH + KH, j * SW : j * SW + KW] = np.einsum(
+            "no,ocuv->ncuv", dy[:, :, i, j], weight
+        )
     return dx
 
 
 def shifted_crop(layer, dy):
     (N, C, H, W), (PH, PW) = layer.cache.shape, layer.padding
     padded = conv_dx(layer, dy, x_shape=(N, C, H + 2 * PH, W + 2 * PW), padding=(0, 0))
-    return padded[:, :, PH - 1:PH - 1 + H, PW:PW + W]
+    return padded[:, :, PH - 1 : PH - 1 + H, PW : PW + W]
 
 
 def pool_loop(layer, dy, share):
     """dx of a pooling without padding, window by window: assigned, not added. share(window) says which part each input gets."""
-    dx, x, (SH, SW), (KH, KW) = np.zeros(layer.cache if isinstance(layer.cache, tuple) else layer.cache.shape), layer.cache, layer.stride, layer.size
+    dx, x, (SH, SW), (KH, KW) = (
+        np.zeros(layer.cache if isinstance(layer.cache, tuple) else layer.cache.shape),
+        layer.cache,
+        layer.stride,
+        layer.size,
+    )
     for n, c, i, j in np.ndindex(*dy.shape):
         place = n, c, slice(i * SH, i * SH + KH), slice(j * SW, j * SW + KW)
         part = share(None if isinstance(x, tuple) else x[place])
@@ -60,7 +82,9 @@ def lrn_parts(layer, dy):
     """(the part through the numerator, the part through the denominator) of dx."""
     x, (size, k, alpha, beta) = layer.cache, layer._options()
     squares = x * x
-    sums = np.stack([squares[:, max(0, c - size // 2):c + size // 2 + 1].sum(axis=1) for c in range(x.shape[1])], axis=1)
+    sums = np.stack(
+        [squares[:, max(0, c - size // 2) : c + size // 2 + 1].sum(axis=1) for c in range(x.shape[1])], axis=1
+    )
     direct = dy * (k + alpha * sums) ** -beta
     return direct, right(layer, dy) - direct, x, k + alpha * sums
 
@@ -78,7 +102,7 @@ def first_cache(self, x, training):
 
 
 def in_place(self, x, training):
-    x *= (x > 0)
+    x *= x > 0
     self.cache = x
     return x.copy()
 
