@@ -16,22 +16,23 @@ class NumPyForm(NDArrayOperatorsMixin):
         return self.unpack() if dtype is None else self.unpack().astype(dtype)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        """Return a native array where the result is a batch of this dtype, else a NumPy array."""
-        plain = [value.unpack() if isinstance(value, NumPyForm) else value for value in inputs]
-        results = options.pop("out", ())
-        y = getattr(ufunc, method)(*plain, **options)
-        if results:  # x += 1: the native array takes the result
-            results[0].data[...] = type(self).pack(np.asarray(y, self.dtype)).data
-            return results[0]
-        if (
-            method == "__call__"
-            and isinstance(y, np.ndarray)
-            and y.ndim
-            and len(y) == self.shape[0]
-            and y.dtype == self.dtype
-        ):
-            return type(self).pack(y)
-        return y
+        """Return the result of x + 1, numpy.tanh(x) and the like: native where it is a batch, else a NumPy array."""
+        targets = options.pop("out", ())
+        y = getattr(ufunc, method)(*_unpacked(inputs), **_unpacked(options))
+        if not targets:
+            return self._packed(y)
+        # x += 1: the native array takes the result
+        targets[0].data[...] = type(self).pack(np.asarray(y, self.dtype)).data
+        return targets[0]
+
+    def __array_function__(self, function, types, arguments, options):
+        """Return the result of numpy.where(mask, x, 0) and the like, as __array_ufunc__ does."""
+        return self._packed(function(*_unpacked(arguments), **_unpacked(options)))
+
+    def _packed(self, y):
+        """The array y in native form where it has as many images and the dtype of this one."""
+        batch = isinstance(y, np.ndarray) and y.ndim > 0 and len(y) == len(self) and y.dtype == self.dtype
+        return type(self).pack(y) if batch else y
 
     def __getitem__(self, place):
         return self.unpack()[place]
@@ -43,3 +44,12 @@ class NumPyForm(NDArrayOperatorsMixin):
     def ndim(self):
         """Number of axes of the logical array."""
         return len(self.shape)
+
+
+def _unpacked(value):
+    """The value, or what a tuple, list or dict holds, with NumPy arrays in the place of native ones."""
+    if isinstance(value, NumPyForm):
+        return value.unpack()
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(_unpacked, value))
+    return {name: _unpacked(inner) for name, inner in value.items()} if isinstance(value, dict) else value

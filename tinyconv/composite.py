@@ -32,9 +32,6 @@ class Composite(Layer):
     """
 
     def __init__(self, *layers, input_shape=None, **named):
-        # instead of super().__init__(): params, grads and state are those of the layers
-        self._persistent = None
-        self._reset()
         self.input_shape = input_shape
         named = {**{f"{place}_{type(layer).__name__}": layer for place, layer in enumerate(layers)}, **named}
         own = type(self).__name__
@@ -48,9 +45,7 @@ class Composite(Layer):
             raise ValueError(
                 f"{own}: the same layer stands in two places, but remembers one forward only; make a second one"
             )
-        self._layers = {
-            name: layer if isinstance(layer, Layer) else NumPyLayer(layer) for name, layer in named.items()
-        }
+        self._layers = {name: _as_layer(layer) for name, layer in named.items()}
 
     @property
     def supports_complex_step(self):
@@ -287,11 +282,21 @@ class Collected(dict):
         return dict, (dict(self),)
 
 
+def _as_layer(layer):
+    """A layer as it is; an object of a user's own, also a Layer that replaces forward or backward, as a NumPyLayer."""
+    if (
+        isinstance(layer, Layer)
+        and type(layer).forward is Layer.forward
+        and type(layer).backward is Layer.backward
+    ):
+        return layer
+    return NumPyLayer(layer)
+
+
 class NumPyLayer(Layer):
     """Lets an object of a user's own stand in a network: it is handed NumPy arrays, and gives NumPy arrays back."""
 
     def __init__(self, inner):
-        # instead of super().__init__(): params, grads and state are those of the object
         for method in ("forward", "backward"):
             if not callable(getattr(inner, method, None)):
                 raise TypeError(
@@ -299,8 +304,6 @@ class NumPyLayer(Layer):
                 )
         self.inner = inner
         self.takes_training = "training" in inspect.signature(inner.forward).parameters
-        self._persistent = None
-        self._reset()
         self.params, self.grads, self.state  # raises where one is no dict
 
     def _dict(self, name):

@@ -49,14 +49,14 @@ class Layer:
     fused: tuple[str, ...] = ()  # parts that a neighbour computes in its own launch (execution/fusing.py)
     frees_cache = False  # free the cache after backward: one backward for each forward
 
-    def __init__(self):
-        self.params, self.grads, self.state = {}, {}, {}
-        self._persistent = None  # arrays that a layer of a user's own held before its first forward
-        self._reset()
-
-    def _reset(self, device="cpu", precision="float32"):
-        self.device, self.precision, self.cache = device, precision, None
-        self._made = None  # shapes and dtype of the last forward
+    def __new__(cls, *arguments, **options):
+        """Return a layer that has all attributes: an __init__ of a user's own may forget to call that of the base."""
+        layer = super().__new__(cls)
+        # _made holds the shapes and the dtype of the last forward; _persistent the arrays that a layer of a user's
+        # own held before its first forward. In a Composite params, grads and state are those of its layers.
+        vars(layer).update(params={}, grads={}, state={}, cache=None, _made=None, _persistent=None)
+        vars(layer).update(device="cpu", precision="float32")
+        return layer
 
     def forward(self, x, training: bool = False):
         """Return y for a batch x of shape (N, ...). Raises ShapeError or DtypeError where the layer cannot take x."""
@@ -249,7 +249,7 @@ class Layer:
         """
         check_device(device, precision)
         self._move_arrays(device)
-        self._reset(device, precision)
+        self.device, self.precision, self.cache, self._made = device, precision, None, None
         return self
 
     def _move_arrays(self, device):

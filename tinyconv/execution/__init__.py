@@ -87,6 +87,8 @@ def submit(
     else:
         with shared(threads):
             scores = net.forward(device.pack(x, net.device, net), training=True)
+            if loss.not_recordable():  # of a user's own: it may compute in NumPy
+                scores = device.unpack(scores)
             value = loss.forward(scores, labels)
             net.backward(loss.backward(), need_dx=False)
             pending = Pending(x, result=(value, device.unpack(scores)))
