@@ -10,6 +10,7 @@ In a kernel, numbers are written in the dtype of the arrays, `x.dtype.type(0.5)`
 computes those at 1/2 to 1/64 of the speed. Options come in as `x.dtype.type(alpha)` for the same reason.
 """
 import ctypes
+import importlib
 import importlib.util
 import math
 import sys
@@ -33,6 +34,14 @@ ROWS = 65_535                                               # blocks along y, an
 PRECISIONS = ("float32", "tf32")
 
 cuda = driver = types = intrinsic = None
+# numba-cuda 0.30.4 names np.row_stack, which NumPy 2.5 no longer has, in the file that it reads when it compiles its first
+# kernel. The name is there while that file is read. This block goes when the oldest numba-cuda of setup.cfg does without it.
+if INSTALLED and not SIMULATOR and not hasattr(np, "row_stack"):
+    np.row_stack = np.vstack
+    try:
+        importlib.import_module("numba.cuda.np.arrayobj")
+    finally:
+        del np.row_stack
 if INSTALLED:
     from numba import cuda
     from numba.cuda.core import config
