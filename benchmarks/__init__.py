@@ -11,8 +11,15 @@
     machine.py      what this machine is
     compare.py      the same work by several contenders: checked, timed in turns, held against the ceiling
     session.py      one run of all that; report.py and plot.py show it, results/ keeps it, readme_table.py writes README's tables from there
+    gpu/            the benchmark of a machine with a GPU: python -m tinyconv.benchmarks.gpu
     ladder/         conv2d from textbook loops to the shipped kernel, one idea a file
 
-To add a model: its lines in workloads.MODELS, workloads.RECIPES and networks.PREDICTED. To add a backend: its class in backends.BACKENDS. To
+To add a model: the `bench` of its Model (tinyconv/recipe.py). To add a backend: its class in backends.BACKENDS. To
 compare another operation with PyTorch: its forward in pytorch.FORWARD.
 """
+
+if __name__ != "tinyconv.benchmarks":
+    # One file is one module under one name: a second one would have classes and caches of its own.
+    raise ImportError(
+        f"expected the name tinyconv.benchmarks, got {__name__}: write `import tinyconv.benchmarks`"
+    )

@@ -1,14 +1,15 @@
 """A workload on a backend of tinyconv: arrays in its native form, the batch shared among threads."""
+
 import numpy as np
 
 from .. import device
 from ..errors import TinyconvError
+from ..execution.cpu import PARTS
 from ..kernels import load
 from ..kernels._arena import Arena, taking_from
-from ..kernels._native import Native
-from ..kernels._tape import SharedTape, Tape, recording
-from ..kernels._threads import play
-from ..plan import PARTS
+from ..kernels._cpu.native import Native
+from ..kernels._cpu.tape import SharedTape, Tape, recording
+from ..kernels._cpu.threads import play
 from .timing import Contender, team
 from .workloads import IN_PLACE
 
@@ -32,16 +33,24 @@ class Cpu:
     """Images innermost. Each thread takes whole blocks of images, as in training: the threads meet once a sample, not once a call."""
 
     def parts(self, arrays, threads):
-        arrays = {name: device.pack(value) if name in ACTIVATIONS and np.ndim(value) > 1 else value for name, value in arrays.items()}
+        arrays = {
+            name: Native.pack(value) if name in ACTIVATIONS and np.ndim(value) > 1 else value
+            for name, value in arrays.items()
+        }
         native = next((value for value in arrays.values() if isinstance(value, Native)), None)
         if native is None:
             return [arrays]
         blocks, lanes, images = len(native.data), native.data.shape[-1], native.shape[0]
         threads = min(threads, blocks)
         cuts = [blocks * t // threads for t in range(threads + 1)]
-        return [{name: _part(name, value, first, last, lanes, images) for name, value in arrays.items()} for first, last in zip(cuts, cuts[1:])]
+        return [
+            {name: _part(name, value, first, last, lanes, images) for name, value in arrays.items()}
+            for first, last in zip(cuts, cuts[1:])
+        ]
 
-    leave = staticmethod(lambda result: device.leave(result) if isinstance(result, Native) else np.asarray(result))
+    leave = staticmethod(
+        lambda result: device.leave(result) if isinstance(result, Native) else np.asarray(result)
+    )
 
 
 class Cuda:
@@ -53,13 +62,20 @@ class Cuda:
     def _there(self, name, value):
         if name in ACTIVATIONS and np.ndim(value) > 1:
             return device.enter(value, "cuda", self)
-        return device.moved(value, "cuda") if isinstance(value, np.ndarray) and name != "connections" else value     # that is a table for Python
+        return (
+            device.moved(value, "cuda") if isinstance(value, np.ndarray) and name != "connections" else value
+        )  # that is a table for Python
 
-    leave = staticmethod(lambda result: device.leave(result) if device.is_native(result) else np.asarray(device.as_numpy(result)))
+    leave = staticmethod(
+        lambda result: (
+            device.leave(result) if device.is_native(result) else np.asarray(device.as_numpy(result))
+        )
+    )
 
     def wait(self):
-        from ..kernels import _cuda
-        _cuda.stream().synchronize()
+        from ..kernels._cuda import launch
+
+        launch.stream().synchronize()
 
 
 def _part(name, value, first, last, lanes, images):
@@ -107,8 +123,11 @@ def contender(name, function, form, workload, batch, dtype, threads):
     Python they would wait for each other's turn with the interpreter. (Weights are packed once a sample then, in training once a step.) Where
     training shares each call among its threads, they do so here.
     """
-    arrays, ours = workload.arrays(batch, dtype), isinstance(form, Cpu) and function.__module__.startswith("tinyconv.kernels.")
-    together = workload.shared and ours                     # others have no Kernels to record
+    arrays, ours = (
+        workload.arrays(batch, dtype),
+        isinstance(form, Cpu) and function.__module__.startswith("tinyconv.kernels."),
+    )
+    together = workload.shared and ours  # others have no Kernels to record
     parts = form.parts(arrays, threads if workload.splits and not together else 1)
     jobs = [[part[parameter] for parameter in workload.parameters] for part in parts]
     last, tapes = [], []
@@ -122,8 +141,8 @@ def contender(name, function, form, workload, batch, dtype, threads):
     def call_together(n):
         if not tapes:
             tapes.append(_shared(function, jobs[0], threads))
-            n -= 1                                          # recording was the first call
-        (tape, made), = tapes
+            n -= 1  # recording was the first call
+        ((tape, made),) = tapes
         for _ in range(n):
             tape.play(threads)
         last[:] = [made]
@@ -149,4 +168,9 @@ def contender(name, function, form, workload, batch, dtype, threads):
             return np.asarray(device.as_numpy(parts[0][IN_PLACE[workload.direction][0]]))
         found = [form.leave(part) for part in last]
         return found[0] if len(found) == 1 else np.concatenate(found)
-    return Contender(name, threads, call_together, result) if together else Contender(name, len(jobs), call, result)
+
+    return (
+        Contender(name, threads, call_together, result)
+        if together
+        else Contender(name, len(jobs), call, result)
+    )

@@ -6,7 +6,8 @@ the one before it in its chain, so as many chains run side by side as the pipeli
 Bytes: copying one array to another, bytes read and bytes written counted (as STREAM does), once for each level of the memory: arrays that
 fit half of L2, that fit half of L3, and that are far larger than any cache.
 """
-from functools import lru_cache
+
+from functools import cache
 
 import numpy as np
 from llvmlite import ir
@@ -14,12 +15,12 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ..kernels._native import lanes, vector_bytes
+from ..kernels._cpu.native import lanes, vector_bytes
 from . import machine
 from .timing import Contender, interleaved, team
 
-CHAINS = 24 if vector_bytes() == 64 else 12                 # AVX-512 has 32 registers, AVX2 has 16, and two hold a and b
-STEPS = 20_000                                              # multiply-adds of each chain in one call
+CHAINS = 24 if vector_bytes() == 64 else 12  # AVX-512 has 32 registers, AVX2 has 16, and two hold a and b
+STEPS = 20_000  # multiply-adds of each chain in one call
 DTYPES = {"float32": (ir.FloatType(), types.float32), "float64": (ir.DoubleType(), types.float64)}
 
 
@@ -30,15 +31,21 @@ def measure(dtype, threads, seconds=0.3):
     threads together, that is held against this level; None for the memory.
     """
     chains = fma_chains(dtype)
-    contenders = [Contender("arithmetic", threads, lambda n: team([lambda: chains(n * STEPS)] * threads), None)]
+    contenders = [
+        Contender("arithmetic", threads, lambda n: team([lambda: chains(n * STEPS)] * threads), None)
+    ]
     contenders += [_copy(level, per_thread, threads) for level, per_thread, _ in _levels(threads)]
     for contender in contenders:
-        contender.call(1)                                   # compiles: no call that takes so long may decide how many make a sample
+        contender.call(1)  # compiles: no call that takes so long may decide how many make a sample
     samples = interleaved(contenders, seconds)
     flop = 2 * CHAINS * lanes(dtype) * STEPS * threads
     found = {"arithmetic": {"flops": flop / min(samples["arithmetic"]), "samples": samples["arithmetic"]}}
     for level, per_thread, fits in _levels(threads):
-        found[level] = {"bytes_per_second": per_thread * threads / min(samples[level]), "fits": fits, "samples": samples[level]}
+        found[level] = {
+            "bytes_per_second": per_thread * threads / min(samples[level]),
+            "fits": fits,
+            "samples": samples[level],
+        }
     return found
 
 
@@ -53,12 +60,17 @@ def _levels(threads):
 
 
 def _copy(level, per_thread, threads):
-    pairs = [(np.ones(per_thread // 16), np.ones(per_thread // 16)) for _ in range(threads)]     # 8 bytes read, 8 written
+    pairs = [
+        (np.ones(per_thread // 16), np.ones(per_thread // 16)) for _ in range(threads)
+    ]  # 8 bytes read, 8 written
 
     def work(source, target, n):
         for _ in range(n):
             copy(source, target)
-    return Contender(level, threads, lambda n: team([lambda pair=pair: work(*pair, n) for pair in pairs]), None)
+
+    return Contender(
+        level, threads, lambda n: team([lambda pair=pair: work(*pair, n) for pair in pairs]), None
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -67,23 +79,35 @@ def copy(source, target):
         target[e] = source[e]
 
 
-@lru_cache(maxsize=None)
+@cache
 def fma_chains(dtype):
     """run(steps): CHAINS chains of `steps` multiply-adds of whole vector registers of `dtype`."""
     element, numba_type = DTYPES[np.dtype(dtype).name]
     L = lanes(dtype)
     vector, zero = ir.VectorType(element, L), ir.Constant(ir.IntType(32), 0)
-    undefined, zeros = ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), L), [0] * L)
+    undefined, zeros = (
+        ir.Constant(vector, ir.Undefined),
+        ir.Constant(ir.VectorType(ir.IntType(32), L), [0] * L),
+    )
 
     @intrinsic
     def loop(typing, steps, a, b):
         def codegen(context, builder, signature, arguments):
             steps, a, b = arguments
-            fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3),
-                                                 f"llvm.fmuladd.v{L}f{element.get_abi_size(context.target_data) * 8}")
-            splat = lambda scalar: builder.shuffle_vector(builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, zero), undefined, zeros)
+            fma = cgutils.get_or_insert_function(
+                builder.module,
+                ir.FunctionType(vector, [vector] * 3),
+                f"llvm.fmuladd.v{L}f{element.get_abi_size(context.target_data) * 8}",
+            )
+            splat = lambda scalar: builder.shuffle_vector(
+                builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, zero), undefined, zeros
+            )
             a, b = splat(a), splat(b)
-            entry, body, done = builder.block, builder.append_basic_block("step"), builder.append_basic_block("done")
+            entry, body, done = (
+                builder.block,
+                builder.append_basic_block("step"),
+                builder.append_basic_block("done"),
+            )
             builder.branch(body)
             builder.position_at_end(body)
             step = builder.phi(ir.IntType(64))
@@ -93,14 +117,17 @@ def fma_chains(dtype):
             step.add_incoming(ir.Constant(ir.IntType(64), 0), entry)
             step.add_incoming(next_step, body)
             for k, (chain, new) in enumerate(zip(chains, after)):
-                chain.add_incoming(ir.Constant(vector, [float(k)] * L), entry)       # unlike starts: alike chains LLVM would merge
+                chain.add_incoming(
+                    ir.Constant(vector, [float(k)] * L), entry
+                )  # unlike starts: alike chains LLVM would merge
                 chain.add_incoming(new, body)
             builder.cbranch(builder.icmp_signed("<", next_step, steps), body, done)
             builder.position_at_end(done)
             total = after[0]
             for new in after[1:]:
-                total = builder.fadd(total, new)                                     # used, so that nothing is left out
+                total = builder.fadd(total, new)  # used, so that nothing is left out
             return builder.extract_element(total, zero)
+
         return numba_type(types.int64, numba_type, numba_type), codegen
 
     @njit(nogil=True)
@@ -108,4 +135,4 @@ def fma_chains(dtype):
         return loop(steps, a, b)
 
     scalar = np.dtype(dtype).type
-    return lambda steps: run(steps, scalar(0.5), scalar(1))                          # tends to 2: neither overflow nor denormals
+    return lambda steps: run(steps, scalar(0.5), scalar(1))  # tends to 2: neither overflow nor denormals

@@ -1,4 +1,5 @@
 """One comparison: the same work done by several contenders, each checked, then all timed in turns. Its rows are what the JSON holds."""
+
 from . import parity
 from .backends import NotMeasured
 from .timing import first_call, interleaved, summary

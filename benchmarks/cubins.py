@@ -13,6 +13,7 @@ tests/cubins.json, in a checkout of the repository:
 Another version of the compiler may take other registers: then they are held to what the launch allows, threads times registers <= 65,536.
 --update writes the table anew.
 """
+
 import argparse
 import contextlib
 import json
@@ -26,21 +27,26 @@ import numba
 import numpy as np
 from tqdm import tqdm
 
+from ..execution import available_threads
+from ..execution.fusing import fused
 from ..files import write_atomically
 from ..gradient_cases import CASES
-from ..kernels import _cuda, _cuda_gpu, load
-from ..graph import fused
-from ..kernels._cuda_native import CudaNative, cast
-from ..parallel import available_threads
+from ..kernels import load
+from ..kernels._cuda import gpu, package
+from ..kernels._cuda.launch import PRECISIONS, computing_in, machine_code, noted
+from ..kernels._cuda.native import CudaNative, cast
 from . import machine, workloads
 from .backends import ACTIVATIONS
 
 TABLE = Path(__file__).parents[1] / "tests" / "cubins.json"
-ARCHITECTURES = {"sm_80": (8, 0), "sm_90": (9, 0)}          # the oldest that is supported, and that of H100 and H200
-RESERVED = {"sm_80": 0, "sm_90": 1024}                      # bytes of shared memory that the report adds where a kernel uses any: the driver's
+ARCHITECTURES = {"sm_80": (8, 0), "sm_90": (9, 0)}  # the oldest that is supported, and that of H100 and H200
+RESERVED = {
+    "sm_80": 0,
+    "sm_90": 1024,
+}  # bytes of shared memory that the report adds where a kernel uses any: the driver's
 COMPILERS = "numba", "numba-cuda", "nvidia-nvvm", "nvidia-nvjitlink"
-STEPS = {"lenet5": 64, "alexnet": 128}                      # images in a training step
-REGISTERS = 65_536                                          # of a multiprocessor, which one block can take at most; 255 a thread
+STEPS = {"lenet5": 64, "alexnet": 128}  # images in a training step
+REGISTERS = 65_536  # of a multiprocessor, which one block can take at most; 255 a thread
 
 
 @dataclass
@@ -50,12 +56,14 @@ class Launch:
     kernel: object
     arguments: tuple
     threads: int = 0
-    found: dict = field(default_factory=dict)               # architecture -> Resources
+    found: dict = field(default_factory=dict)  # architecture -> Resources
 
     @property
     def single(self):
         """Whether it sees no float64 array, so that it must not compute in float64."""
-        return not any(isinstance(argument, np.ndarray) and argument.dtype == np.float64 for argument in self.arguments)
+        return not any(
+            isinstance(argument, np.ndarray) and argument.dtype == np.float64 for argument in self.arguments
+        )
 
 
 @dataclass(frozen=True)
@@ -73,12 +81,14 @@ def launches():
     """{name: Launch} of all that the backend launches in training and testing."""
     found = {}
     for work in _work():
-        with _cuda.noted() as calls:
+        with noted() as calls:
             work()
         for kernel, grid, block, arguments in calls:
             launch = found.setdefault(name(kernel, arguments), Launch(kernel, arguments))
             if launch.kernel is not kernel:
-                raise ValueError(f"two kernels are called {name(kernel, arguments)}: give each another made_with")
+                raise ValueError(
+                    f"two kernels are called {name(kernel, arguments)}: give each another made_with"
+                )
             launch.threads = max(launch.threads, int(np.prod(block)))
     return found
 
@@ -88,7 +98,7 @@ def _work():
         for case in (case for cases in CASES.values() for case in cases):
             yield lambda: _case(case, dtype)
     for model, images in STEPS.items():
-        for precision in _cuda.PRECISIONS:
+        for precision in PRECISIONS:
             for workload in workloads.of_model(model):
                 yield lambda: _workload(workload, images, precision)
             yield lambda: _training_step(model, images, precision)
@@ -109,26 +119,48 @@ def _workload(workload, images, precision):
     """One operation in one direction, on arrays that nobody fills."""
     given = workload._different(1, np.float32)
     if not workload.updates:
-        given |= {name: np.empty((images, *given[name].shape[1:]), given[name].dtype) for name in workloads.PER_IMAGE & given.keys()}
+        given |= {
+            name: np.empty((images, *given[name].shape[1:]), given[name].dtype)
+            for name in workloads.PER_IMAGE & given.keys()
+        }
         given["x_shape"] = images, *workload.x_shape
-    arguments = [CudaNative.empty(value.shape, value.dtype) if parameter in ACTIVATIONS and np.ndim(value) > 1 else value
-                 for parameter in workload.parameters for value in [given[parameter]]]
-    with _cuda.computing_in(precision):
+    arguments = [
+        CudaNative.empty(value.shape, value.dtype)
+        if parameter in ACTIVATIONS and np.ndim(value) > 1
+        else value
+        for parameter in workload.parameters
+        for value in [given[parameter]]
+    ]
+    with computing_in(precision):
         getattr(load(workload.operation, "cuda"), workload.direction)(*arguments)
 
 
 def _training_step(model, images, precision):
     net, loss = workloads.MODELS[model]()
-    net, loss = fused(net.to("cuda", precision=precision).replica(forgets=True)), loss.to("cuda")
-    loss.forward(net.forward(CudaNative.empty((images, *net.input_shape), np.float32), training=True), np.zeros(images, np.int64))
+    net, loss = (
+        fused(net.to("cuda", precision=precision).replica(frees_cache=True), (images, *net.input_shape)),
+        loss.to("cuda"),
+    )
+    loss.forward(
+        net.forward(CudaNative.empty((images, *net.input_shape), np.float32), training=True),
+        np.zeros(images, np.int64),
+    )
     net.backward(loss.backward(), need_dx=False)
-    # what a captured step launches besides (tinyconv/graph.py)
-    options, losses, labels, sgd = np.empty(4, np.float32), np.empty(images, np.float32), np.empty(images, np.int64), load("sgd", "cuda")
+    # what a captured step launches besides (tinyconv/execution/cuda.py)
+    options, losses, labels = (
+        np.empty(5, np.float32),
+        np.empty(images, np.float32),
+        np.empty(images, np.int64),
+    )
     for array in (options, losses, labels):
         cast[array.size](array, array)
-    params = list(net.params.values())
+    params, sgd, adam = list(net.params.values()), load("sgd", "cuda"), load("adam", "cuda")
     for clip in (None, 1.0):
-        sgd.change([(param, param, param) for param in params], sgd.guarded_options(options, losses, params, clip), True)
+        guarded = sgd.guarded_options(options, losses, params, clip)
+        sgd.change([(param, param, param) for param in params], guarded)
+    # all parameters at once, and one as from Python
+    for some in (params, params[:1]):
+        adam.change([(param, param, param, param) for param in some], np.empty(10, np.float32))
 
 
 def name(kernel, arguments):
@@ -140,29 +172,49 @@ def name(kernel, arguments):
 def _type(argument):
     if not isinstance(argument, np.ndarray):
         return str(numba.typeof(argument))
-    layout = numba.typeof(argument).layout                  # C where rows lie one behind the other, A for any
+    layout = numba.typeof(argument).layout  # C where rows lie one behind the other, A for any
     return f"{argument.dtype}[{','.join(':' * argument.ndim)}]" + (f" {layout}" if layout != "C" else "")
 
 
 def resources(launch, architectures):
     """{architecture: the Resources that the compiler reports}"""
-    made, found = _cuda.machine_code(launch.kernel, launch.arguments, [ARCHITECTURES[name] for name in architectures]), {}
+    made, found = (
+        machine_code(launch.kernel, launch.arguments, [ARCHITECTURES[name] for name in architectures]),
+        {},
+    )
     for architecture, (ptx, report) in zip(architectures, made):
         spilled = sum(map(int, re.findall(r"(\d+) bytes spill", report)))
-        registers, stack, shared = map(int, re.findall(r"used (\d+) registers.*?, (\d+) stack, (\d+) bytes smem", report)[-1])
-        found[architecture] = Resources(registers, stack, max(0, shared - RESERVED[architecture]), spilled, len(re.findall(r"\.f64\b", ptx)))
+        registers, stack, shared = map(
+            int, re.findall(r"used (\d+) registers.*?, (\d+) stack, (\d+) bytes smem", report)[-1]
+        )
+        found[architecture] = Resources(
+            registers,
+            stack,
+            max(0, shared - RESERVED[architecture]),
+            spilled,
+            len(re.findall(r"\.f64\b", ptx)),
+        )
     return found
 
 
 def compile_all(found, architectures):
     """Fill in `found` of each launch: in as many processes as there are processors, where they can be forked."""
     global _found
-    _found, jobs = found, [(title, architectures) for title in found]    # kernels cannot be sent to another process, but a fork has them
+    _found, jobs = (
+        found,
+        [(title, architectures) for title in found],
+    )  # kernels cannot be sent to another process, but a fork has them
     with contextlib.ExitStack() as stack:
         workers = min(available_threads(), 8)
         several = workers > 1 and "fork" in multiprocessing.get_all_start_methods()
-        done = stack.enter_context(multiprocessing.get_context("fork").Pool(workers)).imap(_compile, jobs) if several else map(_compile, jobs)
-        for (title, _), resources_of in zip(jobs, tqdm(done, desc="compiling", unit="kernel", total=len(jobs), leave=False)):
+        done = (
+            stack.enter_context(multiprocessing.get_context("fork").Pool(workers)).imap(_compile, jobs)
+            if several
+            else map(_compile, jobs)
+        )
+        for (title, _), resources_of in zip(
+            jobs, tqdm(done, desc="compiling", unit="kernel", total=len(jobs), leave=False)
+        ):
             found[title].found = resources_of
 
 
@@ -189,7 +241,10 @@ def faults(found, table, architectures):
             if now.registers * launch.threads > REGISTERS:
                 yield f"{title}, {architecture}: {now.registers} registers for each of {launch.threads} threads: it would not start"
             if rows is not None:
-                yield from (f"{title}, {architecture}: {fault}" for fault in _differences(now, Resources(*rows[architecture]), same))
+                yield from (
+                    f"{title}, {architecture}: {fault}"
+                    for fault in _differences(now, Resources(*rows[architecture]), same)
+                )
 
 
 def _differences(now, allowed, same_compiler):
@@ -208,23 +263,44 @@ def compiler():
 def as_text(found, architectures):
     """A line for each kernel."""
     width = min(120, max(map(len, found)))
-    yield f"{'kernel':{width}} threads" + "".join(f"  {architecture + ': registers':>16} stack shared" for architecture in architectures)
+    yield f"{'kernel':{width}} threads" + "".join(
+        f"  {architecture + ': registers':>16} stack shared" for architecture in architectures
+    )
     for title, launch in sorted(found.items()):
-        cells = (f"  {one.registers:16} {one.stack:5} {one.shared:6}" for one in map(launch.found.get, architectures))
+        cells = (
+            f"  {one.registers:16} {one.stack:5} {one.shared:6}"
+            for one in map(launch.found.get, architectures)
+        )
         yield f"{title:{width}} {launch.threads:7}" + "".join(cells)
 
 
 def write(found):
     """The table, a line for each kernel. Raises OSError."""
-    rows = [f"{json.dumps(title)}: " + json.dumps({architecture: [one.registers, one.stack, one.shared] for architecture, one in launch.found.items()})
-            for title, launch in sorted(found.items())]
-    text = f'{{"compiler": {json.dumps(compiler())},\n"columns": ["registers", "stack", "shared"],\n"kernels": {{\n' + ",\n".join(rows) + "\n}}\n"
+    rows = [
+        f"{json.dumps(title)}: "
+        + json.dumps(
+            {
+                architecture: [one.registers, one.stack, one.shared]
+                for architecture, one in launch.found.items()
+            }
+        )
+        for title, launch in sorted(found.items())
+    ]
+    text = (
+        f'{{"compiler": {json.dumps(compiler())},\n"columns": ["registers", "stack", "shared"],\n"kernels": {{\n'
+        + ",\n".join(rows)
+        + "\n}}\n"
+    )
     write_atomically(TABLE, lambda file: file.write(text.encode()))
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m tinyconv.benchmarks.cubins", description=__doc__.splitlines()[0])
-    parser.add_argument("--arch", metavar="SM,...", default=",".join(ARCHITECTURES), help="default: %(default)s")
+    parser = argparse.ArgumentParser(
+        prog="python -m tinyconv.benchmarks.cubins", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--arch", metavar="SM,...", default=",".join(ARCHITECTURES), help="default: %(default)s"
+    )
     parser.add_argument("--update", action="store_true", help="write the table anew")
     args = parser.parse_args(arguments)
     architectures = args.arch.split(",")
@@ -232,8 +308,12 @@ def main(arguments=None):
         parser.error(f"--arch: expected some of {', '.join(ARCHITECTURES)}, got {', '.join(sorted(unknown))}")
     if args.update and len(architectures) < len(ARCHITECTURES):
         parser.error("--update: the table is for all architectures; leave --arch out")
-    if not _cuda.INSTALLED or _cuda.SIMULATOR:
-        sys.exit("cubins: the simulator compiles nothing; unset NUMBA_ENABLE_CUDASIM" if _cuda.SIMULATOR else f"cubins: {_cuda_gpu.missing()}")
+    if not package.INSTALLED or package.SIMULATOR:
+        sys.exit(
+            "cubins: the simulator compiles nothing; unset NUMBA_ENABLE_CUDASIM"
+            if package.SIMULATOR
+            else f"cubins: {gpu.missing()}"
+        )
     if not TABLE.parent.is_dir():
         sys.exit(f"{TABLE.parent}: no such folder; run this in a checkout of the repository")
 

@@ -1,4 +1,5 @@
 """What the numbers were measured on, and with."""
+
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -6,16 +7,23 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-from ..kernels._native import vector_bytes
-from ..parallel import available_threads
+from ..execution import available_threads
+from ..kernels._cpu.native import vector_bytes
 
 CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def describe():
     """The machine as a dict; what it does not tell is None."""
-    return {"processor": _processor(), "llvm_name": llvm.get_host_cpu_name(), "cores": os.cpu_count(), "cores_for_this_process": available_threads(),
-            "vector_bits": 8 * vector_bytes(), "caches": caches(), "system": platform.platform()}
+    return {
+        "processor": _processor(),
+        "llvm_name": llvm.get_host_cpu_name(),
+        "cores": os.cpu_count(),
+        "cores_for_this_process": available_threads(),
+        "vector_bits": 8 * vector_bytes(),
+        "caches": caches(),
+        "system": platform.platform(),
+    }
 
 
 def load_average():
@@ -34,7 +42,10 @@ def peak_memory():
 
 def versions():
     """{package: version}, None for what is not installed."""
-    return {"python": platform.python_version(), **{name: installed(name) for name in ("tinyconv", "numpy", "numba", "llvmlite", "torch")}}
+    return {
+        "python": platform.python_version(),
+        **{name: installed(name) for name in ("tinyconv", "numpy", "numba", "llvmlite", "torch")},
+    }
 
 
 def installed(package):
@@ -62,4 +73,7 @@ def _processor():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or None
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor() or None)
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.processor() or None,
+    )

@@ -1,11 +1,12 @@
 """Whole networks: a training step, and predictions, on a backend of tinyconv and in PyTorch."""
+
 import contextlib
 import time
 from dataclasses import dataclass
 
 import numpy as np
 
-from .. import parallel
+from .. import execution
 from ..device import as_numpy
 from ..layers import Dropout
 from ..optimizers import SGD
@@ -13,17 +14,23 @@ from . import parity, process, pytorch
 from .backends import NotMeasured
 from .compare import timed
 from .timing import Contender
-from .workloads import MODELS, RECIPES, distinct
+from .workloads import MEASURED, MODELS, RECIPES, distinct
 
-CHECKED = 100                                               # images of a prediction that are held against the reference
-PREDICTED = {"lenet5": (10_000,), "alexnet": (1, 64)}       # images of each prediction, of which contestants in this process take the best of CHUNKS
+CHECKED = 100  # images of a prediction that are held against the reference
+# model -> images of each prediction, of which contestants in this process take the best of CHUNKS
+PREDICTED = {name: model.bench.predictions for name, model in MEASURED.items()}
 CHUNKS = (100, 250, 500, 1000, 2500, 10_000)
 # Large networks get a process for each contestant, whose peak memory tells something then. PyTorch comes in its variants, {name: what its
 # environment must say before it starts}: eager, compiled, and eager with glibc told to keep memory that was given back to it.
-IN_PROCESSES = {"alexnet"}
-TORCH = {"torch": {}, "torch.compile": {"TORCHINDUCTOR_COMPILE_THREADS": "1"},
-         "torch malloc": {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592"}}
-PATIENCE = 10                                               # times the seconds of other rows that are spent on such a contestant
+IN_PROCESSES = {name for name, model in MEASURED.items() if model.bench.alone}
+TORCH = {
+    "torch": {},
+    "torch.compile": {"TORCHINDUCTOR_COMPILE_THREADS": "1"},
+    "torch malloc": {
+        "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592"
+    },
+}
+PATIENCE = 10  # times the seconds of other rows that are spent on such a contestant
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,11 @@ class Task:
         x, labels = self.data(net)
         n, net, loss = self.distinct(net), net.to("reference").astype(np.float64), loss.to("reference")
         if not self.trains:
-            scores = net.forward(x[:min(n, CHECKED)].astype(np.float64))
+            scores = net.forward(x[: min(n, CHECKED)].astype(np.float64))
             return {"scores": scores[np.arange(min(self.images, CHECKED)) % len(scores)]}
-        share = np.bincount(np.arange(self.images) % n) / self.images           # of each different image in the mean over the batch
+        share = (
+            np.bincount(np.arange(self.images) % n) / self.images
+        )  # of each different image in the mean over the batch
         scores, labels = net.forward(x[:n].astype(np.float64), training=True), labels[:n]
         losses = loss.kernel.forward(scores, labels, *loss._options())
         net.backward(loss.kernel.backward_input(share, scores, labels, *loss._options()), need_dx=False)
@@ -100,19 +109,23 @@ class Ours(Contestant):
     def __init__(self, backend, task, checked=False, precision="float32"):
         net, loss = task.network(checked)
         self.task, (self.x, self.labels) = task, task.data(net)
-        self.net, self.loss, self.threads = net.to(backend, precision), loss.to(backend), task.threads if backend == "cpu" else 1
+        self.net, self.loss, self.threads = (
+            net.to(backend, precision),
+            loss.to(backend),
+            task.threads if backend == "cpu" else 1,
+        )
         self.optimizer = SGD(self.net, **RECIPES[task.model]) if task.trains else None
 
     def evaluate(self, x, labels):
         """The loss and all gradients."""
-        value, _ = parallel.forward_backward(self.net, x, labels, self.loss, self.threads)
+        value, _ = execution.forward_backward(self.net, x, labels, self.loss, self.threads)
         return value, {name: as_numpy(grad) for name, grad in self.net.grads.items()}
 
     def train_step(self, x, labels):
         return self.net.train_step(x, labels, self.loss, self.optimizer, self.threads)
 
     def predict(self, x):
-        return parallel.forward(self.net, x, self.threads)
+        return execution.forward(self.net, x, self.threads)
 
 
 class Torch(Contestant):
@@ -122,10 +135,15 @@ class Torch(Contestant):
         pytorch.load()
         net, loss = task.network(checked)
         self.task, (self.x, self.labels) = task, task.data(net)
-        self.net, self.threads = pytorch.Network(net, loss, task.dtype, compiled=variant == "torch.compile", device=device), task.threads
+        self.net, self.threads = (
+            pytorch.Network(net, loss, task.dtype, compiled=variant == "torch.compile", device=device),
+            task.threads,
+        )
         self.device = device
         self.torch = self.net.torch
-        self.net.optimizer = self.torch.optim.SGD([tensor for tensor, _, _ in self.net.params.values()], **RECIPES[task.model])
+        self.net.optimizer = self.torch.optim.SGD(
+            [tensor for tensor, _, _ in self.net.params.values()], **RECIPES[task.model]
+        )
 
     def evaluate(self, x, labels):
         value = self.net.evaluate(*self._enter(x, labels)).item()
@@ -165,7 +183,7 @@ class Here:
 
         def predict(chunk):
             for first in range(0, len(one.x), chunk):
-                one.predict(one.x[first:first + chunk])
+                one.predict(one.x[first : first + chunk])
 
         row["chunk"] = chunk = min(CHUNKS, key=lambda chunk: _seconds(predict, chunk))
         return Contender(self.name, one.threads, lambda n: [predict(chunk) for _ in range(n)], None)
@@ -177,15 +195,32 @@ def measure(task, backends, against, ceilings, seconds):
     names = [*backends, *((TORCH if apart else ["torch"]) if "torch" in against else [])]
     net, _ = task.network()
     n, flop = task.distinct(net), 2 * task.multiply_adds(net) * task.images
-    checked = [f"{n} images, repeated"] * (n < task.images) + ["without dropout"] * any(isinstance(layer, Dropout) for layer in net.layers)
-    terms = task.images * int(np.prod(net.input_shape))     # an error has passed through the whole network: sums as long as the batch
+    checked = [f"{n} images, repeated"] * (n < task.images) + ["without dropout"] * any(
+        isinstance(layer, Dropout) for layer in net.layers
+    )
+    terms = task.images * int(
+        np.prod(net.input_shape)
+    )  # an error has passed through the whole network: sums as long as the batch
     del net
     rows, sound, expected = [], {}, task.expected()
     with contextlib.ExitStack() as stack:
         for name in names:
-            row = {"kind": "network", "model": task.model, "layer": task.model, "operation": "network", "direction": task.work, "batch": task.images,
-                   "contender": name, "threads": 1 if name == "reference" else task.threads, "status": "ok", "why": "",
-                   "checked": ", ".join(checked), "flop": flop, "bytes": 0, "footprint": 0}
+            row = {
+                "kind": "network",
+                "model": task.model,
+                "layer": task.model,
+                "operation": "network",
+                "direction": task.work,
+                "batch": task.images,
+                "contender": name,
+                "threads": 1 if name == "reference" else task.threads,
+                "status": "ok",
+                "why": "",
+                "checked": ", ".join(checked),
+                "flop": flop,
+                "bytes": 0,
+                "footprint": 0,
+            }
             rows.append(row)
             one = process.Elsewhere(name, task, TORCH.get(name, {})) if apart else Here(name, task)
             start = time.perf_counter()
@@ -197,7 +232,13 @@ def measure(task, backends, against, ceilings, seconds):
                 row |= {"status": "not measured", "why": str(error)}
                 continue
             row["first_call"] = time.perf_counter() - start
-            result = _parity(found, expected, task.dtype, terms, parity.check_as_a_whole if apart and task.trains else parity.check)
+            result = _parity(
+                found,
+                expected,
+                task.dtype,
+                terms,
+                parity.check_as_a_whole if apart and task.trains else parity.check,
+            )
             row |= result.columns()
             if result.ok:
                 sound[name] = one, row
@@ -217,7 +258,10 @@ def _seconds(function, argument):
 
 def _parity(found, expected, dtype, terms, check=parity.check):
     """The worst of all arrays."""
-    results = {name: check(np.asarray(found[name]), value, np.dtype(dtype), terms) for name, value in expected.items()}
+    results = {
+        name: check(np.asarray(found[name]), value, np.dtype(dtype), terms)
+        for name, value in expected.items()
+    }
     name = max(results, key=lambda name: results[name].error)
     worst = results[name]
     return worst if worst.ok else parity.Parity(worst.error, f"{name}: {worst.why}")

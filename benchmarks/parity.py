@@ -1,10 +1,11 @@
 """Is a result right? Against the float64 reference, in units of the rounding error that its sums must have."""
+
 from dataclasses import dataclass
 
 import numpy as np
 
-LIMIT = 16.0                                                # a forgotten tap or a flipped sign is hundreds of units off
-SHARE = 0.05                                                # of a gradient's length; each layer by itself is held to LIMIT
+LIMIT = 16.0  # a forgotten tap or a flipped sign is hundreds of units off
+SHARE = 0.05  # of a gradient's length; each layer by itself is held to LIMIT
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,11 @@ class Parity:
 
     def columns(self):
         """What a row says of it; the error is None where there is no number."""
-        return {"status": "ok" if self.ok else "wrong", "error": self.error if np.isfinite(self.error) else None, "why": self.why}
+        return {
+            "status": "ok" if self.ok else "wrong",
+            "error": self.error if np.isfinite(self.error) else None,
+            "why": self.why,
+        }
 
 
 def check(found, expected, dtype, terms):
@@ -29,15 +34,20 @@ def check(found, expected, dtype, terms):
         return Parity(np.inf, f"expected a NumPy array, got {type(found).__name__}")
     if found.shape != expected.shape:
         return Parity(np.inf, f"expected shape {expected.shape}, got {found.shape}")
-    if found.dtype != dtype and found.ndim:                 # a single number may be a Python float
+    if found.dtype != dtype and found.ndim:  # a single number may be a Python float
         return Parity(np.inf, f"expected {np.dtype(dtype)}, got {found.dtype}")
     distance = np.nan_to_num(np.atleast_1d(np.abs(found - expected)), nan=np.inf, posinf=np.inf)
     index = np.unravel_index(distance.argmax(), expected.shape)
-    error = float(distance.max() / (np.sqrt(terms) * np.finfo(dtype).eps * max(np.abs(expected).max(), np.finfo(dtype).tiny)))
+    error = float(
+        distance.max()
+        / (np.sqrt(terms) * np.finfo(dtype).eps * max(np.abs(expected).max(), np.finfo(dtype).tiny))
+    )
     if error <= LIMIT:
         return Parity(error)
     place = ", ".join(map(str, index))
-    return Parity(error, f"largest error at [{place}]: expected {expected[index]:.6g}, got {found[index]:.6g}")
+    return Parity(
+        error, f"largest error at [{place}]: expected {expected[index]:.6g}, got {found[index]:.6g}"
+    )
 
 
 def check_as_a_whole(found, expected, dtype, terms):

@@ -1,4 +1,5 @@
 """The picture: the ladder as bars, one panel a shape and direction; without a ladder, the rows under their roofs."""
+
 from pathlib import Path
 
 from ..errors import TinyconvError
@@ -12,7 +13,7 @@ def check(path):
     if Path(path).suffix not in FORMATS:
         raise TinyconvError(f"--plot: expected a file that ends with {', '.join(FORMATS)}, got {path}")
     try:
-        import matplotlib.figure                             # noqa: F401
+        import matplotlib.figure  # noqa: F401
     except ImportError:
         raise TinyconvError("--plot needs matplotlib: pip install 'tinyconv[bench]'") from None
 
@@ -37,13 +38,19 @@ def _ladder(Figure, rungs, ceilings):
     columns = len({direction for _, direction in panels})
     figure = Figure(figsize=(5 * columns, 0.6 + 3 * len(panels) / columns), layout="constrained")
     peak = max(found["arithmetic"]["flops"] for found in ceilings.values()) / 1e9
-    for axes, ((layer, direction), rows) in zip(figure.subplots(-(-len(panels) // columns), columns, squeeze=False).flat, panels.items()):
-        rows = list({row["contender"]: row for row in rows}.values())    # measured with several numbers of threads: the last
+    for axes, ((layer, direction), rows) in zip(
+        figure.subplots(-(-len(panels) // columns), columns, squeeze=False).flat, panels.items()
+    ):
+        rows = list(
+            {row["contender"]: row for row in rows}.values()
+        )  # measured with several numbers of threads: the last
         speeds = [row["flop"] / row["median"] / 1e9 for row in rows]
         bars = axes.barh([row["contender"] for row in rows], speeds, color="tab:blue")
         axes.bar_label(bars, [f" {speed:.3g}" for speed in speeds])
         axes.axvline(peak, color="black", linestyle="--")
-        axes.set(title=f"{direction}\n{layer}, batch {rows[0]['batch']}", xlabel="GFLOP/s (dashed: the ceiling)")
+        axes.set(
+            title=f"{direction}\n{layer}, batch {rows[0]['batch']}", xlabel="GFLOP/s (dashed: the ceiling)"
+        )
         axes.set(xscale="log", xlim=(min(speeds) / 2, peak * 3))
         axes.invert_yaxis()
     return figure
@@ -60,12 +67,33 @@ def _roofline(Figure, rows, ceilings):
     peak = roofs["arithmetic"]["flops"] / 1e9
     axes.axhline(peak, color="black", label="multiply-adds in registers")
     for level, style in zip([level for level in roofs if level != "arithmetic"], ("-", "--", ":")):
-        axes.plot(line, [roofs[level]["bytes_per_second"] / 1e9 * x for x in line], color="gray", linestyle=style, label=f"copying in {level}")
+        axes.plot(
+            line,
+            [roofs[level]["bytes_per_second"] / 1e9 * x for x in line],
+            color="gray",
+            linestyle=style,
+            label=f"copying in {level}",
+        )
     for contender in dict.fromkeys(row["contender"] for row in rows):
         mine = [row for row in rows if row["contender"] == contender]
-        axes.scatter([row["flop"] / row["bytes"] for row in mine], [row["flop"] / row["median"] / 1e9 for row in mine], label=contender)
+        axes.scatter(
+            [row["flop"] / row["bytes"] for row in mine],
+            [row["flop"] / row["median"] / 1e9 for row in mine],
+            label=contender,
+        )
         for row in mine if contender != "torch" else []:
-            axes.annotate(f"{row['layer']} {row['direction']}", (row["flop"] / row["bytes"], row["flop"] / row["median"] / 1e9), fontsize=6)
-    axes.set(xscale="log", yscale="log", xlabel="FLOP for each byte that must move", ylabel="GFLOP/s", xlim=line, ylim=(None, 2 * peak))
+            axes.annotate(
+                f"{row['layer']} {row['direction']}",
+                (row["flop"] / row["bytes"], row["flop"] / row["median"] / 1e9),
+                fontsize=6,
+            )
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="FLOP for each byte that must move",
+        ylabel="GFLOP/s",
+        xlim=line,
+        ylim=(None, 2 * peak),
+    )
     axes.legend()
     return figure

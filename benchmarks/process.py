@@ -4,6 +4,7 @@
 checked. Otherwise it waits for lines: a number n means do the task n times, and is answered by the seconds that it took. So nothing
 runs in it while another one has its turn. Answers are lines of JSON; "failed" is why there is none.
 """
+
 import dataclasses
 import json
 import os
@@ -18,7 +19,6 @@ import numpy as np
 from ..errors import TinyconvError
 from . import machine
 from .backends import NotMeasured
-
 
 COMMAND = sys.executable, "-m", __name__
 
@@ -52,8 +52,14 @@ class _Process:
         self.name, self.threads, self.peak_memory = one.name, one.task.threads, None
         job = {"name": one.name, "task": dataclasses.asdict(one.task), "path": str(path) if path else None}
         self.said = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([*COMMAND, json.dumps(job)], env=os.environ | one.environment, text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said)
+        self.process = subprocess.Popen(
+            [*COMMAND, json.dumps(job)],
+            env=os.environ | one.environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.said,
+        )
 
     def call(self, n):
         self.seconds(n)
@@ -63,7 +69,7 @@ class _Process:
             self.process.stdin.write(f"{n}\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass                                            # it has ended; its answer says why
+            pass  # it has ended; its answer says why
         return self.answer()["seconds"]
 
     def answer(self):
@@ -72,7 +78,9 @@ class _Process:
         answer = json.loads(line) if line else {"failed": self._last_words()}
         if "failed" in answer:
             ours = not self.name.startswith("torch") and not answer.get("missing")
-            raise (TinyconvError if ours else NotMeasured)(f"{self.name}: {answer['failed']}" if ours else f"not available: {answer['failed']}")
+            raise (TinyconvError if ours else NotMeasured)(
+                f"{self.name}: {answer['failed']}" if ours else f"not available: {answer['failed']}"
+            )
         self.peak_memory = answer["peak_memory"]
         return answer
 
@@ -93,10 +101,10 @@ class _Process:
 
 
 def main(job):
-    from . import networks                                  # here, since it needs this module
+    from . import networks  # here, since it needs this module
 
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)                                           # what others print is no answer
+    os.dup2(2, 1)  # what others print is no answer
 
     def answer(**what):
         print(json.dumps(what | {"peak_memory": machine.peak_memory()}), file=answers, flush=True)

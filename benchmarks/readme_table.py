@@ -6,6 +6,7 @@ Results come from these commands, NAME saying the machine:
     tinyconv bench alexnet --whole --against torch --batch 64,128 --threads 2 --json benchmarks/results/NAME-alexnet.json
     python -m tinyconv.benchmarks.gpu
 """
+
 import json
 import re
 import sys
@@ -15,13 +16,19 @@ HERE = Path(__file__).parent
 README, RESULTS = HERE.parent / "README.md", HERE / "results"
 TITLES = {"lenet5": "LeNet-5", "alexnet": "AlexNet"}
 DIRECTIONS = ("forward", "backward_input", "backward_weight")
-MOVING = ("local_response_norm", "max_pool2d")              # operations that are shown though they move bytes more than they compute
+MOVING = (
+    "local_response_norm",
+    "max_pool2d",
+)  # operations that are shown though they move bytes more than they compute
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 
 
 def section():
     """The text between the markers: one part for each result, in the order of the names."""
-    parts = [_part(json.loads(path.read_text()), path.name) for path in sorted(RESULTS.glob("*.json"), key=lambda path: path.stem)]
+    parts = [
+        _part(json.loads(path.read_text()), path.name)
+        for path in sorted(RESULTS.glob("*.json"), key=lambda path: path.stem)
+    ]
     return "\n\n".join(parts) or "No results are kept yet."
 
 
@@ -37,53 +44,126 @@ def _part(result, name):
         return _gpu_part(result["rows"], result["date"], name)
     machine, versions, what = result["machine"], result["versions"], result["arguments"]
     ours = [row for row in result["rows"] if row["contender"] == "cpu" and "median" in row]
-    peak = "; ".join(f"{threads} thread{'s' if threads != '1' else ''} {found['arithmetic']['flops'] / 1e9:.0f} GFLOP/s"
-                     for threads, found in sorted(result["ceilings"].items(), key=lambda item: int(item[0])))
-    lines = [f"{machine['processor']}, {machine['vector_bits']} bits wide, {what['dtype']}, {result['date']}; Python {versions['python']}, "
-             f"Numba {versions['numba']}, PyTorch {versions['torch'] or 'not installed'}. Multiply-adds in registers reach {peak}. "
-             f"All samples: [`{name}`](benchmarks/results/{name})."]
+    peak = "; ".join(
+        f"{threads} thread{'s' if threads != '1' else ''} {found['arithmetic']['flops'] / 1e9:.0f} GFLOP/s"
+        for threads, found in sorted(result["ceilings"].items(), key=lambda item: int(item[0]))
+    )
+    lines = [
+        f"{machine['processor']}, {machine['vector_bits']} bits wide, {what['dtype']}, {result['date']}; Python {versions['python']}, "
+        f"Numba {versions['numba']}, PyTorch {versions['torch'] or 'not installed'}. Multiply-adds in registers reach {peak}. "
+        f"All samples: [`{name}`](benchmarks/results/{name})."
+    ]
     lines += _networks([row for row in ours if row["kind"] == "network"], result["rows"])
     batch, threads = max(what["batches"]), max(what["threads"])
-    layers = [row for row in ours if row["kind"] == "layer" and row["batch"] == batch and row["threads"] == threads
-              and (row["roof"] == "arithmetic" or row["operation"] in MOVING)]
+    layers = [
+        row
+        for row in ours
+        if row["kind"] == "layer"
+        and row["batch"] == batch
+        and row["threads"] == threads
+        and (row["roof"] == "arithmetic" or row["operation"] in MOVING)
+    ]
     if layers:
         lines += ["", f"| batch {batch}, {threads} threads | forward | dx | dweight |", "|---|---|---|---|"]
         for layer in dict.fromkeys((row["layer"], row["operation"]) for row in layers):
-            cells = [next((_speed(row) for row in layers if (row["layer"], row["direction"]) == (layer[0], direction)), "")
-                     for direction in DIRECTIONS]
+            cells = [
+                next(
+                    (
+                        _speed(row)
+                        for row in layers
+                        if (row["layer"], row["direction"]) == (layer[0], direction)
+                    ),
+                    "",
+                )
+                for direction in DIRECTIONS
+            ]
             lines.append(f"| {layer[0]} {layer[1]} | {' | '.join(cells)} |")
-    return "\n".join(lines + _ladder([row for row in result["rows"] if row["kind"] == "ladder" and row["contender"].count(":") == 0]))
+    return "\n".join(
+        lines
+        + _ladder(
+            [row for row in result["rows"] if row["kind"] == "ladder" and row["contender"].count(":") == 0]
+        )
+    )
 
 
 def _gpu_part(rows, date, name):
-    """What benchmarks/gpu.py has measured: the GPU beside its processor, operations as a whole, training."""
+    """What benchmarks/gpu/ has measured: the GPU beside its processor, operations as a whole, training."""
     one = next(row for row in rows if "gpu" in row)
-    ceiling = {row["title"].partition(",")[0]: row for row in rows if row["section"] == "ceilings" and row["status"] == "ok"}
-    roofs = [f"multiply-adds in registers reach {ceiling['multiply-adds in registers']['flops'] / 1e12:.1f} TFLOP/s"
-             ] if "multiply-adds in registers" in ceiling else []
-    roofs += [f"a copy {ceiling['copy on the GPU']['bytes_per_second'] / 1e12:.2f} TB/s"] if "copy on the GPU" in ceiling else []
-    lines = [f"{one['gpu']['name']} ({one['machine']['processor']}, {one['machine']['cores_for_this_process']} threads), {date}; PyTorch "
-             f"{one['versions']['torch'] or 'not installed'}{'. On the GPU ' + ', '.join(roofs) if roofs else ''}. "
-             f"All samples: [`{name}`](benchmarks/results/{name})."]
+    ceiling = {
+        row["title"].partition(",")[0]: row
+        for row in rows
+        if row["section"] == "ceilings" and row["status"] == "ok"
+    }
+    roofs = (
+        [
+            f"multiply-adds in registers reach {ceiling['multiply-adds in registers']['flops'] / 1e12:.1f} TFLOP/s"
+        ]
+        if "multiply-adds in registers" in ceiling
+        else []
+    )
+    roofs += (
+        [f"a copy {ceiling['copy on the GPU']['bytes_per_second'] / 1e12:.2f} TB/s"]
+        if "copy on the GPU" in ceiling
+        else []
+    )
+    lines = [
+        f"{one['gpu']['name']} ({one['machine']['processor']}, {one['machine']['cores_for_this_process']} threads), {date}; PyTorch "
+        f"{one['versions']['torch'] or 'not installed'}{'. On the GPU ' + ', '.join(roofs) if roofs else ''}. "
+        f"All samples: [`{name}`](benchmarks/results/{name})."
+    ]
     cpu = {(row["model"], time["batch"]): time["cpu"] for row in rows for time in row.get("times", ())}
     steps = [row for row in rows if row["section"] == "networks" and "median" in row and "against" not in row]
-    compiled = {_step_of(row): row for row in rows if row["section"] == "networks" and "median" in row and "against" in row}
+    compiled = {
+        _step_of(row): row
+        for row in rows
+        if row["section"] == "networks" and "median" in row and "against" in row
+    }
     if steps:
-        lines += ["", "| | images | precision | tinyconv, GPU | tinyconv, CPU | PyTorch, GPU | torch.compile | times as fast as PyTorch |", "|---" * 8 + "|"]
+        lines += [
+            "",
+            "| | images | precision | tinyconv, GPU | tinyconv, CPU | PyTorch, GPU | torch.compile | times as fast as PyTorch |",
+            "|---" * 8 + "|",
+        ]
     for row in steps:
         of_cpu = cpu.get((row["model"], row["batch"])) if row["work"] == "training step" else None
         peer = compiled.get(_step_of(row), {}).get("torch_median")
-        cells = [f"{TITLES.get(row['model'], row['model'])} {row['work']}", f"{row['batch']:,}", row["precision"], _time(row["median"]),
-                 _time(of_cpu) if of_cpu else "", _time(row["torch_median"]) if "torch_median" in row else "", _time(peer) if peer else "", _times(row)]
+        cells = [
+            f"{TITLES.get(row['model'], row['model'])} {row['work']}",
+            f"{row['batch']:,}",
+            row["precision"],
+            _time(row["median"]),
+            _time(of_cpu) if of_cpu else "",
+            _time(row["torch_median"]) if "torch_median" in row else "",
+            _time(peer) if peer else "",
+            _times(row),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
-    products = [row for row in rows if row["section"] == "operations" and "share" in row and row["direction"] in DIRECTIONS and row["roof"] == "arithmetic"
-                and row["model"] == "alexnet"]
+    products = [
+        row
+        for row in rows
+        if row["section"] == "operations"
+        and "share" in row
+        and row["direction"] in DIRECTIONS
+        and row["roof"] == "arithmetic"
+        and row["model"] == "alexnet"
+    ]
     if products:
         lines += ["", "| AlexNet, batch 128, GPU | forward | dx | dweight |", "|---|---|---|---|"]
-    for layer, operation, precision in dict.fromkeys((row["layer"], row["operation"], row["precision"]) for row in products):
-        found = {row["direction"]: row for row in products if (row["layer"], row["precision"]) == (layer, precision)}
-        cells = [f"{found[d]['rate'] / 1e3:.1f} TFLOP/s, {100 * found[d]['share']:.0f} %" + (f", {_times(found[d])}x PyTorch" if "times_torch" in found[d] else "")
-                 if d in found else "" for d in DIRECTIONS]
+    for layer, operation, precision in dict.fromkeys(
+        (row["layer"], row["operation"], row["precision"]) for row in products
+    ):
+        found = {
+            row["direction"]: row
+            for row in products
+            if (row["layer"], row["precision"]) == (layer, precision)
+        }
+        cells = [
+            f"{found[d]['rate'] / 1e3:.1f} TFLOP/s, {100 * found[d]['share']:.0f} %"
+            + (f", {_times(found[d])}x PyTorch" if "times_torch" in found[d] else "")
+            if d in found
+            else ""
+            for d in DIRECTIONS
+        ]
         lines.append(f"| {layer} {operation}, {precision} | {' | '.join(cells)} |")
     for row in rows:
         if row["section"] == "training" and row["status"] == "ok":
@@ -99,19 +179,46 @@ def _networks(ours, rows):
     """A table of whole networks; where PyTorch came in variants, with each of them, its best, and the peak memory of each process."""
     if not ours:
         return []
-    variants = list(dict.fromkeys(row["contender"] for row in rows if row["kind"] == "network" and row["contender"].startswith("torch"))) or ["torch"]
+    variants = list(
+        dict.fromkeys(
+            row["contender"]
+            for row in rows
+            if row["kind"] == "network" and row["contender"].startswith("torch")
+        )
+    ) or ["torch"]
     peers = {(*_key(row), row["contender"]): row for row in rows if row["kind"] == "network"}
     several, title = len(variants) > 1, TITLES[ours[0]["model"]]
     names = ["PyTorch", *variants[1:]] if several else ["PyTorch"]
-    heads = [f"{title}, whole", "images", "threads", "tinyconv", *names, "times as fast", *(["as the best", "peak memory, in that order"] * several)]
+    heads = [
+        f"{title}, whole",
+        "images",
+        "threads",
+        "tinyconv",
+        *names,
+        "times as fast",
+        *(["as the best", "peak memory, in that order"] * several),
+    ]
     lines = ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in ours:
         against = [peers.get((*_key(row), variant), {}) for variant in variants]
-        cells = [row["direction"], f"{row['batch']:,}", str(row["threads"]), _time(row["median"]),
-                 *(_time(peer["median"]) if "median" in peer else "not measured" for peer in against), _times(row)]
+        cells = [
+            row["direction"],
+            f"{row['batch']:,}",
+            str(row["threads"]),
+            _time(row["median"]),
+            *(_time(peer["median"]) if "median" in peer else "not measured" for peer in against),
+            _times(row),
+        ]
         if several:
             best = f"{row['times_best_torch']:.2f}" if "times_best_torch" in row else ""
-            cells += [best, ", ".join(f"{one['peak_memory'] / 1e9:.2f}" if one.get("peak_memory") else "?" for one in (row, *against)) + " GB"]
+            cells += [
+                best,
+                ", ".join(
+                    f"{one['peak_memory'] / 1e9:.2f}" if one.get("peak_memory") else "?"
+                    for one in (row, *against)
+                )
+                + " GB",
+            ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -122,10 +229,17 @@ def _ladder(rows):
         return []
     panels = list(dict.fromkeys((row["layer"], row["direction"]) for row in rows))
     titles = [f"{layer.split(',')[0]} {direction}" for layer, direction in panels]
-    lines = ["", f"| the ladder, GFLOP/s, batch {rows[0]['batch']} | {' | '.join(titles)} |",
-             "|---" * (len(panels) + 1) + "|"]
+    lines = [
+        "",
+        f"| the ladder, GFLOP/s, batch {rows[0]['batch']} | {' | '.join(titles)} |",
+        "|---" * (len(panels) + 1) + "|",
+    ]
     for rung in dict.fromkeys(row["contender"] for row in rows):
-        speeds = {(row["layer"], row["direction"]): f"{row['flop'] / row['median'] / 1e9:.1f}" for row in rows if row["contender"] == rung}
+        speeds = {
+            (row["layer"], row["direction"]): f"{row['flop'] / row['median'] / 1e9:.1f}"
+            for row in rows
+            if row["contender"] == rung
+        }
         lines.append(f"| {rung} | {' | '.join(speeds.get(panel, '') for panel in panels)} |")
     return lines
 

@@ -1,9 +1,35 @@
 """The rows as a table to read: printed while they come, one line each."""
-COLUMNS = [("layer", 9), ("what", 36), ("batch", 6), ("thr", 4), ("by", 13), ("first call", 11), ("median", 11), ("spread", 7), ("speed", 13),
-           ("of the roof", 17), ("error", 6), ("x torch", 8), ("x best", 7), ("memory", 8)]
-LADDER = [("rung", 28), ("thr", 4), ("first call", 11), ("median", 11), ("spread", 7), ("speed", 13), ("of the roof", 17), ("error", 6),
-          ("x first", 8), ("x previous", 11), ("rank", 5)]
-BUSY = 0.5                                                  # load average from which on a comparison is not to be trusted
+
+COLUMNS = [
+    ("layer", 9),
+    ("what", 36),
+    ("batch", 6),
+    ("thr", 4),
+    ("by", 13),
+    ("first call", 11),
+    ("median", 11),
+    ("spread", 7),
+    ("speed", 13),
+    ("of the roof", 17),
+    ("error", 6),
+    ("x torch", 8),
+    ("x best", 7),
+    ("memory", 8),
+]
+LADDER = [
+    ("rung", 28),
+    ("thr", 4),
+    ("first call", 11),
+    ("median", 11),
+    ("spread", 7),
+    ("speed", 13),
+    ("of the roof", 17),
+    ("error", 6),
+    ("x first", 8),
+    ("x previous", 11),
+    ("rank", 5),
+]
+BUSY = 0.5  # load average from which on a comparison is not to be trusted
 LEGEND = """
 first call   compiling is part of it, unless Numba found the kernel in its cache (NUMBA_CACHE_DIR names an empty folder to see it)
 median       of interleaved repeats; spread: the distance of their quartiles, as a share of the median
@@ -23,22 +49,39 @@ class Printer:
 
     def __call__(self, rows):
         for row in rows:
-            columns, cells = (LADDER, _ladder_cells(row)) if row["kind"] == "ladder" else (COLUMNS, _cells(row))
+            columns, cells = (
+                (LADDER, _ladder_cells(row)) if row["kind"] == "ladder" else (COLUMNS, _cells(row))
+            )
             heading = (row["kind"] == "ladder") and (row["layer"], row["direction"], row["batch"])
             if heading != self.heading:
                 self.heading = heading
-                title = f"the ladder: conv2d {row['direction']}, {row['layer']}, batch {row['batch']}\n" if heading else ""
+                title = (
+                    f"the ladder: conv2d {row['direction']}, {row['layer']}, batch {row['batch']}\n"
+                    if heading
+                    else ""
+                )
                 self.write(f"\n{title}{_line(columns, [name for name, _ in columns])}")
-            self.write(_line(columns, cells) + (f"   {row['status'].upper()}: {row['why']}" if row["status"] != "ok" else _checked(row)))
+            self.write(
+                _line(columns, cells)
+                + (f"   {row['status'].upper()}: {row['why']}" if row["status"] != "ok" else _checked(row))
+            )
 
 
 def _cells(row):
     what = f"{row['operation']} {row['direction']}"
     if row.get("chunk"):
         what += f", {row['chunk']} at a time"
-    return [row["layer"], what, str(row["batch"]), str(row["threads"]), row["contender"], *_measured(row), f"{row['times_torch']:.2f}"
-            if "times_torch" in row and row["contender"] != "torch" else "", f"{row['times_best_torch']:.2f}" if "times_best_torch" in row else "",
-            f"{row['peak_memory'] / 1e9:.2f} GB" if row.get("peak_memory") else ""]
+    return [
+        row["layer"],
+        what,
+        str(row["batch"]),
+        str(row["threads"]),
+        row["contender"],
+        *_measured(row),
+        f"{row['times_torch']:.2f}" if "times_torch" in row and row["contender"] != "torch" else "",
+        f"{row['times_best_torch']:.2f}" if "times_best_torch" in row else "",
+        f"{row['peak_memory'] / 1e9:.2f} GB" if row.get("peak_memory") else "",
+    ]
 
 
 def _checked(row):
@@ -46,7 +89,11 @@ def _checked(row):
 
 
 def _ladder_cells(row):
-    places = [f"{row['times_first']:.1f}", f"{row['times_previous']:.2f}", str(row["rank"])] if "rank" in row else ["", "", "-"]
+    places = (
+        [f"{row['times_first']:.1f}", f"{row['times_previous']:.2f}", str(row["rank"])]
+        if "rank" in row
+        else ["", "", "-"]
+    )
     return [row["contender"], str(row["threads"]), *_measured(row), *places]
 
 
@@ -55,13 +102,21 @@ def _measured(row):
     error = "" if row.get("error") is None else f"{row['error']:.2g}"
     if "median" not in row:
         return [seconds(row["first_call"]) if "first_call" in row else "", "", "", "", "", error]
-    return [seconds(row["first_call"]), seconds(row["median"]), f"{100 * row['spread']:.0f}%", f"{row['rate']:.4g} {row['unit']}",
-            f"{100 * row['share']:.0f}% {row['roof']}", error]
+    return [
+        seconds(row["first_call"]),
+        seconds(row["median"]),
+        f"{100 * row['spread']:.0f}%",
+        f"{row['rate']:.4g} {row['unit']}",
+        f"{100 * row['share']:.0f}% {row['roof']}",
+        error,
+    ]
 
 
 def _line(columns, cells):
-    return " ".join(cell.ljust(width) if place == 0 or name in ("what", "by", "of the roof") else cell.rjust(width)
-                    for place, ((name, width), cell) in enumerate(zip(columns, cells))).rstrip()
+    return " ".join(
+        cell.ljust(width) if place == 0 or name in ("what", "by", "of the roof") else cell.rjust(width)
+        for place, ((name, width), cell) in enumerate(zip(columns, cells))
+    ).rstrip()
 
 
 def seconds(value):
@@ -75,21 +130,34 @@ def ceilings(result):
     """The roofs, one line for each number of threads."""
     for threads, found in result["ceilings"].items():
         roofs = [f"{found['arithmetic']['flops'] / 1e9:.0f} GFLOP/s in registers"]
-        roofs += [f"{found[level]['bytes_per_second'] / 1e9:.0f} GB/s {level}" for level in found if level != "arithmetic"]
+        roofs += [
+            f"{found[level]['bytes_per_second'] / 1e9:.0f} GB/s {level}"
+            for level in found
+            if level != "arithmetic"
+        ]
         yield f"ceiling of {threads} thread{'' if int(threads) == 1 else 's'} ({result['arguments']['dtype']}): {', '.join(roofs)}"
 
 
 def closing(result):
     """What is said after the table: the legend, the roofs, what is wrong and what could not be measured, with the reason."""
-    lines = [LEGEND, *ceilings(result), "{processor}: vectors of {vector_bits} bits, {cores} cores".format(**result["machine"])]
+    lines = [
+        LEGEND,
+        *ceilings(result),
+        "{processor}: vectors of {vector_bits} bits, {cores} cores".format(**result["machine"]),
+    ]
     load = result["load_average"]["before"]
     if load and load > BUSY:
-        lines.append(f"OTHERS ARE AT WORK: the load average was {load:.1f} before this run. Threads that wait for each other, PyTorch's above all, "
-                     "lose far more by that than threads that do not, so no ratio here is to be trusted: measure again on a quiet machine")
+        lines.append(
+            f"OTHERS ARE AT WORK: the load average was {load:.1f} before this run. Threads that wait for each other, PyTorch's above all, "
+            "lose far more by that than threads that do not, so no ratio here is to be trusted: measure again on a quiet machine"
+        )
     reasons = {}
     for row in result["rows"]:
         if row["status"] == "not measured":
             reasons.setdefault((row["contender"], row["why"]), []).append(row)
     lines += [f"not measured: {name} ({len(rows)} rows): {why}" for (name, why), rows in reasons.items()]
     wrong = [row for row in result["rows"] if row["status"] == "wrong"]
-    return lines + [f"WRONG, not ranked: {row['contender']}, {row['layer']} {row['direction']}: {row['why']}" for row in wrong]
+    return lines + [
+        f"WRONG, not ranked: {row['contender']}, {row['layer']} {row['direction']}: {row['why']}"
+        for row in wrong
+    ]

@@ -1,15 +1,16 @@
 """How time is taken: the first call apart, then interleaved repeats of everything that is compared."""
+
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 
-from ..kernels._threads import run
+from ..kernels._cpu.threads import run
 
-SHORTEST = 4e-3                                             # seconds in one sample: a faster call is repeated within it
-TURNS = 7                                                   # how often each contender's turn comes
-SETTLE = 0.01                                               # seconds of calls at the start of a turn that are not counted
+SHORTEST = 4e-3  # seconds in one sample: a faster call is repeated within it
+TURNS = 7  # how often each contender's turn comes
+SETTLE = 0.01  # seconds of calls at the start of a turn that are not counted
 
 
 @dataclass
@@ -52,11 +53,11 @@ def interleaved(contenders, seconds):
         for contender in contenders:
             taken = samples[contender.name]
             if len(taken) >= 3 and sum(taken) > 4 * seconds:
-                continue                                    # so slow that three samples must do
+                continue  # so slow that three samples must do
             _settle(contender, SETTLE if len(contenders) > 1 else 1e-3)
             n, end = calls[contender.name], time.perf_counter() + seconds / TURNS
             while True:
-                taken.append(float(f"{contender.seconds(n) / n:.4g}"))          # no clock has more than four digits
+                taken.append(float(f"{contender.seconds(n) / n:.4g}"))  # no clock has more than four digits
                 if time.perf_counter() >= end:
                     break
     return samples
@@ -64,7 +65,7 @@ def interleaved(contenders, seconds):
 
 def _calls_in_a_sample(contender):
     n = 1
-    contender.call(1)                                       # whatever a first call prepares must not make one call look like a long sample
+    contender.call(1)  # whatever a first call prepares must not make one call look like a long sample
     while True:
         taken = min(contender.seconds(n), contender.seconds(n))
         if taken >= SHORTEST / 2:

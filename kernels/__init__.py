@@ -11,7 +11,12 @@ functions with the same parameters: `forward`, then one `backward_<array>` for e
     >>> conv2d = load("conv2d", "reference")
     >>> y = conv2d.forward(x, weight, bias, stride=(1, 1), padding=(0, 0), groups=1)
 """
-from functools import lru_cache
+
+if __name__ != "tinyconv.kernels":
+    # One file is one module under one name: a second one would have classes and caches of its own.
+    raise ImportError(f"expected the name tinyconv.kernels, got {__name__}: write `import tinyconv.kernels`")
+
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -19,7 +24,7 @@ BACKENDS = ("reference", "cpu", "cuda")
 OPERATIONS = tuple(sorted(folder.parent.name for folder in Path(__file__).parent.glob("*/reference.py")))
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(operation, backend):
     """The module that computes `operation` (one of OPERATIONS) on `backend` (one of BACKENDS).
 

@@ -1,8 +1,9 @@
 """Arena: the memory of a tape. What a step no longer needs is given to what it needs next.
 
-While a step is recorded (kernels/_tape.py), its arrays are taken from an arena. An array that nobody holds any more gives its memory back, and
+While a step is recorded (kernels/_cpu/tape.py), its arrays are taken from an arena. An array that nobody holds any more gives its memory back, and
 the next one may get it. Playing the tape makes the same calls in the same order, so the same plan of memory serves every step.
 """
+
 import ctypes
 import threading
 import weakref
@@ -11,9 +12,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-LINE, SLAB = 64, 2 ** 25                                    # bytes of a cache line, and of memory that is asked for at least
+LINE, SLAB = 64, 2**25  # bytes of a cache line, and of memory that is asked for at least
 
-_local = threading.local()                                  # of each Python thread: .arena, where one is in use
+_local = threading.local()  # of each Python thread: .arena, where one is in use
 
 
 @contextmanager
@@ -40,7 +41,10 @@ class Arena:
 
     def __init__(self):
         self.lock, self._slabs = threading.RLock(), []
-        self._free, self._returned = {}, deque()            # pieces that nobody has: address -> bytes; and those that have just come back
+        self._free, self._returned = (
+            {},
+            deque(),
+        )  # pieces that nobody has: address -> bytes; and those that have just come back
 
     def take(self, size):
         """An array of `size` bytes, on a cache line of its own. With the last view of it the memory comes back."""
@@ -55,7 +59,7 @@ class Arena:
         with self.lock:
             self._collect()
             fitting = [(bytes, address) for address, bytes in self._free.items() if bytes >= size]
-            bytes, address = min(fitting) if fitting else self._new_slab(size)   # the tightest
+            bytes, address = min(fitting) if fitting else self._new_slab(size)  # the tightest
             del self._free[address]
             if bytes > size:
                 self._free[address + size] = bytes - size
@@ -87,7 +91,9 @@ class Arena:
 
     def owns(self, array):
         """Whether `array` lies in this arena."""
-        return any(slab.ctypes.data <= array.ctypes.data < slab.ctypes.data + slab.nbytes for slab in self._slabs)
+        return any(
+            slab.ctypes.data <= array.ctypes.data < slab.ctypes.data + slab.nbytes for slab in self._slabs
+        )
 
     @property
     def nbytes(self):

@@ -3,6 +3,7 @@
 Krizhevsky, Sutskever, Hinton 2012, section 3.1 and figure 1 (ReLU against tanh) and section 3.3 (normalisation), name "a four-layer
 convolutional network" without its sizes. These are the sizes of cuda-convnet's "layers-18pct" (Krizhevsky 2012), all of its pools max-pools.
 """
+
 from functools import partial
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from tinyconv import Sequential
 from tinyconv.initializers import constant, root_fan_in_uniform
 from tinyconv.layers import Conv2d, Dense, Flatten, LocalResponseNorm, MaxPool2d, ReLU, Tanh
+from tinyconv.losses import SoftmaxCrossEntropy
+from tinyconv.recipe import Model, Recipe, photographs
+from tinyconv.setting import Setting, choice, switch
 
 ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
 
@@ -33,8 +37,13 @@ def cifar_net(activation="relu", norm=True, *, classes=10, rng=None):
     if classes < 1:
         raise ValueError(f"cifar_net: expected classes of 1 or more, got {classes!r}")
     rng, Activation = np.random.default_rng(rng), ACTIVATIONS[activation]
-    start = {"rng": rng, "initial_weight": partial(root_fan_in_uniform, gain=3 ** 0.5), "initial_bias": constant}
+    start = {
+        "rng": rng,
+        "initial_weight": partial(root_fan_in_uniform, gain=3**0.5),
+        "initial_bias": constant,
+    }
     normalised = lambda name: {name: LocalResponseNorm(5, k=1.0, alpha=0.1, beta=0.75)} if norm else {}
+    # fmt: off
     net = Sequential(                                                        #       3x32x32
         conv1=Conv2d(3, 32, 5, padding=2, **start), act1=Activation(),       # ->   32x32x32
         pool1=MaxPool2d(3, stride=2, padding=1), **normalised("norm1"),      # ->   32x16x16
@@ -46,6 +55,39 @@ def cifar_net(activation="relu", norm=True, *, classes=10, rng=None):
         output=Dense(1024, classes, **start),                                # ->   10
         input_shape=(3, 32, 32),
     )
+    # fmt: on
     summary = net.summary()
-    assert summary.parameters == 79_328 + 1025 * classes and summary.multiply_adds == 12_288_000 + 1024 * classes
+    assert (
+        summary.parameters == 79_328 + 1025 * classes and summary.multiply_adds == 12_288_000 + 1024 * classes
+    )
     return net
+
+
+def _network(classes, rng, activation, norm):
+    return cifar_net(activation, norm, classes=classes, rng=rng)
+
+
+CIFAR_NET = Model(
+    cifar_net,
+    recipes={
+        "softmax": Recipe(
+            _network,
+            SoftmaxCrossEntropy,
+            photographs(1 / 64, mirror=True, shift=4, crops=10),
+            preparation="photo 32",
+            training={
+                "data": "cifar10",
+                "augment": True,
+                "lr": 2e-2,
+                "nesterov": False,
+                "weight_decay": 5e-4,
+                "batch_size": 128,
+                "epochs": 30,
+            },
+        )
+    },
+    options=(
+        Setting("activation", choice(*ACTIVATIONS), "after each convolution", default="relu"),
+        Setting("norm", switch, "with or without response normalisation", default=True, said="with"),
+    ),
+)

@@ -1,8 +1,11 @@
 """The baseline: one hidden layer between pixels and classes."""
+
 import numpy as np
 
 from tinyconv import Sequential
 from tinyconv.layers import Dense, Flatten, ScaledTanh
+from tinyconv.losses import SoftmaxCrossEntropy
+from tinyconv.recipe import Model, Recipe, digits
 
 
 def mlp(hidden=100, classes=10, rng=None):
@@ -12,11 +15,26 @@ def mlp(hidden=100, classes=10, rng=None):
     Source: the two-layer networks of LeCun et al. 1998, section III.C.5.
     """
     rng = np.random.default_rng(rng)
+    # fmt: off
     net = Sequential(
         flat=Flatten(),                                    # 1x28x28 -> 784
         F1=Dense(784, hidden, rng=rng), A1=ScaledTanh(),
         output=Dense(hidden, classes, rng=rng),
         input_shape=(1, 28, 28),
     )
+    # fmt: on
     assert net.summary().parameters == 785 * hidden + (hidden + 1) * classes
     return net
+
+
+MLP = Model(
+    mlp,
+    recipes={
+        "softmax": Recipe(
+            lambda classes, rng: mlp(classes=classes, rng=rng),
+            SoftmaxCrossEntropy,
+            digits,
+            training={"lr": 2e-2},
+        ),
+    },
+)

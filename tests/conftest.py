@@ -1,4 +1,5 @@
 """What the tests share."""
+
 import ctypes
 import importlib.util
 import os
@@ -17,16 +18,26 @@ def gpu_driver():
 
 
 if not gpu_driver():
-    os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")       # before anything imports numba, which reads it once
-    sys.setswitchinterval(5e-5)                              # seconds: the simulator's threads wait for each other all the time
+    os.environ.setdefault("NUMBA_ENABLE_CUDASIM", "1")  # before anything imports numba, which reads it once
+    sys.setswitchinterval(5e-5)  # seconds: the simulator's threads wait for each other all the time
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
-NEEDS = {"reference": [], "cpu": [], "cuda": [pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None,          # marks of tests on a device
-                                                                 reason="numba-cuda is not installed: tinyconv[cuda]")]}
-EVERYWHERE = pytest.mark.parametrize("device", [pytest.param(device, marks=marks) for device, marks in NEEDS.items()])
+NEEDS = {
+    "reference": [],
+    "cpu": [],
+    "cuda": [
+        pytest.mark.skipif(
+            importlib.util.find_spec("numba_cuda") is None,  # marks of tests on a device
+            reason="numba-cuda is not installed: tinyconv[cuda]",
+        )
+    ],
+}
+EVERYWHERE = pytest.mark.parametrize(
+    "device", [pytest.param(device, marks=marks) for device, marks in NEEDS.items()]
+)
 
 
 def pytest_collection_finish(session):
@@ -34,13 +45,20 @@ def pytest_collection_finish(session):
     wanted = any(item.name == "test_every_kernel_is_as_in_the_table" for item in session.items)
     if wanted and importlib.util.find_spec("numba_cuda") and not session.config.option.collectonly:
         said = tempfile.TemporaryFile("w+")
-        session.config.cubins = said, subprocess.Popen([sys.executable, "-m", "tinyconv.benchmarks.cubins"], stdout=said, stderr=subprocess.STDOUT,
-                                                       env=os.environ | {"NUMBA_ENABLE_CUDASIM": "0"})
+        session.config.cubins = (
+            said,
+            subprocess.Popen(
+                [sys.executable, "-m", "tinyconv.benchmarks.cubins"],
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"NUMBA_ENABLE_CUDASIM": "0"},
+            ),
+        )
 
 
 def pytest_sessionfinish(session):
     if hasattr(session.config, "cubins"):
-        session.config.cubins[1].kill()                     # of a session that ends early; else it has ended already
+        session.config.cubins[1].kill()  # of a session that ends early; else it has ended already
 
 
 @pytest.fixture

@@ -1,18 +1,30 @@
 """AlexNet as the paper has it, to the last parameter; its variants; its gradients at full size; cifar_net."""
+
 import re
 from itertools import product
 
 import numpy as np
 import pytest
+from tinyconv.models import PRESETS, alexnet, cifar_net
 
 from tinyconv.cli import main
 from tinyconv.layers import Conv2d, Dense, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Tanh
-from tinyconv.models import PRESETS, alexnet, cifar_net
 
-ROWS = {"conv1": ((96, 55, 55), 34_944, 105_415_200), "conv2": ((256, 27, 27), 307_456, 223_948_800), "conv3": ((384, 13, 13), 885_120, 149_520_384),
-        "conv4": ((384, 13, 13), 663_936, 112_140_288), "conv5": ((256, 13, 13), 442_624, 74_760_192), "fc6": ((4096,), 37_752_832, 37_748_736),
-        "fc7": ((4096,), 16_781_312, 16_777_216), "fc8": ((1000,), 4_097_000, 4_096_000), "norm1": ((96, 55, 55), 0, 0), "pool1": ((96, 27, 27), 0, 0),
-        "pool2": ((256, 13, 13), 0, 0), "pool5": ((256, 6, 6), 0, 0), "flat": ((9216,), 0, 0)}
+ROWS = {
+    "conv1": ((96, 55, 55), 34_944, 105_415_200),
+    "conv2": ((256, 27, 27), 307_456, 223_948_800),
+    "conv3": ((384, 13, 13), 885_120, 149_520_384),
+    "conv4": ((384, 13, 13), 663_936, 112_140_288),
+    "conv5": ((256, 13, 13), 442_624, 74_760_192),
+    "fc6": ((4096,), 37_752_832, 37_748_736),
+    "fc7": ((4096,), 16_781_312, 16_777_216),
+    "fc8": ((1000,), 4_097_000, 4_096_000),
+    "norm1": ((96, 55, 55), 0, 0),
+    "pool1": ((96, 27, 27), 0, 0),
+    "pool2": ((256, 13, 13), 0, 0),
+    "pool5": ((256, 6, 6), 0, 0),
+    "flat": ((9216,), 0, 0),
+}
 PRESET = pytest.mark.parametrize("preset", PRESETS["alexnet"])
 
 
@@ -32,9 +44,13 @@ def layers_with_input(net):
 
 # ---- sizes and first weights
 
+
 def test_the_papers_numbers(net):
     summary = net.summary()
-    rows = {name: (shape, parameters, multiply_adds) for name, _, shape, parameters, _, multiply_adds in summary.rows}
+    rows = {
+        name: (shape, parameters, multiply_adds)
+        for name, _, shape, parameters, _, multiply_adds in summary.rows
+    }
     assert {name: rows[name] for name in ROWS} == ROWS
     assert summary.parameters == 60_965_224 and summary.multiply_adds == 724_406_816
     assert sum(rows[f"conv{k}"][1] for k in range(1, 6)) == 2_334_080
@@ -68,25 +84,47 @@ def test_presets(preset):
     assert net.summary().parameters == (61_100_840 if torchvision else 60_965_224) - 990 * 4097
     assert net.input_shape == ((3, 227, 227) if caffe else (3, 224, 224))
     norms = [layer for layer in net.layers if isinstance(layer, LocalResponseNorm)]
-    assert [(n.k, n.alpha, n.alpha_over_size) for n in norms] == ([] if torchvision else 2 * [(1 if caffe else 2, 1e-4, preset != "paper")])
-    assert {layer.scale for layer in net.layers if isinstance(layer, Dropout)} == {"training" if caffe or torchvision else "test"}
-    order = {"paper": "relu1 norm1 pool1", "cuda-convnet": "norm1 pool1 relu1", "caffe": "relu1 norm1 pool1", "caffenet": "relu1 pool1 norm1",
-             "torchvision": "relu1 pool1 conv2"}[preset]
+    assert [(n.k, n.alpha, n.alpha_over_size) for n in norms] == (
+        [] if torchvision else 2 * [(1 if caffe else 2, 1e-4, preset != "paper")]
+    )
+    assert {layer.scale for layer in net.layers if isinstance(layer, Dropout)} == {
+        "training" if caffe or torchvision else "test"
+    }
+    order = {
+        "paper": "relu1 norm1 pool1",
+        "cuda-convnet": "norm1 pool1 relu1",
+        "caffe": "relu1 norm1 pool1",
+        "caffenet": "relu1 pool1 norm1",
+        "torchvision": "relu1 pool1 conv2",
+    }[preset]
     assert list(net.named_layers)[1:4] == order.split()
-    bias = {name.partition(".")[0]: set(value.tolist()) for name, value in net.params.items() if name.endswith("bias")}
+    bias = {
+        name.partition(".")[0]: set(value.tolist())
+        for name, value in net.params.items()
+        if name.endswith("bias")
+    }
     if torchvision:
         assert list(net.named_layers)[-7:] == ["drop6", "fc6", "relu6", "drop7", "fc7", "relu7", "fc8"]
-        assert np.abs(net.params["fc7.weight"]).max() == pytest.approx(1 / 64, rel=1e-4) and len(bias["fc7"]) > 4000
+        assert (
+            np.abs(net.params["fc7.weight"]).max() == pytest.approx(1 / 64, rel=1e-4)
+            and len(bias["fc7"]) > 4000
+        )
     else:
         one = np.float32(0.1) if preset == "caffe" else 1
-        assert bias == {name: {one if name in ("conv2", "conv4", "conv5", "fc6", "fc7") else 0} for name in bias}
-        deviation = {name: net.params[f"{name}.weight"].reshape(-1)[:10_000].std() for name in ("conv3", "fc6")}
+        assert bias == {
+            name: {one if name in ("conv2", "conv4", "conv5", "fc6", "fc7") else 0} for name in bias
+        }
+        deviation = {
+            name: net.params[f"{name}.weight"].reshape(-1)[:10_000].std() for name in ("conv3", "fc6")
+        }
         expected = {"conv3": 0.03 if preset == "cuda-convnet" else 0.01, "fc6": 0.005 if caffe else 0.01}
         assert deviation == pytest.approx(expected, rel=0.03)
 
 
 def test_what_cannot_be():
-    with pytest.raises(ValueError, match="the preset 'paper', 'cuda-convnet', 'caffe', 'caffenet', 'torchvision', got 'vgg'"):
+    with pytest.raises(
+        ValueError, match="the preset 'paper', 'cuda-convnet', 'caffe', 'caffenet', 'torchvision', got 'vgg'"
+    ):
         alexnet(preset="vgg")
     with pytest.raises(ValueError, match="groups=2 or 1 with the preset 'paper', got 3"):
         alexnet(3)
@@ -104,19 +142,34 @@ def test_what_cannot_be():
 def test_summary_prints_what_differs(capsys):
     assert main(["summary", "alexnet", "--diff", "paper,caffe"]) == 0
     rows = {line.split("  ")[0]: line.split()[-2:] for line in capsys.readouterr().out.splitlines()[2:]}
-    assert rows["image side"] == ["224", "227"] and rows["norm alpha over size"] == ["no", "yes"] and rows["dropout scale"] == ["test", "training"]
+    assert (
+        rows["image side"] == ["224", "227"]
+        and rows["norm alpha over size"] == ["no", "yes"]
+        and rows["dropout scale"] == ["test", "training"]
+    )
     assert not {"maps", "groups", "after conv1", "parameters", "fc6"} & set(rows)
     assert main(["summary", "alexnet", "--diff", "caffe,torchvision"]) == 0
     out = capsys.readouterr().out
     assert "60,965,224" in out and "61,100,840" in out and "64x55x55, 23,296 parameters" in out
     assert re.search(r"norm k +1.0 +-\n", out) and re.search(r"norm alpha over size +yes +-\n", out)
-    assert main(["summary", "alexnet", "--preset", "torchvision"]) == 0 and "61,100,840" in capsys.readouterr().out
+    assert (
+        main(["summary", "alexnet", "--preset", "torchvision"]) == 0
+        and "61,100,840" in capsys.readouterr().out
+    )
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (["alexnet", "--diff", "paper,vgg"], "expected presets of alexnet: paper, cuda-convnet, caffe, caffenet, torchvision, got 'vgg'"),
-    (["alexnet", "--preset", "vgg"], "got 'vgg'"), (["alexnet", "--diff", "paper"], "expected two presets or more"),
-    (["lenet5", "--preset", "paper"], "lenet5 has no presets; those that have: alexnet: paper")])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            ["alexnet", "--diff", "paper,vgg"],
+            "expected presets of alexnet: paper, cuda-convnet, caffe, caffenet, torchvision, got 'vgg'",
+        ),
+        (["alexnet", "--preset", "vgg"], "got 'vgg'"),
+        (["alexnet", "--diff", "paper"], "expected two presets or more"),
+        (["lenet5", "--preset", "paper"], "lenet5 has no presets; those that have: alexnet: paper"),
+    ],
+)
 def test_summary_of_what_is_not_there(arguments, message, capsys):
     assert main(["summary", *arguments]) == 1 and message in capsys.readouterr().err
 
@@ -130,29 +183,44 @@ def test_cifar_net(activation, Activation, norm, rng):
     assert sum(isinstance(layer, Activation) for layer in net.layers) == 3
     assert sum(isinstance(layer, LocalResponseNorm) for layer in net.layers) == (2 if norm else 0)
     trace = net.trace(rng.standard_normal((16, 3, 32, 32)).astype(np.float32))
-    assert all(0.2 < np.sqrt(np.mean(value ** 2)) < 4 for value in trace.values())           # neither vanishes nor explodes
+    assert all(
+        0.2 < np.sqrt(np.mean(value**2)) < 4 for value in trace.values()
+    )  # neither vanishes nor explodes
     assert cifar_net(classes=7).forward(trace["x"]).shape == (16, 7)
 
 
 # ---- gradients at full size, each element summed up as its contract page says
 
+
 def padded(layer, x):
     (PH, PW), (SH, SW) = layer.padding, layer.stride
-    return np.pad(x, ((0, 0), (0, 0), (PH, PH + SH), (PW, PW + SW)))                       # with room for a window more: ceil
+    return np.pad(x, ((0, 0), (0, 0), (PH, PH + SH), (PW, PW + SW)))  # with room for a window more: ceil
 
 
 class OfConv2d:
     def __init__(self, layer, x, dy):
-        self.layer, self.x, self.dy, (self.S, _), (self.P, _) = layer, padded(layer, x), dy, layer.stride, layer.padding
+        self.layer, self.x, self.dy, (self.S, _), (self.P, _) = (
+            layer,
+            padded(layer, x),
+            dy,
+            layer.stride,
+            layer.padding,
+        )
         self.weight, self.bias = (layer.params[name].astype(np.float64) for name in ("weight", "bias"))
-        (self.O, self.C, self.K, _), self.groups = self.weight.shape, layer.groups          # C: input maps of a group
+        (self.O, self.C, self.K, _), self.groups = self.weight.shape, layer.groups  # C: input maps of a group
 
     def y(self, n, o, i, j):
         first, h, w = o // (self.O // self.groups) * self.C, i * self.S, j * self.S
-        return self.bias[o] + (self.weight[o] * self.x[n, first:first + self.C, h:h + self.K, w:w + self.K]).sum()
+        return (
+            self.bias[o]
+            + (self.weight[o] * self.x[n, first : first + self.C, h : h + self.K, w : w + self.K]).sum()
+        )
 
     def dx(self, n, c, h, w):
-        of_group, total = slice(c // self.C * (self.O // self.groups), (c // self.C + 1) * (self.O // self.groups)), 0.0
+        of_group, total = (
+            slice(c // self.C * (self.O // self.groups), (c // self.C + 1) * (self.O // self.groups)),
+            0.0,
+        )
         for u, v in product(range(self.K), repeat=2):
             (i, rest_i), (j, rest_j) = divmod(h + self.P - u, self.S), divmod(w + self.P - v, self.S)
             if rest_i == rest_j == 0 and 0 <= i < self.dy.shape[2] and 0 <= j < self.dy.shape[3]:
@@ -161,7 +229,9 @@ class OfConv2d:
 
     def dweight(self, o, c, u, v):
         c, (OH, OW) = o // (self.O // self.groups) * self.C + c, self.dy.shape[2:]
-        return (self.dy[:, o] * self.x[:, c, u:u + self.S * OH:self.S, v:v + self.S * OW:self.S]).sum()
+        return (
+            self.dy[:, o] * self.x[:, c, u : u + self.S * OH : self.S, v : v + self.S * OW : self.S]
+        ).sum()
 
     def dbias(self, o):
         return self.dy[:, o].sum()
@@ -189,11 +259,13 @@ class OfMaxPool2d:
         self.x, self.dy = x, dy
 
     def y(self, n, c, i, j):
-        return self.x[n, c, 2 * i:2 * i + 3, 2 * j:2 * j + 3].max()
+        return self.x[n, c, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max()
 
     def dx(self, n, c, h, w):
         total, (OH, OW) = 0.0, self.dy.shape[2:]
-        for i, j in product(range(max(0, h // 2 - 1), min(OH, h // 2 + 1)), range(max(0, w // 2 - 1), min(OW, w // 2 + 1))):
+        for i, j in product(
+            range(max(0, h // 2 - 1), min(OH, h // 2 + 1)), range(max(0, w // 2 - 1), min(OW, w // 2 + 1))
+        ):
             if self.y(n, c, i, j) == self.x[n, c, h, w]:
                 total += self.dy[n, c, i, j]
         return total
@@ -213,12 +285,32 @@ class OfLocalResponseNorm:
         return self.x[n, c, i, j] * self.d(n, c, i, j) ** -self.beta
 
     def dx(self, n, c, i, j):
-        total = sum(self.dy[n, m, i, j] * self.x[n, m, i, j] * self.d(n, m, i, j) ** (-self.beta - 1) for m in self.near(c))
-        return self.dy[n, c, i, j] * self.d(n, c, i, j) ** -self.beta - 2 * self.alpha * self.beta * self.x[n, c, i, j] * total
+        total = sum(
+            self.dy[n, m, i, j] * self.x[n, m, i, j] * self.d(n, m, i, j) ** (-self.beta - 1)
+            for m in self.near(c)
+        )
+        return (
+            self.dy[n, c, i, j] * self.d(n, c, i, j) ** -self.beta
+            - 2 * self.alpha * self.beta * self.x[n, c, i, j] * total
+        )
 
 
 SUMS = {Conv2d: OfConv2d, Dense: OfDense, MaxPool2d: OfMaxPool2d, LocalResponseNorm: OfLocalResponseNorm}
-SIZED = ["conv1", "norm1", "pool1", "conv2", "norm2", "pool2", "conv3", "conv4", "conv5", "pool5", "fc6", "fc7", "fc8"]
+SIZED = [
+    "conv1",
+    "norm1",
+    "pool1",
+    "conv2",
+    "norm2",
+    "pool2",
+    "conv3",
+    "conv4",
+    "conv5",
+    "pool5",
+    "fc6",
+    "fc7",
+    "fc8",
+]
 
 
 def numbers(layer, shape, rng):
@@ -238,11 +330,13 @@ def test_sampled_elements_in_float64(net, name, N, rng):
     sums = SUMS[type(layer)](layer, x, dy)
     for array, found in arrays.items():
         places = [np.unravel_index(place, found.shape) for place in rng.integers(found.size, size=40)]
-        places += [tuple(size - 1 for size in found.shape), (0,) * found.ndim]                  # and the corners
+        places += [tuple(size - 1 for size in found.shape), (0,) * found.ndim]  # and the corners
         expected = np.array([getattr(sums, array)(*place) for place in places])
-        typical = np.sqrt(np.mean(expected ** 2))
+        typical = np.sqrt(np.mean(expected**2))
         assert typical > 0, array
-        np.testing.assert_allclose([found[place] for place in places], expected, rtol=0, atol=1e-11 * typical, err_msg=array)
+        np.testing.assert_allclose(
+            [found[place] for place in places], expected, rtol=0, atol=1e-11 * typical, err_msg=array
+        )
     layer.grads = {}
 
 
@@ -251,7 +345,7 @@ def linear_part(layer, x):
     if not isinstance(layer, LocalResponseNorm):
         return None
     h, x, layer = 1e-4, x.astype(np.float64), layer.replica()
-    return (layer.forward(x * (1 + h)) - layer.forward(x * (1 - h))) / (2 * h)                  # along x itself
+    return (layer.forward(x * (1 + h)) - layer.forward(x * (1 - h))) / (2 * h)  # along x itself
 
 
 def test_adjoint_identity_of_every_layer(net, rng):
@@ -272,10 +366,19 @@ def test_adjoint_identity_of_every_layer(net, rng):
             products["y"] -= inner(layer.grads["bias"], layer.params["bias"])
             products["dweight"] = inner(layer.grads["weight"], layer.params["weight"])
             K = layer.params["weight"][0].size
-        tolerance = 8 * np.finfo(np.float32).eps * np.sqrt(K * y.size) * float(np.sqrt(np.mean(y.astype(np.float64) ** 2)))
+        tolerance = (
+            8
+            * np.finfo(np.float32).eps
+            * np.sqrt(K * y.size)
+            * float(np.sqrt(np.mean(y.astype(np.float64) ** 2)))
+        )
         for array, value in products.items():
-            assert abs(value - products["y"]) < tolerance, f"{name}: {array} {value} against {products['y']}, tolerance {tolerance:.1e}"
-        assert abs(products["y"]) > 100 * tolerance, f"{name}: {products['y']} tells nothing within {tolerance:.1e}"
+            assert abs(value - products["y"]) < tolerance, (
+                f"{name}: {array} {value} against {products['y']}, tolerance {tolerance:.1e}"
+            )
+        assert abs(products["y"]) > 100 * tolerance, (
+            f"{name}: {products['y']} tells nothing within {tolerance:.1e}"
+        )
         checked.append(name)
         layer.grads, layer.cache = {}, None
     assert checked == list(net.named_layers) and len(checked) == 23

@@ -1,4 +1,5 @@
 """The course: what is blank fails, what is right passes, and what is wrong in a known way gets the hint that belongs to it."""
+
 import time
 from pathlib import Path
 
@@ -8,8 +9,8 @@ from tinyconv.cli import main
 from tinyconv.course import EXERCISES, blank, grade_file, hints, write
 from tinyconv.course.exercises import BY_NAME
 from tinyconv.gradient_check import check_gradients
-from tinyconv.gradient_check.hypotheses import HYPOTHESES
-from tinyconv.gradient_check.mutants import MUTANTS
+from tinyconv.gradient_check.diagnosis.hypotheses import HYPOTHESES
+from tinyconv.gradient_check.self_test.mutants import MUTANTS
 
 # (exercise, array, a line of the solution, what a student wrote in its place, the names of the hints that help)
 WRONG = [
@@ -35,40 +36,135 @@ WRONG = [
     ("softmax_cross_entropy", "dx", "dx[np.arange(len(x)), labels] -= 1", "pass", "label term"),
     ("softmax_cross_entropy", "dx", "labels] -= 1", "labels] += 1", "label term"),
     ("sequential", "dx", "in reversed(layers)", "in layers", hints.OF_ONE["sequential"][0][2]),
-    ("sequential", "dx", "        dy = layer.backward(dy)", "        dx = layer.backward(dy)\n    dy = dx #", hints.OF_ONE["sequential"][1][2]),
+    (
+        "sequential",
+        "dx",
+        "        dy = layer.backward(dy)",
+        "        dx = layer.backward(dy)\n    dy = dx #",
+        hints.OF_ONE["sequential"][1][2],
+    ),
     ("sequential", "dx", "in reversed(layers)", "in reversed(layers[1:])", hints.OF_ONE["sequential"][2][2]),
     ("sequential", "dx", "in reversed(layers)", "in reversed(layers[:-1])", hints.OF_ONE["sequential"][3][2]),
     ("max_pool2d", "dx", "j * SW + v] += dy", "j * SW + v] = dy", "overwritten"),
     ("max_pool2d", "dx", "window.argmax()", "window.argmin()", "wrong argument"),
-    ("max_pool2d", "dx", "dx[n, c, i * SH + u, j * SW + v] += ", "dx[n, c, i * SH:i * SH + KH, j * SW:j * SW + KW] += ", "whole window"),
-    ("max_pool2d", "dx", "in np.ndindex(*dy.shape)", "in np.ndindex(*dy.shape[:3], dy.shape[3] - 1)", "dy border lost|border lost|left out"),
+    (
+        "max_pool2d",
+        "dx",
+        "dx[n, c, i * SH + u, j * SW + v] += ",
+        "dx[n, c, i * SH:i * SH + KH, j * SW:j * SW + KW] += ",
+        "whole window",
+    ),
+    (
+        "max_pool2d",
+        "dx",
+        "in np.ndindex(*dy.shape)",
+        "in np.ndindex(*dy.shape[:3], dy.shape[3] - 1)",
+        "dy border lost|border lost|left out",
+    ),
     ("max_pool2d", "dx", "+= dy[n, c, i, j]", "+= 1", "dy ignored"),
-    ("subsample2d", "dx", "coefficient[:, None, None] * dy  ", "dy  ", "parameter missing|factor per channel"),
-    ("subsample2d", "dx", "coefficient[:, None, None] * dy  ", "coefficient[:, None, None] * dy / (size[0] * size[1])  ", "known factor|factor"),
-    ("subsample2d", "dx", "coefficient[:, None, None] * dy  ", "np.roll(coefficient, 1)[:, None, None] * dy  ", "parameter permuted"),
-    ("subsample2d", "dcoefficient", "window_sums(x, size))", "window_sums(x, size) / (size[0] * size[1]))", "known factor|factor"),
+    (
+        "subsample2d",
+        "dx",
+        "coefficient[:, None, None] * dy  ",
+        "dy  ",
+        "parameter missing|factor per channel",
+    ),
+    (
+        "subsample2d",
+        "dx",
+        "coefficient[:, None, None] * dy  ",
+        "coefficient[:, None, None] * dy / (size[0] * size[1])  ",
+        "known factor|factor",
+    ),
+    (
+        "subsample2d",
+        "dx",
+        "coefficient[:, None, None] * dy  ",
+        "np.roll(coefficient, 1)[:, None, None] * dy  ",
+        "parameter permuted",
+    ),
+    (
+        "subsample2d",
+        "dcoefficient",
+        "window_sums(x, size))",
+        "window_sums(x, size) / (size[0] * size[1]))",
+        "known factor|factor",
+    ),
     ("subsample2d", "dcoefficient", "(dy * window_sums(x, size)).sum", "dy.sum", "exchanged"),
-    ("subsample2d", "dbias", "return dy.sum(axis=(0, 2, 3))", "return dy.sum(axis=0)", "not summed|wrong axes"),
+    (
+        "subsample2d",
+        "dbias",
+        "return dy.sum(axis=(0, 2, 3))",
+        "return dy.sum(axis=0)",
+        "not summed|wrong axes",
+    ),
     ("conv2d", "dx", 'ncij", weight[:, :, u, v]', 'ncij", weight[:, :, -1 - u, -1 - v]', "not rotated"),
     ("conv2d", "dx", "] += np.einsum", "] = np.einsum", "overwritten|dy overwritten|"),
-    ("conv2d", "dx", "dpadded[:, :, PH:PH + H, PW:PW + W]", "dpadded[:, :, :H, :W]", "shifted|option|dy shifted"),
+    (
+        "conv2d",
+        "dx",
+        "dpadded[:, :, PH:PH + H, PW:PW + W]",
+        "dpadded[:, :, :H, :W]",
+        "shifted|option|dy shifted",
+    ),
     ("conv2d", "dx", "u:u + SH * OH:SH, v:v + SW * OW:SW] +=", "u:u + OH, v:v + OW] +=", "option"),
-    ("conv2d", "dx", 'oc,noij->ncij", weight[:, :, u, v]', 'oc,noij->ncij", 0 * weight[:, :, u, v] + weight.mean(axis=(2, 3))', ""),
+    (
+        "conv2d",
+        "dx",
+        'oc,noij->ncij", weight[:, :, u, v]',
+        'oc,noij->ncij", 0 * weight[:, :, u, v] + weight.mean(axis=(2, 3))',
+        "",
+    ),
     ("conv2d", "dweight", "dweight[:, :, u, v] =", "dweight[:, :, -1 - u, -1 - v] =", "not rotated|flipped"),
-    ("conv2d", "dweight", "padded = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))\n    dweight",
-     "padded = np.pad(x, ((0, 0), (0, 0), (0, 2 * PH), (0, 2 * PW)))\n    dweight", "x shifted|shifted|option"),
+    (
+        "conv2d",
+        "dweight",
+        "padded = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))\n    dweight",
+        "padded = np.pad(x, ((0, 0), (0, 0), (0, 2 * PH), (0, 2 * PW)))\n    dweight",
+        "x shifted|shifted|option",
+    ),
     ("conv2d", "dbias", "axis=(0, 2, 3)", "axis=0", "not summed|wrong axes"),
     ("conv2d", "dbias", "axis=(0, 2, 3)", "axis=(1, 2, 3)", "wrong axes"),
     ("conv2d", "dbias", "dy.sum(axis=(0, 2, 3))", "dy.sum(axis=0).mean(axis=(1, 2))", "known factor|factor"),
-    ("table_conv2d", "dx", "weight[k, u, v] * dy[:, o]", "weight[k, -1 - u, -1 - v] * dy[:, o]", "not rotated"),
-    ("table_conv2d", "dx", "weight[k, u, v] * dy[:, o]", "weight[-1 - k, u, v] * dy[:, o]", "flipped|parameter permuted"),
+    (
+        "table_conv2d",
+        "dx",
+        "weight[k, u, v] * dy[:, o]",
+        "weight[k, -1 - u, -1 - v] * dy[:, o]",
+        "not rotated",
+    ),
+    (
+        "table_conv2d",
+        "dx",
+        "weight[k, u, v] * dy[:, o]",
+        "weight[-1 - k, u, v] * dy[:, o]",
+        "flipped|parameter permuted",
+    ),
     ("table_conv2d", "dweight", "dweight[k, u, v] =", "dweight[k - 1, u, v] =", "permuted"),
     ("table_conv2d", "dbias", "dy.sum(", "2 * dy.sum(", "known factor|factor"),
     ("rbf", "dx", "2 * (dy", "(dy", "known factor|factor"),
-    ("rbf", "dx", "2 * (dy[:, :, None] * (x[:, None] - centers)).sum(axis=1)", "2 * x * dy.sum(axis=1, keepdims=True)", "parameter missing"),
+    (
+        "rbf",
+        "dx",
+        "2 * (dy[:, :, None] * (x[:, None] - centers)).sum(axis=1)",
+        "2 * x * dy.sum(axis=1, keepdims=True)",
+        "parameter missing",
+    ),
     ("rbf", "dcenters", "-2 * (dy", "2 * (dy", "sign"),
-    ("local_response_norm", "dx", "return direct + 2 * alpha * x * neighbour_sums(dd, size)", "return direct", "constant denominator"),
-    ("local_response_norm", "dx", "return direct + 2 * alpha", "return direct + alpha", "constant denominator"),
+    (
+        "local_response_norm",
+        "dx",
+        "return direct + 2 * alpha * x * neighbour_sums(dd, size)",
+        "return direct",
+        "constant denominator",
+    ),
+    (
+        "local_response_norm",
+        "dx",
+        "return direct + 2 * alpha",
+        "return direct + alpha",
+        "constant denominator",
+    ),
     ("local_response_norm", "dx", "neighbour_sums(dd, size)", "dd", "neighbours left out"),
     ("local_response_norm", "dx", "(-beta - 1)", "(-beta)", hints.OF_ONE["local_response_norm"][0][2]),
     ("diagonal_second_derivative", "ddx", "@ weight ** 2", "@ weight", hints.NOT_SQUARED),
@@ -79,14 +175,20 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("name, array, right, wrong, names", WRONG, ids=[f"{case[0]} {case[1]} {place}" for place, case in enumerate(WRONG)])
+@pytest.mark.parametrize(
+    "name, array, right, wrong, names",
+    WRONG,
+    ids=[f"{case[0]} {case[1]} {place}" for place, case in enumerate(WRONG)],
+)
 def test_a_known_mistake_gets_its_hint(tmp_path, name, array, right, wrong, names):
     text = blank.source(name)
     before, found, after = text.partition(right)
     assert found, "the solution has changed: adapt the table"
     grade = grade_text(tmp_path, name, before + wrong + after)
-    assert [credit.name for credit in grade.credits if not credit.ok] == [array] and grade.score == len(grade.credits) - 1
-    sentence, = (credit.sentence for credit in grade.credits if not credit.ok)
+    assert [credit.name for credit in grade.credits if not credit.ok] == [array] and grade.score == len(
+        grade.credits
+    ) - 1
+    (sentence,) = (credit.sentence for credit in grade.credits if not credit.ok)
     expected = [hints.HINTS.get(each, each) for each in names.split("|")]
     assert any(sentence.startswith(each) for each in expected), sentence
     assert grade.problem == ""
@@ -114,17 +216,25 @@ def solved(tmp_path):
 def test_untouched_stubs_fail(stubs, capsys):
     assert main(["course", "check", str(stubs)]) == 1
     out = capsys.readouterr().out
-    assert out.endswith("0 of 19 gradients are right, and 0 of 3 extra\n") and out.count("not written yet") == len(EXERCISES)
+    assert out.endswith("0 of 19 gradients are right, and 0 of 3 extra\n") and out.count(
+        "not written yet"
+    ) == len(EXERCISES)
     assert "None" not in out and "Traceback" not in out
 
 
 def test_stubs_hold_the_forward_and_not_the_answer(stubs):
-    assert sorted(path.name for path in stubs.iterdir()) == sorted(["README.md", *(f"{exercise.name}.py" for exercise in EXERCISES)])
+    assert sorted(path.name for path in stubs.iterdir()) == sorted(
+        ["README.md", *(f"{exercise.name}.py" for exercise in EXERCISES)]
+    )
     for exercise in EXERCISES:
         text, solution = (stubs / f"{exercise.name}.py").read_text(), blank.source(exercise.name)
         assert "reverses" not in text and "squared\n" not in text.partition("def forward")[2]
         assert "def forward" in text and "Derivation" in text and "Go on" in text
-        assert text.count("raise NotImplementedError") == len(exercise.functions) == solution.count("def backward_")
+        assert (
+            text.count("raise NotImplementedError")
+            == len(exercise.functions)
+            == solution.count("def backward_")
+        )
         assert text.partition("def backward_")[0] == solution.partition("def backward_")[0]
         assert text.count('"""') == solution.count('"""')
 
@@ -138,7 +248,9 @@ def test_our_solutions_pass_in_time(solved, capsys):
 
 def test_everything_wrong_is_graded_in_time(tmp_path, capsys):
     texts = {}
-    for name, _, right, wrong, _ in reversed(WRONG):         # several in each function, from the last line of the table
+    for name, _, right, wrong, _ in reversed(
+        WRONG
+    ):  # several in each function, from the last line of the table
         text = texts.get(name, blank.source(name))
         texts[name] = text.replace(right, wrong, 1)
     for name, text in texts.items():
@@ -162,25 +274,32 @@ def test_one_bad_file_does_not_stop_the_others(solved, capsys):
     (solved / "rbf.py").write_bytes(b"\xff\xfe\x00")
     assert main(["course", "check", str(solved)]) == 1
     out = capsys.readouterr().out
-    assert "is no Python" in out and "ModuleNotFoundError in line 1: No module named 'nothing_of_that_name'" in out
+    assert (
+        "is no Python" in out
+        and "ModuleNotFoundError in line 1: No module named 'nothing_of_that_name'" in out
+    )
     assert out.endswith("13 of 19 gradients are right, and 3 of 3 extra\n") and "Traceback" not in out
 
 
-@pytest.mark.parametrize("body, sentence", {
-    "    dy.x": "backward_bias stops with AttributeError in line",
-    "    pass": "backward_bias gives None: does it end with return?",
-    "    return 'dy'": "backward_bias gives str, and not one array of real numbers",
-    "    return [dy, dy[0]]": "backward_bias gives list, and not one array of real numbers",
-    "    dy *= 2\n    return dy.sum(axis=0) / 2": "backward_bias changes dy, which it was given",
-    "    raise SystemExit(3)": "backward_bias stops with SystemExit",
-    "    return np.random.default_rng().normal(size=dy.shape[1])": "differs from call to call",
-    "    return dy.sum(axis=0) / np.zeros(dy.shape[1])": hints.HINTS["not finite"],
-    "    return dy.sum(axis=0) ** 2": "",
-    "    return dy.sum(axis=1)": "expected a gradient of shape",
-}.items(), ids=str)
+@pytest.mark.parametrize(
+    "body, sentence",
+    {
+        "    dy.x": "backward_bias stops with AttributeError in line",
+        "    pass": "backward_bias gives None: does it end with return?",
+        "    return 'dy'": "backward_bias gives str, and not one array of real numbers",
+        "    return [dy, dy[0]]": "backward_bias gives list, and not one array of real numbers",
+        "    dy *= 2\n    return dy.sum(axis=0) / 2": "backward_bias changes dy, which it was given",
+        "    raise SystemExit(3)": "backward_bias stops with SystemExit",
+        "    return np.random.default_rng().normal(size=dy.shape[1])": "differs from call to call",
+        "    return dy.sum(axis=0) / np.zeros(dy.shape[1])": hints.HINTS["not finite"],
+        "    return dy.sum(axis=0) ** 2": "",
+        "    return dy.sum(axis=1)": "expected a gradient of shape",
+    }.items(),
+    ids=str,
+)
 def test_what_else_can_be_wrong_is_a_sentence(tmp_path, body, sentence):
     text = blank.source("dense")
-    grade = grade_text(tmp_path, "dense", text[:text.index('    """dbias')] + body + "\n")
+    grade = grade_text(tmp_path, "dense", text[: text.index('    """dbias')] + body + "\n")
     dx, dweight, dbias = grade.credits
     assert dx.ok and dweight.ok and not dbias.ok and sentence in dbias.sentence, dbias
 
@@ -192,7 +311,10 @@ def test_a_function_that_is_gone_is_named(tmp_path):
 
 def test_a_loop_without_an_end_is_stopped(tmp_path):
     text = blank.source("tanh")
-    text = text.replace("    return dy", "    while True:\n        try:\n            dy\n        except Exception:\n            pass\n    return dy")
+    text = text.replace(
+        "    return dy",
+        "    while True:\n        try:\n            dy\n        except Exception:\n            pass\n    return dy",
+    )
     begin = time.perf_counter()
     grade = grade_text(tmp_path, "tanh", text, seconds=0.5)
     assert grade.score == 0 and "takes more than 0.5 s" in grade.problem and time.perf_counter() - begin < 5
@@ -200,7 +322,9 @@ def test_a_loop_without_an_end_is_stopped(tmp_path):
 
 @pytest.mark.parametrize("forward", ["np.tanh(x) + 1", "1 / 0", "x[:1]"])
 def test_a_changed_forward_is_noticed(tmp_path, forward):
-    grade = grade_text(tmp_path, "tanh", blank.source("tanh").replace("return np.tanh(x)", f"return {forward}"))
+    grade = grade_text(
+        tmp_path, "tanh", blank.source("tanh").replace("return np.tanh(x)", f"return {forward}")
+    )
     assert "its forward was changed" in grade.problem and grade.score == 1
 
 
@@ -218,7 +342,11 @@ def test_an_empty_folder_will_do(tmp_path):
 
 
 def test_a_wrong_folder_is_one_sentence(tmp_path, capsys):
-    for path, words in ((tmp_path / "nowhere", "no such folder"), (tmp_path, "none of the exercises"), (tmp_path / "mine.py", "is no exercise")):
+    for path, words in (
+        (tmp_path / "nowhere", "no such folder"),
+        (tmp_path, "none of the exercises"),
+        (tmp_path / "mine.py", "is no exercise"),
+    ):
         assert main(["course", "check", str(path)]) == 1
         err = capsys.readouterr().err
         assert words in err and err.count("\n") == 1
@@ -239,7 +367,9 @@ def test_readme_shows_what_it_prints(solved, capsys):
     path.write_text(path.read_text().replace("-2 * (dy", "2 * (dy"))
     assert main(["course", "check", str(path)]) == 1
     lines = capsys.readouterr().out.splitlines()[:2]
-    assert "".join(f"    {line}\n" for line in lines) in (Path(__file__).parent.parent / "README.md").read_text()
+    assert (
+        "".join(f"    {line}\n" for line in lines) in (Path(__file__).parent.parent / "README.md").read_text()
+    )
 
 
 def test_each_hypothesis_has_its_hint():
@@ -248,7 +378,12 @@ def test_each_hypothesis_has_its_hint():
 
 def test_hints_do_not_give_the_answer_away():
     for sentence in hints.HINTS.values():
-        assert "{" not in sentence and "+=" not in sentence and "dy *" not in sentence and sentence.endswith((".", "?"))
+        assert (
+            "{" not in sentence
+            and "+=" not in sentence
+            and "dy *" not in sentence
+            and sentence.endswith((".", "?"))
+        )
 
 
 def test_the_checkers_mutants_get_their_hints():

@@ -1,14 +1,17 @@
 """Every kernel of the cuda backend as machine code, made without a GPU: in processes of their own, since this one may have the simulator."""
+
 import os
 import subprocess
 import sys
 
 import pytest
-
 from tinyconv.benchmarks.cubins import Launch, Resources, compiler, faults
-from tinyconv.kernels import _cuda
+from tinyconv.kernels._cuda import package
 
-pytestmark = pytest.mark.skipif(not _cuda.INSTALLED, reason="numba-cuda is not installed: pip install 'tinyconv[cuda]' (there is none for macOS)")
+pytestmark = pytest.mark.skipif(
+    not package.INSTALLED,
+    reason="numba-cuda is not installed: pip install 'tinyconv[cuda]' (there is none for macOS)",
+)
 
 # Three kernels that break a rule each: a literal makes a float64, more is kept than registers hold, and one that breaks none.
 RULES = """
@@ -49,12 +52,17 @@ print(*faults(found, {"compiler": "", "kernels": {name: {"sm_90": [255, 1024, 51
 
 
 def python(*arguments):
-    done = subprocess.run([sys.executable, *arguments], env=os.environ | {"NUMBA_ENABLE_CUDASIM": "0"}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        env=os.environ | {"NUMBA_ENABLE_CUDASIM": "0"},
+        capture_output=True,
+        text=True,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
 def test_every_kernel_is_as_in_the_table(pytestconfig):
-    file, process = pytestconfig.cubins                     # begun by conftest.py
+    file, process = pytestconfig.cubins  # begun by conftest.py
     status = process.wait()
     file.seek(0)
     said = file.read()
@@ -68,17 +76,24 @@ def test_what_the_compiler_reports_is_held_to_the_rules(tmp_path):
     assert status == 0, said
     lines = sorted(said.splitlines())
     assert [line.split(", sm_90: ")[0] for line in lines] == ["hoards", "literal"], said
-    assert "bytes of registers are spilled" in lines[0] and "instructions on float64, and it was given no float64 array" in lines[1]
+    assert (
+        "bytes of registers are spilled" in lines[0]
+        and "instructions on float64, and it was given no float64 array" in lines[1]
+    )
 
 
-@pytest.mark.parametrize("now, allowed, expected", [
-    (Resources(40, 0, 512), [40, 0, 512], []),
-    (Resources(39, 0, 512), [40, 8, 512], []),
-    (Resources(41, 0, 512), [40, 0, 512], ["41 registers, expected 40 at most"]),
-    (Resources(40, 16, 512), [40, 8, 512], ["16 bytes of stack, expected 8 at most"]),
-    (Resources(40, 0, 256), [40, 0, 512], ["256 bytes of shared memory, expected 512"]),
-    (Resources(40, 0, 0, spilled=4), [40, 0, 0], ["4 bytes of registers are spilled"]),
-    (Resources(129, 0, 0), [255, 0, 0], ["129 registers for each of 512 threads: it would not start"])])
+@pytest.mark.parametrize(
+    "now, allowed, expected",
+    [
+        (Resources(40, 0, 512), [40, 0, 512], []),
+        (Resources(39, 0, 512), [40, 8, 512], []),
+        (Resources(41, 0, 512), [40, 0, 512], ["41 registers, expected 40 at most"]),
+        (Resources(40, 16, 512), [40, 8, 512], ["16 bytes of stack, expected 8 at most"]),
+        (Resources(40, 0, 256), [40, 0, 512], ["256 bytes of shared memory, expected 512"]),
+        (Resources(40, 0, 0, spilled=4), [40, 0, 0], ["4 bytes of registers are spilled"]),
+        (Resources(129, 0, 0), [255, 0, 0], ["129 registers for each of 512 threads: it would not start"]),
+    ],
+)
 def test_the_table_holds(now, allowed, expected):
     launch = Launch(None, (), threads=512, found={"sm_90": now})
     table = {"compiler": compiler(), "kernels": {"one": {"sm_90": allowed}}}
@@ -93,5 +108,14 @@ def test_another_compiler_may_take_other_registers_but_not_spill():
 
 def test_missing_and_superfluous_rows_are_errors():
     launch = Launch(None, (), threads=256, found={"sm_90": Resources(40, 0, 0)})
-    wrong = list(faults({"new": launch}, {"compiler": compiler(), "kernels": {"gone": {"sm_90": [40, 0, 0]}}}, ["sm_90"]))
-    assert len(wrong) == 2 and wrong[0].startswith("gone: ") and wrong[1].startswith("new: ") and all("--update" in line for line in wrong)
+    wrong = list(
+        faults(
+            {"new": launch}, {"compiler": compiler(), "kernels": {"gone": {"sm_90": [40, 0, 0]}}}, ["sm_90"]
+        )
+    )
+    assert (
+        len(wrong) == 2
+        and wrong[0].startswith("gone: ")
+        and wrong[1].startswith("new: ")
+        and all("--update" in line for line in wrong)
+    )

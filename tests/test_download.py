@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tinyconv import data
-from tinyconv.data import download as downloading, mnist
+from tinyconv.data import download as downloading
+from tinyconv.data import mnist
 from tinyconv.errors import DataError
 
 
@@ -21,8 +22,16 @@ def idx(array):
 
 def small_mnist():
     rng = np.random.default_rng(0)
-    arrays = rng.integers(0, 256, (20, 28, 28)), np.arange(20) % 10, rng.integers(0, 256, (5, 28, 28)), np.arange(5)
-    return {f"{name}.gz": gzip.compress(idx(array.astype(np.uint8))) for name, array in zip(mnist.CHECKSUMS, arrays)}
+    arrays = (
+        rng.integers(0, 256, (20, 28, 28)),
+        np.arange(20) % 10,
+        rng.integers(0, 256, (5, 28, 28)),
+        np.arange(5),
+    )
+    return {
+        f"{name}.gz": gzip.compress(idx(array.astype(np.uint8)))
+        for name, array in zip(mnist.CHECKSUMS, arrays)
+    }
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -69,10 +78,17 @@ def server(monkeypatch, tmp_path):
     for cache in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
         monkeypatch.setenv(cache, str(tmp_path / "cache"))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads, server.stop, server.asked, server.files = True, threading.Event(), [], small_mnist()
+    server.daemon_threads, server.stop, server.asked, server.files = (
+        True,
+        threading.Event(),
+        [],
+        small_mnist(),
+    )
     server.url = f"http://127.0.0.1:{server.server_port}"
     for name, content in server.files.items():
-        monkeypatch.setitem(mnist.CHECKSUMS, name.removesuffix(".gz"), hashlib.md5(gzip.decompress(content)).hexdigest())
+        monkeypatch.setitem(
+            mnist.CHECKSUMS, name.removesuffix(".gz"), hashlib.md5(gzip.decompress(content)).hexdigest()
+        )
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield server
     server.stop.set()
@@ -81,7 +97,9 @@ def server(monkeypatch, tmp_path):
 
 
 def mirrors(monkeypatch, server, *behaviours):
-    monkeypatch.setenv("TINYCONV_MNIST_MIRROR", ", ".join(f"{server.url}/{behaviour}" for behaviour in behaviours))
+    monkeypatch.setenv(
+        "TINYCONV_MNIST_MIRROR", ", ".join(f"{server.url}/{behaviour}" for behaviour in behaviours)
+    )
 
 
 def files_under(folder):
@@ -122,7 +140,9 @@ def test_bad_mirror_is_passed_over(server, monkeypatch, tmp_path, behaviour):
 @pytest.mark.parametrize("behaviour", REASONS)
 def test_bad_mirrors_alone_leave_nothing_and_say_why(server, monkeypatch, tmp_path, behaviour):
     mirrors(monkeypatch, server, behaviour, "missing")
-    with pytest.raises(DataError, match=f"(?s)/{behaviour}/.*({REASONS[behaviour]}).*/missing/.*404.*by hand") as caught:
+    with pytest.raises(
+        DataError, match=f"(?s)/{behaviour}/.*({REASONS[behaviour]}).*/missing/.*404.*by hand"
+    ) as caught:
         data.load("mnist", data_dir=tmp_path / "data", progress=False)
     assert str(tmp_path / "data" / "mnist") in str(caught.value)
     assert files_under(tmp_path) == []
@@ -131,7 +151,9 @@ def test_bad_mirrors_alone_leave_nothing_and_say_why(server, monkeypatch, tmp_pa
 def test_mirror_that_hangs_or_is_not_there(server, monkeypatch, tmp_path):
     monkeypatch.setattr(downloading, "TIMEOUT", 0.2)
     monkeypatch.setenv("TINYCONV_MNIST_MIRROR", f"{server.url}/hangs,http://127.0.0.1:9/,nonsense")
-    with pytest.raises(DataError, match="(?s)hangs.*timed out.*:9/.*refused.*nonsense.*unknown url") as caught:
+    with pytest.raises(
+        DataError, match="(?s)hangs.*timed out.*:9/.*refused.*nonsense.*unknown url"
+    ) as caught:
         data.load("mnist", data_dir=tmp_path, progress=False)
     assert "3 mirrors" in str(caught.value) and files_under(tmp_path) == []
 
@@ -201,7 +223,11 @@ def test_another_data_set_is_not_completed_with_mnist(server, monkeypatch, tmp_p
 def test_find_never_downloads(server, monkeypatch, tmp_path):
     mirrors(monkeypatch, server, "good")
     found = data.find(tmp_path)
-    assert "not found" in found["mnist"] and str(tmp_path / "mnist") in found["mnist"] and set(found) == {"mnist", "mnist5k", "cifar10"}
+    assert (
+        "not found" in found["mnist"]
+        and str(tmp_path / "mnist") in found["mnist"]
+        and set(found) == {"mnist", "mnist5k", "cifar10"}
+    )
     assert server.asked == []
 
 
@@ -215,12 +241,16 @@ REAL = mnist.find()
 REAL_CHECKSUMS = dict(mnist.CHECKSUMS)
 
 
-@pytest.mark.skipif(not REAL, reason="MNIST's files are not on this machine; set TINYCONV_DATA to a folder that holds them")
+@pytest.mark.skipif(
+    not REAL, reason="MNIST's files are not on this machine; set TINYCONV_DATA to a folder that holds them"
+)
 def test_the_real_files_pass_their_checksums(server, monkeypatch, tmp_path):
     for (name, checksum), path in zip(REAL_CHECKSUMS.items(), REAL):
         monkeypatch.setitem(mnist.CHECKSUMS, name, checksum)
         content = path.read_bytes()
-        server.files[f"{name}.gz"] = content if path.suffix == ".gz" else gzip.compress(content, compresslevel=1)
+        server.files[f"{name}.gz"] = (
+            content if path.suffix == ".gz" else gzip.compress(content, compresslevel=1)
+        )
     mirrors(monkeypatch, server, "flipped", "good")
     train, test = data.load("mnist", data_dir=tmp_path, progress=False)
     assert train.images.shape == (60000, 1, 28, 28) and test.images.shape == (10000, 1, 28, 28)

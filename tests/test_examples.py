@@ -1,4 +1,5 @@
 """The layers of tests/examples, as README has them: one command checks each, and names what is wrong with the last."""
+
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,14 @@ from tinyconv.cli import main
 EXAMPLES = Path(__file__).parent / "examples"
 
 
-@pytest.mark.parametrize("layer, status, words", [
-    ("leaky_relu.py:LeakyReLU", 0, "all ok"),
-    ("layer_norm.py:LayerNorm(5)", 0, "all ok"),
-    ("upsample2d.py:Upsample2d", 1, "dx is the true gradient times 0.25, 1 / size^2"),
-])
+@pytest.mark.parametrize(
+    "layer, status, words",
+    [
+        ("leaky_relu.py:LeakyReLU", 0, "all ok"),
+        ("layer_norm.py:LayerNorm(5)", 0, "all ok"),
+        ("upsample2d.py:Upsample2d", 1, "dx is the true gradient times 0.25, 1 / size^2"),
+    ],
+)
 def test_one_command_checks_it(capsys, layer, status, words):
     assert main(["gradcheck", str(EXAMPLES / layer)]) == status
     assert words in capsys.readouterr().out
@@ -29,4 +33,4 @@ def test_they_are_short():
     assert len(list(EXAMPLES.glob("*.py"))) == 3
     for path in EXAMPLES.glob("*.py"):
         code = [line for line in path.read_text().splitlines() if line.strip()]
-        assert len(code) <= 22 and "tinyconv" not in "".join(code[1:])       # plain NumPy
+        assert len(code) <= 22 and "tinyconv" not in "".join(code[1:])  # plain NumPy

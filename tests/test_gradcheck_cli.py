@@ -1,4 +1,5 @@
 """tinyconv gradcheck: files of a user's own, networks of full size, the self-test."""
+
 import pytest
 
 from tinyconv.cli import main
@@ -41,7 +42,7 @@ def mine(tmp_path):
 
 def test_a_file(mine, capsys):
     assert main(["gradcheck", f"{mine}:Scale"]) == 0 and "all ok" in capsys.readouterr().out
-    assert main(["gradcheck", f"{mine}:Scale()", "--x", "4x2x3"]) == 1               # dweight is summed over one axis only
+    assert main(["gradcheck", f"{mine}:Scale()", "--x", "4x2x3"]) == 1  # dweight is summed over one axis only
     assert "got (2, 3)" in capsys.readouterr().out
     assert main(["gradcheck", f"{mine}:Wrong"]) == 1
     assert "dx has the wrong sign: it is minus the true gradient." in capsys.readouterr().out
@@ -52,9 +53,12 @@ def test_a_file(mine, capsys):
 
 
 def test_what_cannot_be_checked_is_one_line(mine, capsys):
-    for what, more, words in ((f"{mine}:Nothing", [], "NameError: name 'Nothing' is not defined"), ("nowhere.py:Scale", [], "expected FILE.py:CLASS"),
-                              (f"{mine}:forward,backward", [], "found no x that forward and backward takes; give one"),
-                              ("conv2d", ["--full"], "--full: expected one of")):
+    for what, more, words in (
+        (f"{mine}:Nothing", [], "NameError: name 'Nothing' is not defined"),
+        ("nowhere.py:Scale", [], "expected FILE.py:CLASS"),
+        (f"{mine}:forward,backward", [], "found no x that forward and backward takes; give one"),
+        ("conv2d", ["--full"], "--full: expected one of"),
+    ):
         assert main(["gradcheck", what, *more]) == 1
         err = capsys.readouterr().err
         assert words in err and err.count("\n") == 1
@@ -71,7 +75,12 @@ def test_full_size(capsys):
 
 def test_the_self_test(capsys, monkeypatch):
     from tinyconv.gradient_check import self_test
-    monkeypatch.setattr(self_test, "MUTANTS", self_test.MUTANTS[:3])
+
+    monkeypatch.setattr(self_test.scoring, "MUTANTS", self_test.MUTANTS[:3])
     assert main(["gradcheck", "--self-test", "--seeds", "1"]) == 0
     out = capsys.readouterr().out
-    assert "3 of 3 (100.0%)" in out and "torch.autograd.gradcheck" in out and f"of {len(self_test.RIGHT)} (" in out
+    assert (
+        "3 of 3 (100.0%)" in out
+        and "torch.autograd.gradcheck" in out
+        and f"of {len(self_test.RIGHT)} (" in out
+    )

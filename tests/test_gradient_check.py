@@ -1,4 +1,5 @@
 """The checker itself: it passes what is right, on a user's own class too, and fails what is wrong."""
+
 import numpy as np
 import pytest
 
@@ -16,10 +17,10 @@ class Square:
 
     def forward(self, x):
         self.x = x
-        return self.params["weight"] * x ** 2
+        return self.params["weight"] * x**2
 
     def backward(self, dy):
-        self.grads = {"weight": (dy * self.x ** 2).sum(axis=0)}
+        self.grads = {"weight": (dy * self.x**2).sum(axis=0)}
         return dy * 2 * self.params["weight"] * self.x
 
 
@@ -32,19 +33,26 @@ X = np.random.default_rng(5).standard_normal((4, 3))
 
 def test_a_users_class_passes(capsys):
     report = tc.check_gradients(Square(), X)
-    assert report.ok and [(row.array, row.oracle) for row in report.rows] == [("dx", "complex"), ("dweight", "complex")]
+    assert report.ok and [(row.array, row.oracle) for row in report.rows] == [
+        ("dx", "complex"),
+        ("dweight", "complex"),
+    ]
     assert report.largest_error("complex") < 1e-14
     assert "dweight" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name, backward", {
-    "sign": lambda self, dy: Square.backward(self, -dy),
-    "factor": lambda self, dy: 2 * Square.backward(self, dy),
-    "ignores dy": lambda self, dy: Square.backward(self, np.ones_like(dy)),
-    "flips dy": lambda self, dy: Square.backward(self, dy[::-1]),
-    "one element": lambda self, dy: Square.backward(self, dy) + 1e-4 * np.eye(4, 3),
-    "not a number": lambda self, dy: Square.backward(self, dy) * np.nan,
-}.items(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    "name, backward",
+    {
+        "sign": lambda self, dy: Square.backward(self, -dy),
+        "factor": lambda self, dy: 2 * Square.backward(self, dy),
+        "ignores dy": lambda self, dy: Square.backward(self, np.ones_like(dy)),
+        "flips dy": lambda self, dy: Square.backward(self, dy[::-1]),
+        "one element": lambda self, dy: Square.backward(self, dy) + 1e-4 * np.eye(4, 3),
+        "not a number": lambda self, dy: Square.backward(self, dy) * np.nan,
+    }.items(),
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_a_wrong_dx_is_found(name, backward):
     report = tc.check_gradients(broken(backward=backward), X, quiet=True)
     assert not report.ok and any(row.array == "dx" and not row.ok for row in report.rows)
@@ -77,16 +85,29 @@ def test_wrong_parameter_gradients_are_found():
         self.grads["weight"] = self.grads["weight"][:, None]
         return dx
 
-    for backward, words in ((sums_wrong, "WRONG, above"), (missing, r"expected a gradient of shape \(3,\), got none"), (misshapen, r"got \(3, 1\)")):
+    for backward, words in (
+        (sums_wrong, "WRONG, above"),
+        (missing, r"expected a gradient of shape \(3,\), got none"),
+        (misshapen, r"got \(3, 1\)"),
+    ):
         with pytest.raises(AssertionError, match=f"wrong gradients(.|\n)*dweight.*{words}"):
             tc.assert_gradients(broken(backward=backward), X)
 
 
-@pytest.mark.parametrize("method, kernel", [
-    ("_backward_input", lambda self, dy: -Conv2d._backward_input(self, dy)),
-    ("_backward_input", lambda self, dy: Conv2d._backward_input(self, dy[:, :, ::-1, ::-1].copy())),
-    ("_backward_parameters", lambda self, dy: {name: 1.001 * grad for name, grad in Conv2d._backward_parameters(self, dy).items()}),
-], ids=["sign", "flipped", "a thousandth"])
+@pytest.mark.parametrize(
+    "method, kernel",
+    [
+        ("_backward_input", lambda self, dy: -Conv2d._backward_input(self, dy)),
+        ("_backward_input", lambda self, dy: Conv2d._backward_input(self, dy[:, :, ::-1, ::-1].copy())),
+        (
+            "_backward_parameters",
+            lambda self, dy: {
+                name: 1.001 * grad for name, grad in Conv2d._backward_parameters(self, dy).items()
+            },
+        ),
+    ],
+    ids=["sign", "flipped", "a thousandth"],
+)
 def test_a_broken_layer_of_our_own_is_found(method, kernel, rng):
     layer = type("Broken", (Conv2d,), {method: kernel})(1, 2, 3, rng=rng).to("reference")
     assert not tc.check_gradients(layer, rng.standard_normal((2, 1, 5, 5)), quiet=True).ok
@@ -117,6 +138,7 @@ def test_a_kink_nearby_is_no_false_alarm():
 
 def test_zero_compared_with_zero_is_refused_and_not_called_wrong():
     """A bias before the mean is taken off: exact zero, of which backward and every oracle see rounding alone."""
+
     class Centred(Square):
         def forward(self, x):
             self.x = x
@@ -129,8 +151,13 @@ def test_zero_compared_with_zero_is_refused_and_not_called_wrong():
             return 0.37 * dy
 
     report = tc.check_gradients(Centred(), X, quiet=True)
-    assert report.verdict == "refused" and [(found.array, found.name) for found in report.refusals] == [("dweight", "zero")]
-    assert "forward does not depend on weight here: zero was compared with zero" in str(report) and report.rows[0].ok
+    assert report.verdict == "refused" and [(found.array, found.name) for found in report.refusals] == [
+        ("dweight", "zero")
+    ]
+    assert (
+        "forward does not depend on weight here: zero was compared with zero" in str(report)
+        and report.rows[0].ok
+    )
 
 
 def test_objects_and_points_that_cannot_be_checked():

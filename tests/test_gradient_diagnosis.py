@@ -1,15 +1,19 @@
 """What the checker says of a wrong gradient: every mutant is found and, but for those that no hypothesis explains, named."""
+
 import numpy as np
 import pytest
 
 import tinyconv as tc
 from tinyconv.gradient_check import check_full_size, check_gradients, from_file, self_test
-from tinyconv.gradient_check.hypotheses import HYPOTHESES
-from tinyconv.gradient_check.mutants import MUTANTS
-from tinyconv.gradient_check.other_checkers import OTHERS
+from tinyconv.gradient_check.diagnosis.hypotheses import HYPOTHESES
+from tinyconv.gradient_check.self_test.mutants import MUTANTS
+from tinyconv.gradient_check.self_test.other_checkers import OTHERS
 from tinyconv.layers import Conv2d, Dense, MaxPool2d, ReLU, Subsample2d, Tanh
 
-NAMELESS = {"local_response_norm: exponent off by one behind the denominator", "softmax_cross_entropy: probabilities kept above 0.1"}
+NAMELESS = {
+    "local_response_norm: exponent off by one behind the denominator",
+    "softmax_cross_entropy: probabilities kept above 0.1",
+}
 
 
 @pytest.mark.parametrize("mutant", [pytest.param(mutant, id=mutant.title) for mutant in MUTANTS])
@@ -19,8 +23,15 @@ def test_a_mutant_is_found_and_named(mutant):
     assert not report.ok
     said = {found.name for found in (*report.diagnoses, *report.refusals)}
     assert mutant.title in NAMELESS or said & set(mutant.names), report
-    if "networks" not in mutant.title and mutant.operation != "sequential" and report.verdict == "wrong" and mutant.array != "y":
-        assert {row.array for row in report.rows if not row.ok} == {mutant.array}     # the other arrays are right, and said to be
+    if (
+        "networks" not in mutant.title
+        and mutant.operation != "sequential"
+        and report.verdict == "wrong"
+        and mutant.array != "y"
+    ):
+        assert {row.array for row in report.rows if not row.ok} == {
+            mutant.array
+        }  # the other arrays are right, and said to be
     assert all(found.sentence.endswith(".") and "{" not in found.sentence for found in report.diagnoses)
 
 
@@ -37,13 +48,32 @@ def test_the_tables():
     assert len(names) == len(HYPOTHESES) and len({mutant.title for mutant in MUTANTS}) == len(MUTANTS) >= 90
     refusals = {"input changed", "not deterministic", "not linear in dy", "unnamed"}
     assert {name for mutant in MUTANTS for name in mutant.names} <= names | refusals
-    assert {mutant.operation for mutant in MUTANTS} >= {"conv2d", "table_conv2d", "subsample2d", "max_pool2d", "avg_pool2d", "dense", "rbf", "tanh", "sigmoid",
-                                                       "relu", "local_response_norm", "dropout", "softmax_cross_entropy", "rbf_loss", "sequential"}
+    assert {mutant.operation for mutant in MUTANTS} >= {
+        "conv2d",
+        "table_conv2d",
+        "subsample2d",
+        "max_pool2d",
+        "avg_pool2d",
+        "dense",
+        "rbf",
+        "tanh",
+        "sigmoid",
+        "relu",
+        "local_response_norm",
+        "dropout",
+        "softmax_cross_entropy",
+        "rbf_loss",
+        "sequential",
+    }
 
 
 def test_the_self_test_counts():
     scores = self_test.run(seeds=2, others=False)
-    assert scores.ok and scores.mutants == len(MUTANTS) == scores.killed[self_test.OURS] and scores.points == 2 * len(self_test.RIGHT)
+    assert (
+        scores.ok
+        and scores.mutants == len(MUTANTS) == scores.killed[self_test.OURS]
+        and scores.points == 2 * len(self_test.RIGHT)
+    )
     assert {title for title, _ in scores.unnamed} == NAMELESS
     assert f"{len(MUTANTS)} of {len(MUTANTS)} (100.0%)" in str(scores) and "0 of 34 (0.00%)" in str(scores)
 
@@ -51,6 +81,7 @@ def test_the_self_test_counts():
 @pytest.mark.parametrize("checker", OTHERS)
 def test_the_criteria_of_others_pass_what_is_right_and_fail_what_is_grossly_wrong(checker):
     from tinyconv.gradient_check.subjects import subject
+
     layer, x = Tanh().to("reference"), np.random.default_rng(0).uniform(-1, 1, (3, 4))
     assert OTHERS[checker](subject(layer, x), np.random.default_rng(0))
     layer._backward_input = lambda dy: -3 * dy
@@ -64,10 +95,25 @@ def test_where_the_wrong_elements_lie():
                 dx = super()._backward_input(dy)
                 dx[place] += 1
                 return dx
-        return check_gradients(Spoiled(2, 3, 3, rng=0).to("reference"), np.random.default_rng(0).standard_normal(x_shape), quiet=True).diagnoses[0].where
 
-    assert spoiled((1, 0, 2, 3)) == "wrong: 1 of 180 elements, all in image 1 and in channel 0 (the first) and in row 2 and in column 3"
-    assert spoiled((slice(None), slice(None), slice(None), -1)) == "wrong: 30 of 180 elements, all in column 5 (the last)"
+        return (
+            check_gradients(
+                Spoiled(2, 3, 3, rng=0).to("reference"),
+                np.random.default_rng(0).standard_normal(x_shape),
+                quiet=True,
+            )
+            .diagnoses[0]
+            .where
+        )
+
+    assert (
+        spoiled((1, 0, 2, 3))
+        == "wrong: 1 of 180 elements, all in image 1 and in channel 0 (the first) and in row 2 and in column 3"
+    )
+    assert (
+        spoiled((slice(None), slice(None), slice(None), -1))
+        == "wrong: 30 of 180 elements, all in column 5 (the last)"
+    )
     assert spoiled((slice(None), 1)) == "wrong: 90 of 180 elements, all in channel 1 (the last)"
     assert spoiled(...) == "wrong: every one of 180 elements"
     border = np.ones((3, 2, 5, 6), bool)
@@ -80,10 +126,21 @@ def test_of_a_network_the_layer_at_fault_is_named():
         def _backward_input(self, dy):
             return super()._backward_input(dy) / 4
 
-    net = tc.Sequential(C1=Conv2d(1, 3, 3, rng=0), S2=Wrong(3, rng=0), A2=Tanh(), flat=tc.layers.Flatten(), F3=Dense(12, 4, rng=0)).to("reference")
+    net = tc.Sequential(
+        C1=Conv2d(1, 3, 3, rng=0),
+        S2=Wrong(3, rng=0),
+        A2=Tanh(),
+        flat=tc.layers.Flatten(),
+        F3=Dense(12, 4, rng=0),
+    ).to("reference")
     report = check_gradients(net, np.random.default_rng(0).standard_normal((2, 1, 6, 6)), quiet=True)
-    assert report.verdict == "wrong" and [(found.array, found.name) for found in report.diagnoses] == [("S2.dx", "known factor")]
-    assert "in layer S2, Wrong(channels=3, size=(2, 2)): dx is the true gradient times 0.25, 1 / the product of size." in str(report)
+    assert report.verdict == "wrong" and [(found.array, found.name) for found in report.diagnoses] == [
+        ("S2.dx", "known factor")
+    ]
+    assert (
+        "in layer S2, Wrong(channels=3, size=(2, 2)): dx is the true gradient times 0.25, 1 / the product of size."
+        in str(report)
+    )
 
 
 class Stateful:
@@ -115,12 +172,16 @@ class Stateful:
         return dy * (1 if self.habit == "ignored" else self.params["weight"])
 
 
-@pytest.mark.parametrize("habit, name, sentence", [
-    ("random", "not deterministic", "forward gives another y for the same x"),
-    ("parameter", "parameter changed", "forward or backward changes weight"),
-    ("ignored", "zero", "forward does not depend on weight here"),
-    ("dy", "dy changed", "backward changes the dy that it is given"),
-    ("x", "input changed", "changes its input x")])
+@pytest.mark.parametrize(
+    "habit, name, sentence",
+    [
+        ("random", "not deterministic", "forward gives another y for the same x"),
+        ("parameter", "parameter changed", "forward or backward changes weight"),
+        ("ignored", "zero", "forward does not depend on weight here"),
+        ("dy", "dy changed", "backward changes the dy that it is given"),
+        ("x", "input changed", "changes its input x"),
+    ],
+)
 def test_a_pass_that_proves_nothing_is_refused(habit, name, sentence):
     x = np.random.default_rng(0).standard_normal((4, 3))
     report = check_gradients(Stateful(habit), x, quiet=True)
@@ -152,22 +213,30 @@ class TorchStyle:
     def forward(ctx, x, weight, power):
         ctx.save_for_backward(x, weight)
         ctx.power = power
-        return x ** power * weight
+        return x**power * weight
 
     @staticmethod
     def backward(ctx, dy):
         x, weight = ctx.saved_tensors
-        return dy * ctx.power * x ** (ctx.power - 1) * weight, (dy * x ** ctx.power).sum(axis=0), None
+        return dy * ctx.power * x ** (ctx.power - 1) * weight, (dy * x**ctx.power).sum(axis=0), None
 
 
 def test_functions_and_classes_in_other_styles():
     rng = np.random.default_rng(0)
     x, weight, bias = rng.standard_normal((4, 3)), rng.standard_normal((3, 3)), rng.standard_normal(3)
-    assert [row.array for row in tc.assert_gradients((affine, affine_backward), (x, weight, bias)).rows] == ["dx", "dweight", "dbias"]
+    assert [row.array for row in tc.assert_gradients((affine, affine_backward), (x, weight, bias)).rows] == [
+        "dx",
+        "dweight",
+        "dbias",
+    ]
     tc.assert_gradients((cached_affine, cached_affine_backward), (x, weight, bias, {"scale": 3.0}))
     assert len(tc.assert_gradients(TorchStyle, (x, bias, 2)).rows) == 2
-    tc.assert_gradients((np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2)))          # finds its own x
-    wrong = check_gradients((affine, lambda dout, x, weight: (dout @ weight, x.T @ dout, dout.sum(axis=0))), (x, weight, bias), quiet=True)
+    tc.assert_gradients((np.tanh, lambda dy, x: dy * (1 - np.tanh(x) ** 2)))  # finds its own x
+    wrong = check_gradients(
+        (affine, lambda dout, x, weight: (dout @ weight, x.T @ dout, dout.sum(axis=0))),
+        (x, weight, bias),
+        quiet=True,
+    )
     assert [(found.array, found.name) for found in wrong.diagnoses] == [("dx", "parameter transposed")]
     with pytest.raises(TypeError, match="expected dy and arguments that are named as those of forward"):
         check_gradients((affine, lambda dout, a, b: dout), (x, weight, bias), quiet=True)
@@ -177,10 +246,18 @@ def test_shapes_are_found():
     rng = np.random.default_rng(0)
     shapes = lambda obj, **options: {row.x_shape for row in tc.assert_gradients(obj, **options).rows}
     found = shapes(Conv2d(3, 4, 3, stride=2, padding=1, rng=0))
-    assert {shape[0] for shape in found} >= {1, 2} and all(shape[1] == 3 for shape in found) and (3, 3, 1, 1) in found
+    assert (
+        {shape[0] for shape in found} >= {1, 2}
+        and all(shape[1] == 3 for shape in found)
+        and (3, 3, 1, 1) in found
+    )
     assert all(shape[1:] == (7,) for shape in shapes(Dense(7, 2, rng=0)))
     assert len(shapes(tc.SoftmaxCrossEntropy())) == 3
-    assert shapes(tc.Sequential(Conv2d(2, 3, 5, rng=0), tc.layers.Flatten(), Dense(3 * 3 * 2, 2, rng=0), input_shape=(2, 7, 6))) == {(2, 2, 7, 6)}
+    assert shapes(
+        tc.Sequential(
+            Conv2d(2, 3, 5, rng=0), tc.layers.Flatten(), Dense(3 * 3 * 2, 2, rng=0), input_shape=(2, 7, 6)
+        )
+    ) == {(2, 2, 7, 6)}
     assert shapes(Stateful()) == {(3, 3), (1, 3), (4, 3)}
     with pytest.raises(ValueError, match="found no x that .* takes; give one"):
         check_gradients((lambda x: x[:0] + 1 / 0, lambda dy: dy), quiet=True)
@@ -188,17 +265,19 @@ def test_shapes_are_found():
 
 def test_from_a_file(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text("import numpy as np\n"
-                    "class Scale:\n"
-                    "    def __init__(self, n=3):\n"
-                    "        self.params, self.grads = {'weight': np.arange(1.0, n + 1)}, {}\n"
-                    "    def forward(self, x):\n"
-                    "        self.x = x\n"
-                    "        return x * self.params['weight']\n"
-                    "    def backward(self, dy):\n"
-                    "        self.grads['weight'] = (dy * self.x).mean(0)\n"
-                    "        return dy * self.params['weight']\n"
-                    "forward, backward = np.sin, lambda dy, x: dy * np.cos(x)\n")
+    path.write_text(
+        "import numpy as np\n"
+        "class Scale:\n"
+        "    def __init__(self, n=3):\n"
+        "        self.params, self.grads = {'weight': np.arange(1.0, n + 1)}, {}\n"
+        "    def forward(self, x):\n"
+        "        self.x = x\n"
+        "        return x * self.params['weight']\n"
+        "    def backward(self, dy):\n"
+        "        self.grads['weight'] = (dy * self.x).mean(0)\n"
+        "        return dy * self.params['weight']\n"
+        "forward, backward = np.sin, lambda dy, x: dy * np.cos(x)\n"
+    )
     assert from_file(f"{path}:Scale(5)").params["weight"].size == 5
     report = check_gradients(from_file(f"{path}:Scale"), quiet=True)
     assert [(found.array, found.name) for found in report.diagnoses] == [("dweight", "batch factor")]
@@ -211,15 +290,23 @@ def test_from_a_file(tmp_path):
 def test_float32_is_judged_by_the_reference():
     x = np.random.default_rng(0).standard_normal((3, 2, 6, 5))
     report = check_gradients(Conv2d(2, 3, 3, rng=0), x, dtype="float32", quiet=True)
-    assert report.ok and [(row.array, row.oracle) for row in report.rows[3:]] == [(name, "reference") for name in ("y", "dx", "dweight", "dbias")]
+    assert report.ok and [(row.array, row.oracle) for row in report.rows[3:]] == [
+        (name, "reference") for name in ("y", "dx", "dweight", "dbias")
+    ]
     assert 0 < report.largest_error("reference") < 1e-5
 
     class Rough(Conv2d):
         def _backward_parameters(self, dy):
-            return {name: gradient if dy.dtype == np.float64 else gradient * np.float32(1.001) for name, gradient in super()._backward_parameters(dy).items()}
+            return {
+                name: gradient if dy.dtype == np.float64 else gradient * np.float32(1.001)
+                for name, gradient in super()._backward_parameters(dy).items()
+            }
 
     report = check_gradients(Rough(2, 3, 3, rng=0).to("reference"), x, dtype="float32", quiet=True)
-    assert {(row.array, row.oracle) for row in report.rows if not row.ok} == {("dweight", "reference"), ("dbias", "reference")}
+    assert {(row.array, row.oracle) for row in report.rows if not row.ok} == {
+        ("dweight", "reference"),
+        ("dbias", "reference"),
+    }
 
 
 def test_full_size_sees_one_wrong_element():
@@ -230,11 +317,20 @@ def test_full_size_sees_one_wrong_element():
             return grads
 
     for cls in (Dense, Wrong):
-        net = tc.Sequential(C1=Conv2d(1, 4, 5, rng=0), A1=ReLU(), P1=MaxPool2d(2), flat=tc.layers.Flatten(), F1=cls(4 * 12 * 12, 50, rng=0), A2=Tanh(),
-                            input_shape=(1, 28, 28))
+        net = tc.Sequential(
+            C1=Conv2d(1, 4, 5, rng=0),
+            A1=ReLU(),
+            P1=MaxPool2d(2),
+            flat=tc.layers.Flatten(),
+            F1=cls(4 * 12 * 12, 50, rng=0),
+            A2=Tanh(),
+            input_shape=(1, 28, 28),
+        )
         report = check_full_size(net, quiet=True)
         wrong = [row.array for row in report.rows if not row.ok]
-        assert wrong == ([] if cls is Dense else ["F1.dweight", "network"]) and report.ok == (cls is Dense), report
+        assert wrong == ([] if cls is Dense else ["F1.dweight", "network"]) and report.ok == (cls is Dense), (
+            report
+        )
         assert {row.oracle for row in report.rows} == {"linear", "complex"}
 
 

@@ -1,4 +1,5 @@
 """The oracles: which is taken, how exact it is, what it says of its own error, and where it sees a kink."""
+
 import numpy as np
 import pytest
 
@@ -25,16 +26,24 @@ class Function:
 
 
 def cube(x):
-    return np.asarray(x.real ** 3, float)                   # takes complex numbers, and drops the imaginary part without a word
+    return np.asarray(x.real**3, float)  # takes complex numbers, and drops the imaginary part without a word
 
 
-@pytest.mark.parametrize("f, derivative, oracle", [
-    (np.exp, np.exp, "complex"),
-    (lambda x: np.abs(x) ** 3, lambda x: 3 * x * np.abs(x), "central"),
-    (cube, lambda x: 3 * x ** 2, "central"),
-    (lambda x: np.real(3 * x), lambda x: np.full_like(x, 3), "linear"),
-    (lambda x: np.array([[float(v) * 2 for v in row] for row in x]), lambda x: np.full_like(x, 2), "linear"),
-], ids=["exp", "abs", "real part", "linear", "no complex"])
+@pytest.mark.parametrize(
+    "f, derivative, oracle",
+    [
+        (np.exp, np.exp, "complex"),
+        (lambda x: np.abs(x) ** 3, lambda x: 3 * x * np.abs(x), "central"),
+        (cube, lambda x: 3 * x**2, "central"),
+        (lambda x: np.real(3 * x), lambda x: np.full_like(x, 3), "linear"),
+        (
+            lambda x: np.array([[float(v) * 2 for v in row] for row in x]),
+            lambda x: np.full_like(x, 2),
+            "linear",
+        ),
+    ],
+    ids=["exp", "abs", "real part", "linear", "no complex"],
+)
 def test_the_sharpest_oracle_that_is_right_is_taken(f, derivative, oracle):
     report = check_gradients(Function(f, derivative), X, quiet=True)
     assert report.ok and {row.oracle for row in report.rows} == {oracle}, report
@@ -44,13 +53,20 @@ def test_the_sharpest_oracle_that_is_right_is_taken(f, derivative, oracle):
 
 def test_differences_know_their_own_error():
     """Along a line, of functions gentle and rough: the true slope lies within the error that is stated, and 9 digits are reached."""
-    for f, derivative, x in ((np.sin, np.cos, 0.4), (np.exp, np.exp, 3.0), (np.sqrt, lambda x: 0.5 / np.sqrt(x), 0.02),
-                             (lambda x: np.sin(60 * x), lambda x: 60 * np.cos(60 * x), 0.7), (np.log, lambda x: 1 / x, 0.001)):
+    for f, derivative, x in (
+        (np.sin, np.cos, 0.4),
+        (np.exp, np.exp, 3.0),
+        (np.sqrt, lambda x: 0.5 / np.sqrt(x), 0.02),
+        (lambda x: np.sin(60 * x), lambda x: 60 * np.cos(60 * x), 0.7),
+        (np.log, lambda x: 1 / x, 0.001),
+    ):
         along = lambda t: np.array([f(x + t)])
         along.scale = 1.0
         slope = central(along, along(0.0))
         off = abs(slope.y[0] - derivative(x))
-        assert off <= 4 * slope.error[0] and slope.error[0] < 1e-8 * abs(derivative(x)) and not slope.kink.any()
+        assert (
+            off <= 4 * slope.error[0] and slope.error[0] < 1e-8 * abs(derivative(x)) and not slope.kink.any()
+        )
 
 
 @pytest.mark.parametrize("distance", [0, 1e-9, 1e-7, 1e-6, 1e-5, 1e-3, 0.0199, 0.1])
@@ -75,8 +91,13 @@ def test_elements_on_a_kink_are_skipped_and_counted():
 def test_what_lies_on_a_kink_is_not_counted_among_the_wrong():
     x = np.random.default_rng(0).standard_normal((8, 8))
     x[0, 0] = 0
-    wrong = Function(lambda x: (np.real(x) + np.abs(x)) / 2, lambda x: (x >= 0) + 0.5 * (np.arange(64).reshape(8, 8) == 19))
-    assert check_gradients(wrong, x, quiet=True).diagnoses[0].where == "wrong: 1 of 64 elements, all in image 2 and in feature 3"
+    wrong = Function(
+        lambda x: (np.real(x) + np.abs(x)) / 2, lambda x: (x >= 0) + 0.5 * (np.arange(64).reshape(8, 8) == 19)
+    )
+    assert (
+        check_gradients(wrong, x, quiet=True).diagnoses[0].where
+        == "wrong: 1 of 64 elements, all in image 2 and in feature 3"
+    )
 
 
 def test_too_many_kinks_are_a_verdict_of_their_own():
@@ -87,13 +108,14 @@ def test_too_many_kinks_are_a_verdict_of_their_own():
 
 def test_ties_of_max_pooling_are_kinks():
     x = np.random.default_rng(1).standard_normal((2, 2, 6, 6))
-    x[0, 0, 0, :2] = 5                                      # two equal maxima in one window
+    x[0, 0, 0, :2] = 5  # two equal maxima in one window
     report = check_gradients(tc.layers.MaxPool2d(2), x, quiet=True)
     assert report.ok and report.rows[0].skipped == 2
 
 
 def test_a_sample_is_backed_by_a_sum_over_all_elements():
     """One wrong element of 48,000 that no sample of 66 would meet."""
+
     class Broken(tc.layers.Dense):
         def _backward_parameters(self, dy):
             grads = super()._backward_parameters(dy)
@@ -117,4 +139,6 @@ def test_the_element_is_found_with_the_oracle_of_a_users_class():
 def test_too_few_digits_are_a_verdict_of_their_own():
     rough = Function(lambda x: np.real(np.sin(x)) + 1e-7 * np.sin(1e9 * np.real(x)), np.cos)
     report = check_gradients(rough, X, quiet=True, diagnose=False)
-    assert report.verdict != "ok" and not any(row.tolerance < 1e-6 and not row.ok for row in report.rows if not row.skipped)
+    assert report.verdict != "ok" and not any(
+        row.tolerance < 1e-6 and not row.ok for row in report.rows if not row.skipped
+    )

@@ -1,4 +1,5 @@
 """Whether any picture file ends up as the images of a data set look: digits, images scaled to fit, and photographs."""
+
 import io
 
 import numpy as np
@@ -22,9 +23,10 @@ def save(array, path, **options):
 
 # --- digits, and images scaled to fit ---
 
+
 def grey(path, preparation):
     """The only channel of a prepared picture."""
-    channel, = data.prepare_image(path, preparation)
+    (channel,) = data.prepare_image(path, preparation)
     return channel
 
 
@@ -88,10 +90,17 @@ def test_odd_shapes_stay_inside(tmp_path):
     assert grey(save(np.zeros((3, 1000), np.uint8), tmp_path / "wide.png"), "fit").shape == (28, 28)
 
 
-@pytest.mark.parametrize("sheet", [
-    np.zeros((50, 50)), np.full((50, 50), 255), np.full((1, 1), 7), np.linspace(150, 200, 50)[None] * np.ones((50, 1)),
-    np.random.default_rng(0).normal(200, 5, (400, 400)),
-], ids=["black", "white", "pixel", "shadow", "grain"])
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        np.zeros((50, 50)),
+        np.full((50, 50), 255),
+        np.full((1, 1), 7),
+        np.linspace(150, 200, 50)[None] * np.ones((50, 1)),
+        np.random.default_rng(0).normal(200, 5, (400, 400)),
+    ],
+    ids=["black", "white", "pixel", "shadow", "grain"],
+)
 def test_no_ink(sheet, tmp_path):
     with pytest.raises(DataError, match="d.png shows no digit"):
         grey(save(sheet.astype(np.uint8), tmp_path / "d.png"), "digit")
@@ -142,6 +151,7 @@ def test_what_is_no_image(tmp_path, monkeypatch):
 
 # --- photographs ---
 
+
 def photograph(seed, width=40, height=30):
     """A smooth picture that survives JPEG."""
     small = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), np.uint8)
@@ -152,19 +162,25 @@ def photograph(seed, width=40, height=30):
 @pytest.mark.parametrize("N", [8, 30, 64])
 def test_shorter_side_and_centre(tmp_path, size, N):
     width, height = size
-    ramps = np.zeros((height, width, 3))                     # red says how far from the left, green how far from the top, in pixels / 300
+    ramps = np.zeros(
+        (height, width, 3)
+    )  # red says how far from the left, green how far from the top, in pixels / 300
     ramps[..., 0], ramps[..., 1] = np.arange(width) * 0.85, np.arange(height)[:, None] * 0.85
     Image.fromarray(ramps.round().astype(np.uint8)).save(tmp_path / "a.png")
     out = data.prepare_image(tmp_path / "a.png", f"photo {N}")
     assert out.shape == (3, N, N) and out.dtype == np.uint8 and out.flags.c_contiguous and out[2].max() == 0
     scale = N / min(size)
-    positions = (np.arange(N) + 0.5) / scale - 0.5           # of the pixels of the result, in those of the picture, from the edge of the cut
+    positions = (
+        np.arange(N) + 0.5
+    ) / scale - 0.5  # of the pixels of the result, in those of the picture, from the edge of the cut
     left, top = ((side - min(size)) / 2 for side in size)
-    inside = slice(N // 5, N - N // 5)                       # at an edge the filter sees less
+    inside = slice(N // 5, N - N // 5)  # at an edge the filter sees less
     assert np.abs(out[0] / 0.85 - (left + positions))[:, inside].max() < 2
     assert np.abs(out[1] / 0.85 - (top + positions)[:, None])[inside].max() < 2
     if min(size) == N:
-        np.testing.assert_array_equal(out, ramps.round()[int(top):int(top) + N, int(left):int(left) + N].transpose(2, 0, 1))
+        np.testing.assert_array_equal(
+            out, ramps.round()[int(top) : int(top) + N, int(left) : int(left) + N].transpose(2, 0, 1)
+        )
 
 
 def test_jpegs_that_are_decoded_small(tmp_path):
@@ -172,7 +188,9 @@ def test_jpegs_that_are_decoded_small(tmp_path):
     image.save(tmp_path / "a.jpg", quality=95)
     image.save(tmp_path / "a.png")
     for N in (20, 64, 256, 699, 1000):
-        a, b = (data.prepare_image(tmp_path / name, f"photo {N}").astype(float) for name in ("a.jpg", "a.png"))
+        a, b = (
+            data.prepare_image(tmp_path / name, f"photo {N}").astype(float) for name in ("a.jpg", "a.png")
+        )
         assert np.abs(a - b).mean() < 3, N
 
 

@@ -1,4 +1,5 @@
 """What every layer does at its door: dtypes, shapes, the order of calls; and Sequential."""
+
 import copy
 
 import numpy as np
@@ -10,8 +11,16 @@ from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU, Sc
 
 
 def small(rng=0, **options):
-    return tc.Sequential(C1=Conv2d(1, 4, 3, rng=rng), A1=ReLU(), P2=MaxPool2d(2), flat=Flatten(), D=Dropout(0.3, rng=1),
-                         F3=Dense(36, 10, rng=rng), input_shape=(1, 8, 8), **options)
+    return tc.Sequential(
+        C1=Conv2d(1, 4, 3, rng=rng),
+        A1=ReLU(),
+        P2=MaxPool2d(2),
+        flat=Flatten(),
+        D=Dropout(0.3, rng=1),
+        F3=Dense(36, 10, rng=rng),
+        input_shape=(1, 8, 8),
+        **options,
+    )
 
 
 @pytest.fixture
@@ -26,20 +35,34 @@ def test_the_dtype_of_x_is_kept(dtype, device, rng):
     x = rng.standard_normal((2, 2, 5, 5)).astype(dtype)
     y = layer.forward(x)
     dx = layer.backward(np.ones_like(y))
-    assert {a.dtype for a in (y, dx, *layer.grads.values())} == {np.dtype(dtype)} and layer.params["weight"].dtype == np.float32
+    assert {a.dtype for a in (y, dx, *layer.grads.values())} == {np.dtype(dtype)} and layer.params[
+        "weight"
+    ].dtype == np.float32
     assert type(y) is type(dx) is np.ndarray
 
 
-@pytest.mark.parametrize("x, error, message", [
-    (np.zeros((1, 2, 5, 5), np.float16), DtypeError, r"Conv2d\(in_channels=2.*computes in float32 or float64, got float16; use x.astype"),
-    (np.zeros((1, 2, 5, 5), int), DtypeError, "got int64"),
-    (np.zeros((1, 2, 5, 5), complex), DtypeError, "got complex128"),
-    ([[1.0]], DtypeError, "expected a NumPy array, got list"),
-    (np.zeros((1, 3, 5, 5)), ShapeError, r"Conv2d\(in_channels=2.*expected x of shape \(N, 2, H, W\), got \(1, 3, 5, 5\)"),
-    (np.zeros((2, 5, 5)), ShapeError, r"expected x of shape \(N, 2, H, W\), got \(2, 5, 5\)"),
-    (np.zeros((1, 2, 2, 5)), ShapeError, "a window of 3 does not fit into 2 pixels"),
-    (np.zeros((0, 2, 5, 5)), ShapeError, "at least one image"),
-], ids=["float16", "int", "complex", "list", "channels", "3-d", "too small", "empty"])
+@pytest.mark.parametrize(
+    "x, error, message",
+    [
+        (
+            np.zeros((1, 2, 5, 5), np.float16),
+            DtypeError,
+            r"Conv2d\(in_channels=2.*computes in float32 or float64, got float16; use x.astype",
+        ),
+        (np.zeros((1, 2, 5, 5), int), DtypeError, "got int64"),
+        (np.zeros((1, 2, 5, 5), complex), DtypeError, "got complex128"),
+        ([[1.0]], DtypeError, "expected a NumPy array, got list"),
+        (
+            np.zeros((1, 3, 5, 5)),
+            ShapeError,
+            r"Conv2d\(in_channels=2.*expected x of shape \(N, 2, H, W\), got \(1, 3, 5, 5\)",
+        ),
+        (np.zeros((2, 5, 5)), ShapeError, r"expected x of shape \(N, 2, H, W\), got \(2, 5, 5\)"),
+        (np.zeros((1, 2, 2, 5)), ShapeError, "a window of 3 does not fit into 2 pixels"),
+        (np.zeros((0, 2, 5, 5)), ShapeError, "at least one image"),
+    ],
+    ids=["float16", "int", "complex", "list", "channels", "3-d", "too small", "empty"],
+)
 def test_what_a_layer_cannot_take(x, error, message):
     with pytest.raises(error, match=message):
         Conv2d(2, 3, 3).forward(x)
@@ -47,10 +70,14 @@ def test_what_a_layer_cannot_take(x, error, message):
 
 def test_backward_needs_its_forward(rng):
     layer = Subsample2d(2)
-    with pytest.raises(RuntimeError, match=r"Subsample2d\(channels=2, size=\(2, 2\)\): backward before forward"):
+    with pytest.raises(
+        RuntimeError, match=r"Subsample2d\(channels=2, size=\(2, 2\)\): backward before forward"
+    ):
         layer.backward(np.zeros((1, 2, 2, 2)))
     layer.forward(rng.standard_normal((1, 2, 4, 4)))
-    with pytest.raises(ShapeError, match=r"expected dy of shape \(1, 2, 2, 2\), that of y; got \(1, 2, 4, 4\)"):
+    with pytest.raises(
+        ShapeError, match=r"expected dy of shape \(1, 2, 2, 2\), that of y; got \(1, 2, 4, 4\)"
+    ):
         layer.backward(np.zeros((1, 2, 4, 4)))
 
 
@@ -66,8 +93,15 @@ def test_dy_is_converted_to_the_dtype_of_y(device, rng):
 
 def test_parts_on_different_devices(rng):
     net = small()
-    with pytest.raises(DtypeError, match="SoftmaxCrossEntropy.*is on 'reference'.*bring all parts to one device"):
-        net.train_step(rng.standard_normal((4, 1, 8, 8)), [0, 1, 2, 3], tc.SoftmaxCrossEntropy().to("reference"), tc.SGD(net))
+    with pytest.raises(
+        DtypeError, match="SoftmaxCrossEntropy.*is on 'reference'.*bring all parts to one device"
+    ):
+        net.train_step(
+            rng.standard_normal((4, 1, 8, 8)),
+            [0, 1, 2, 3],
+            tc.SoftmaxCrossEntropy().to("reference"),
+            tc.SGD(net),
+        )
 
 
 def test_backward_sets_grads_and_never_adds(rng):
@@ -82,7 +116,9 @@ def test_backward_sets_grads_and_never_adds(rng):
 
 
 def test_the_same_seed_gives_the_same_weights():
-    np.testing.assert_array_equal(Dense(3, 2, rng=7).params["weight"], Dense(3, 2, rng=np.random.default_rng(7)).params["weight"])
+    np.testing.assert_array_equal(
+        Dense(3, 2, rng=7).params["weight"], Dense(3, 2, rng=np.random.default_rng(7)).params["weight"]
+    )
     assert (Dense(3, 2).params["weight"] != Dense(3, 2).params["weight"]).any()
 
 
@@ -107,7 +143,12 @@ def test_sequential_is_its_layers_in_a_row(batch):
     assert list(arrays) == ["x", "C1", "A1", "P2", "flat", "D", "F3"] and arrays["P2"].shape == (50, 4, 3, 3)
     np.testing.assert_array_equal(arrays["F3"], y)
     dx = net.backward(np.ones_like(y))
-    assert dx.shape == x.shape and list(net.grads) == list(net.params) == ["C1.weight", "C1.bias", "F3.weight", "F3.bias"]
+    assert dx.shape == x.shape and list(net.grads) == list(net.params) == [
+        "C1.weight",
+        "C1.bias",
+        "F3.weight",
+        "F3.bias",
+    ]
 
 
 def test_names_and_repr():
@@ -124,7 +165,11 @@ def test_names_and_repr():
 
 def test_summary_counts():
     summary = small().summary()
-    assert (summary.parameters, summary.connections, summary.multiply_adds) == (410, 4 * 36 * 10 + 370, 4 * 36 * 9 + 360)
+    assert (summary.parameters, summary.connections, summary.multiply_adds) == (
+        410,
+        4 * 36 * 10 + 370,
+        4 * 36 * 9 + 360,
+    )
     assert "4x6x6" in str(summary) and "410" in str(summary)
     with pytest.raises(ShapeError, match="no input_shape"):
         tc.Sequential(ReLU()).summary()
@@ -245,7 +290,12 @@ class Scale:
 
 
 def test_a_users_layer_stands_in_a_network(batch):
-    (x, labels), net = batch, tc.Sequential(Conv2d(1, 2, 3, rng=0), Scale(), Flatten(), Dense(72, 10, rng=0), input_shape=(1, 8, 8))
+    (x, labels), net = (
+        batch,
+        tc.Sequential(
+            Conv2d(1, 2, 3, rng=0), Scale(), Flatten(), Dense(72, 10, rng=0), input_shape=(1, 8, 8)
+        ),
+    )
     assert net.summary().parameters == 20 + 1 + 730
     loss, optimizer = tc.SoftmaxCrossEntropy(), tc.SGD(net, lr=0.05)
     values = [net.train_step(x, labels, loss, optimizer, threads=2) for _ in range(30)]
@@ -279,12 +329,12 @@ def test_a_damaged_checkpoint_changes_nothing(tmp_path):
     whole, before = path.read_bytes(), copy.deepcopy(net.params)
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 0xFF
-    for damaged in (whole[:len(whole) // 2], bytes(flipped), b"", b"no checkpoint at all", whole[:200]):
+    for damaged in (whole[: len(whole) // 2], bytes(flipped), b"", b"no checkpoint at all", whole[:200]):
         path.write_bytes(damaged)
         with pytest.raises(CheckpointError, match="net.npz: damaged, or no tinyconv checkpoint"):
             net.load(path)
     np.savez(path, header=np.array('{"format": "another"}'))
-    with pytest.raises(CheckpointError, match="expected 'tinyconv checkpoint, format 1', found 'another'"):
+    with pytest.raises(CheckpointError, match="expected 'tinyconv checkpoint', found 'another'"):
         net.load(path)
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         net.load(tmp_path / "missing.npz")
@@ -295,7 +345,10 @@ def test_a_damaged_checkpoint_changes_nothing(tmp_path):
 def test_a_checkpoint_of_another_network(tmp_path):
     path = tmp_path / "net.npz"
     small().save(path)
-    with pytest.raises(CheckpointError, match=r"another network: layer 0 is C1 = Conv2d\(.*in the file and C1 = Conv2d\(in_channels=2"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"another network: layer 0 is C1 = Conv2d\(.*in the file and C1 = Conv2d\(in_channels=2",
+    ):
         tc.Sequential(C1=Conv2d(2, 4, 3)).load(path)
     with pytest.raises(CheckpointError, match="layer 6 is no further layer in the file and more = ReLU"):
         small(more=ReLU()).load(path)

@@ -1,8 +1,9 @@
 """softmax_cross_entropy and rbf_loss: values known by hand, extremes, wrong labels."""
+
 import numpy as np
 import pytest
-
 from conftest import EVERYWHERE
+
 from tinyconv.errors import DataError, ShapeError
 from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy, top_k
 
@@ -11,7 +12,7 @@ from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy, top_k
 def test_softmax_by_hand(device):
     loss = SoftmaxCrossEntropy().to(device)
     assert loss.forward(np.zeros((3, 5)), [0, 1, 4]) == pytest.approx(np.log(5))
-    scores = np.log(np.array([[1.0, 2.0, 5.0]]))             # probabilities 1/8, 2/8, 5/8
+    scores = np.log(np.array([[1.0, 2.0, 5.0]]))  # probabilities 1/8, 2/8, 5/8
     assert loss.forward(scores, [2]) == pytest.approx(-np.log(5 / 8))
     np.testing.assert_allclose(loss.backward(), [[1 / 8, 2 / 8, 5 / 8 - 1]])
     assert loss.predict(scores) == [2]
@@ -40,7 +41,9 @@ def test_rbf_loss_is_equations_8_and_9(device, rng):
     right = penalties[np.arange(17), labels]
     assert RBFLoss("mse").to(device).forward(penalties, labels) == pytest.approx(right.mean())
     loss = RBFLoss("map", j=3).to(device)
-    assert loss.forward(penalties, labels) == pytest.approx(np.mean(right + np.log(np.exp(-3) + np.exp(-penalties).sum(axis=1))))
+    assert loss.forward(penalties, labels) == pytest.approx(
+        np.mean(right + np.log(np.exp(-3) + np.exp(-penalties).sum(axis=1)))
+    )
     assert (loss.predict(penalties) == penalties.argmin(axis=1)).all()
 
 
@@ -69,13 +72,21 @@ def test_options_that_cannot_be():
 
 
 def test_top_k(rng):
-    scores = np.array([[0.1, 0.5, 0.3, 0.2], [4.0, 3.0, 2.0, 1.0], [1.0, 1.0, 1.0, 1.0], [-1.0, -3.0, -2.0, -4.0]])
+    scores = np.array(
+        [[0.1, 0.5, 0.3, 0.2], [4.0, 3.0, 2.0, 1.0], [1.0, 1.0, 1.0, 1.0], [-1.0, -3.0, -2.0, -4.0]]
+    )
     assert [top_k(scores, [3, 3, 3, 3], k) for k in (1, 2, 3, 4)] == [1, 1, 0.75, 0]
-    assert [top_k(scores, [1, 1, 1, 2], k) for k in (1, 2, 3)] == [0.75, 0, 0]                # of equal scores the earlier class comes first
-    scores, labels = rng.integers(7, size=(500, 20)), rng.integers(20, size=500)              # with many ties
+    assert [top_k(scores, [1, 1, 1, 2], k) for k in (1, 2, 3)] == [
+        0.75,
+        0,
+        0,
+    ]  # of equal scores the earlier class comes first
+    scores, labels = rng.integers(7, size=(500, 20)), rng.integers(20, size=500)  # with many ties
     assert top_k(scores, labels, 1) == np.mean(SoftmaxCrossEntropy.predict(scores) != labels)
     order = np.argsort(-scores, axis=1, kind="stable")
-    assert top_k(scores, labels, 5) == pytest.approx(1 - np.mean([label in best for label, best in zip(labels, order[:, :5])]))
+    assert top_k(scores, labels, 5) == pytest.approx(
+        1 - np.mean([label in best for label, best in zip(labels, order[:, :5])])
+    )
     assert isinstance(top_k(scores, labels, 5), float)
 
 

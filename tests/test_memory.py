@@ -1,29 +1,34 @@
 """How much memory there is: what control groups say, and what is said where nothing can be told."""
-import numpy as np
 
-from tinyconv import Sequential, memory
+import numpy as np
+from tinyconv.kernels import _machine_memory
+
+from tinyconv import Sequential
+from tinyconv.execution import memory
 from tinyconv.layers import Dense
 
 
 def test_limits_of_a_control_group(tmp_path):
     names = "memory.max", "memory.current", "inactive_file "
-    write = lambda **files: [(tmp_path / name.replace("_", ".")).write_text(text) for name, text in files.items()]
+    write = lambda **files: [
+        (tmp_path / name.replace("_", ".")).write_text(text) for name, text in files.items()
+    ]
     write(memory_max="1000\n", memory_current="700\n", memory_stat="anon 500\ninactive_file 150\n")
-    assert memory._left(tmp_path, *names) == 450
+    assert _machine_memory._left(tmp_path, *names) == 450
     write(memory_current="2000\n", memory_stat="anon 500\n")
-    assert memory._left(tmp_path, *names) == 0
+    assert _machine_memory._left(tmp_path, *names) == 0
     write(memory_max="max\n")
-    assert memory._left(tmp_path, *names) is None
-    assert memory._left(tmp_path / "none", *names) is None
+    assert _machine_memory._left(tmp_path, *names) is None
+    assert _machine_memory._left(tmp_path / "none", *names) is None
 
 
 def test_the_smallest_of_what_is_told_counts(monkeypatch):
-    monkeypatch.setattr(memory, "_free_of_the_machine", lambda: 500)
-    monkeypatch.setattr(memory, "_free_of_the_groups", lambda: iter([None, 300, 400]))
+    monkeypatch.setattr(_machine_memory, "_free_of_the_machine", lambda: 500)
+    monkeypatch.setattr(_machine_memory, "_free_of_the_groups", lambda: iter([None, 300, 400]))
     assert memory.available() == 300
-    monkeypatch.setattr(memory, "_free_of_the_groups", lambda: iter([]))
+    monkeypatch.setattr(_machine_memory, "_free_of_the_groups", lambda: iter([]))
     assert memory.available() == 500
-    monkeypatch.setattr(memory, "_free_of_the_machine", lambda: None)
+    monkeypatch.setattr(_machine_memory, "_free_of_the_machine", lambda: None)
     assert memory.available() is None
 
 

@@ -1,9 +1,10 @@
 """The native form of the cpu: images innermost, unused lanes zero."""
+
 import numpy as np
 import pytest
+from tinyconv.kernels._cpu.native import Native, images_together, lanes, vector_bytes
 
-from tinyconv.device import pack, unpack
-from tinyconv.kernels._native import Native, images_together, lanes, vector_bytes
+from tinyconv.device import unpack
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -11,7 +12,7 @@ from tinyconv.kernels._native import Native, images_together, lanes, vector_byte
 @pytest.mark.parametrize("inner", [(2, 3, 1), (5,)])
 def test_round_trip(images, inner, dtype, rng):
     x = rng.standard_normal((images, *inner)).astype(dtype)
-    native, L = pack(x), images_together(images, dtype)
+    native, L = Native.pack(x), images_together(images, dtype)
     assert native.shape == x.shape and native.data.shape == (-(-images // L), *inner, L)
     np.testing.assert_array_equal(unpack(native), x)
     for n in range(images):
@@ -33,16 +34,16 @@ def test_lanes_fill_one_vector():
 def test_part_is_a_view_of_whole_blocks(rng):
     L = lanes(np.float64)
     x = rng.standard_normal((2 * L + 1, 2))
-    native = pack(x)
+    native = Native.pack(x)
     first, last = native.part(0, 1), native.part(1, 3)
     assert first.shape == (L, 2) and last.shape == (L + 1, 2)
     np.testing.assert_array_equal(unpack(last), x[L:])
     last.data[0] = 0
-    assert not unpack(native)[L:2 * L].any()
+    assert not unpack(native)[L : 2 * L].any()
 
 
 def test_reshape_moves_no_data(rng):
-    native = pack(rng.standard_normal((3, 2, 2, 1)))
+    native = Native.pack(rng.standard_normal((3, 2, 2, 1)))
     flat = native.reshape((3, 4))
     assert isinstance(flat, Native) and flat.data.base is not None
     np.testing.assert_array_equal(unpack(flat), unpack(native).reshape(3, 4))

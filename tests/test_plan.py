@@ -1,4 +1,5 @@
 """A recorded training step computes what the layers compute one after the other, for any batch, any threads, again and again."""
+
 import copy
 import gc
 import threading
@@ -7,15 +8,15 @@ import weakref
 
 import numpy as np
 import pytest
+from tinyconv.kernels._cpu.kernel import kernel
+from tinyconv.kernels._cpu.tape import Tape, recording
+from tinyconv.kernels._cpu.threads import run
+from tinyconv.models import lenet5
 
 import tinyconv as tc
-from tinyconv import parallel
-from tinyconv.kernels._kernel import kernel
-from tinyconv.kernels._tape import Tape, recording
-from tinyconv.kernels._threads import run
+from tinyconv import execution
 from tinyconv.layers import RBF, Conv2d, Dense, Dropout, Flatten, ScaledTanh, TableConv2d, Tanh
 from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy
-from tinyconv.models import lenet5
 from tinyconv.optimizers import SGD
 
 
@@ -39,7 +40,9 @@ def batch(rng, N, dtype=np.float64, size=32):
 
 
 def small_net(dtype=np.float64):
-    return tc.Sequential(Conv2d(1, 3, 3, stride=2, padding=1, rng=0), Tanh(), Flatten(), Dense(48, 10, rng=1)).astype(dtype)
+    return tc.Sequential(
+        Conv2d(1, 3, 3, stride=2, padding=1, rng=0), Tanh(), Flatten(), Dense(48, 10, rng=1)
+    ).astype(dtype)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -48,18 +51,27 @@ def small_net(dtype=np.float64):
 def test_plan_is_the_layers_one_after_the_other(N, threads, head, loss, rng):
     net = lenet5(head, rng=2).astype(np.float64)
     for value in net.params.values():
-        value *= 3                                          # at the paper's initial weights the gradients are near 0
-    for _ in range(2):                                      # the second step plays what the first one recorded, on another batch
+        value *= 3  # at the paper's initial weights the gradients are near 0
+    for _ in range(2):  # the second step plays what the first one recorded, on another batch
         x, labels = batch(rng, N)
-        assert parallel.way(net, x, loss)[0] == "images"
-        value, scores = parallel.forward_backward(net, x, labels, loss, threads)
+        assert execution.strategy(net, x, loss)[0] == "images"
+        value, scores = execution.forward_backward(net, x, labels, loss, threads)
         expected_value, expected_scores, expected_grads = step_by_step(net, x, labels, loss)
         assert value == pytest.approx(expected_value, rel=1e-12)
-        np.testing.assert_allclose(scores, expected_scores, rtol=0, atol=1e-12 * np.abs(expected_scores).max())
-        np.testing.assert_allclose(parallel.forward(net, x, threads), expected_scores, rtol=0, atol=1e-12 * np.abs(expected_scores).max())
+        np.testing.assert_allclose(
+            scores, expected_scores, rtol=0, atol=1e-12 * np.abs(expected_scores).max()
+        )
+        np.testing.assert_allclose(
+            execution.forward(net, x, threads),
+            expected_scores,
+            rtol=0,
+            atol=1e-12 * np.abs(expected_scores).max(),
+        )
         assert net.grads.keys() == expected_grads.keys()
         for name, grad in expected_grads.items():
-            np.testing.assert_allclose(net.grads[name], grad, rtol=0, atol=1e-11 * np.abs(grad).max(), err_msg=name)
+            np.testing.assert_allclose(
+                net.grads[name], grad, rtol=0, atol=1e-11 * np.abs(grad).max(), err_msg=name
+            )
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -70,7 +82,7 @@ def test_same_threads_same_bits(threads, rng):
         net, loss = lenet5(rng=3), RBFLoss("map")
         optimizer = SGD(net, lr=0.01, momentum=0.9, nesterov=True)
         for first in (0, 33, 50):
-            net.train_step(x[first:first + 50], labels[first:first + 50], loss, optimizer, threads)
+            net.train_step(x[first : first + 50], labels[first : first + 50], loss, optimizer, threads)
         weights.append({name: value.tobytes() for name, value in net.params.items()})
     assert weights[0] == weights[1]
 
@@ -89,20 +101,20 @@ def test_steps_allocate_nothing_large(rng):
 
 def test_other_parameters_other_results(rng):
     net, (x, _) = small_net(), batch(rng, 20, size=8)
-    before = parallel.forward(net, x)
+    before = execution.forward(net, x)
     net.layers[0].params["weight"] = net.layers[0].params["weight"] + 1
-    after = parallel.forward(net, x)
+    after = execution.forward(net, x)
     np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
     assert not np.allclose(before, after)
-    net.layers[3].params["weight"][:] = 0                   # in place: the same array
-    np.testing.assert_allclose(parallel.forward(net, x), net.forward(x), rtol=1e-12)
+    net.layers[3].params["weight"][:] = 0  # in place: the same array
+    np.testing.assert_allclose(execution.forward(net, x), net.forward(x), rtol=1e-12)
 
 
 def test_results_are_not_overwritten_by_the_next_call(rng):
     net, (x, _) = small_net(), batch(rng, 20, size=8)
-    first = parallel.forward(net, x)
+    first = execution.forward(net, x)
     kept = first.copy()
-    parallel.forward(net, 2 * x)
+    execution.forward(net, 2 * x)
     np.testing.assert_array_equal(first, kept)
 
 
@@ -110,30 +122,38 @@ def test_what_cannot_be_recorded_goes_layer_by_layer(rng):
     class Doubled(Tanh):
         def _forward(self, x, training):
             y = super()._forward(x, training)
-            y.data[...] *= 2                                # in Python: a tape would leave it out
+            y.data[...] *= 2  # in Python: a tape would leave it out
             return y
 
     x, labels = batch(rng, 20, size=8)
     for layer, expected in ((Doubled(), "calls"), (Dropout(0.5, rng=0), "layers")):
         net = tc.Sequential(Flatten(), layer, Dense(64, 10, rng=0)).astype(np.float64)
-        way, why = parallel.way(net, x)
+        way, why = execution.strategy(net, x)
         assert way == expected and type(layer).__name__ in why
-        np.testing.assert_allclose(parallel.forward(net, x), net.forward(x), rtol=1e-12)
-    large = tc.Sequential(Conv2d(1, 64, 3, padding=1, rng=0), Conv2d(64, 8, 3, rng=0), Flatten(), Dense(8 * 62 * 62, 10, rng=0))
-    way, why = parallel.way(large, np.zeros((1, 1, 64, 64), np.float32))
+        np.testing.assert_allclose(execution.forward(net, x), net.forward(x), rtol=1e-12)
+    large = tc.Sequential(
+        Conv2d(1, 64, 3, padding=1, rng=0), Conv2d(64, 8, 3, rng=0), Flatten(), Dense(8 * 62 * 62, 10, rng=0)
+    )
+    way, why = execution.strategy(large, np.zeros((1, 1, 64, 64), np.float32))
     assert way == "layers" and "MiB" in why
 
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_share_large_layers(threads, rng):
-    net = tc.Sequential(Conv2d(1, 24, 5, padding=2, rng=0), Tanh(), TableConv2d(np.eye(24, dtype=bool), 3, rng=0),
-                        Conv2d(24, 32, 3, stride=2, rng=0), Flatten(), Dense(32 * 30 * 30, 10, rng=0)).astype(np.float64)
+    net = tc.Sequential(
+        Conv2d(1, 24, 5, padding=2, rng=0),
+        Tanh(),
+        TableConv2d(np.eye(24, dtype=bool), 3, rng=0),
+        Conv2d(24, 32, 3, stride=2, rng=0),
+        Flatten(),
+        Dense(32 * 30 * 30, 10, rng=0),
+    ).astype(np.float64)
     x, labels = batch(rng, 16, size=64)
-    assert parallel.way(net, x)[0] == "layers"
+    assert execution.strategy(net, x)[0] == "layers"
     loss = SoftmaxCrossEntropy()
-    value, _ = parallel.forward_backward(net, x, labels, loss, threads)
+    value, _ = execution.forward_backward(net, x, labels, loss, threads)
     expected, _, grads = step_by_step(net, x, labels, loss)
-    assert value == expected                                # shares are cut between sums, never within one: the same bits
+    assert value == expected  # shares are cut between sums, never within one: the same bits
     for name, grad in grads.items():
         np.testing.assert_array_equal(net.grads[name], grad, err_msg=name)
 
@@ -171,7 +191,7 @@ def test_tape_repeats_calls_on_new_arrays():
     y[:] = z[:] = np.nan
     tape.play()
     np.testing.assert_array_equal(z, np.arange(5.0) + 2.5)
-    slot.put(np.arange(3.0) + 10)                            # shorter: only as much is written
+    slot.put(np.arange(3.0) + 10)  # shorter: only as much is written
     z[:] = np.nan
     tape.play()
     np.testing.assert_array_equal(z, [12.5, 13.5, 14.5, 5.5, 6.5])
@@ -181,10 +201,9 @@ def test_tape_repeats_calls_on_new_arrays():
 
 
 def test_recording_within_a_recording_is_an_error():
-    with recording(), pytest.raises(RuntimeError, match="already"):
-        with recording():
-            pass
-    with recording() as calls:                              # and the error left nothing behind
+    with recording(), pytest.raises(RuntimeError, match="already"), recording():
+        pass
+    with recording() as calls:  # and the error left nothing behind
         scale(np.ones(2), 1.0, (1, 2), False, np.ones(2))
     assert len(calls) == 1
 
@@ -211,17 +230,19 @@ def test_what_changes_in_a_network_is_seen(rng):
 
     for change in (other_dict, other_layer, other_option):
         net = small_net()
-        before = parallel.forward(net, x)
+        before = execution.forward(net, x)
         change(net)
-        after = parallel.forward(net, x)
+        after = execution.forward(net, x)
         np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
         assert not np.allclose(before, after), change
 
-    net = tc.Sequential(RBF(np.ones((4, 64))), input_shape=(64,)).astype(np.float64)      # centers in float32, x in float64
+    net = tc.Sequential(RBF(np.ones((4, 64))), input_shape=(64,)).astype(
+        np.float64
+    )  # centers in float32, x in float64
     features = x.reshape(20, 64)
-    parallel.forward(net, features)
+    execution.forward(net, features)
     net.layers[0].state["centers"][:] = 2
-    np.testing.assert_allclose(parallel.forward(net, features), net.forward(features), rtol=1e-12)
+    np.testing.assert_allclose(execution.forward(net, features), net.forward(features), rtol=1e-12)
 
 
 def test_layers_that_change_how_parameters_are_read_are_not_recorded(rng):
@@ -232,7 +253,7 @@ def test_layers_that_change_how_parameters_are_read_are_not_recorded(rng):
     patched = Dense(64, 10, rng=0)
     patched.forward = lambda x, training=False: x
     for layer in (Clipped(64, 10, rng=0), patched):
-        assert parallel.way(tc.Sequential(layer), np.zeros((20, 64), np.float32))[0] == "calls"
+        assert execution.strategy(tc.Sequential(layer), np.zeros((20, 64), np.float32))[0] == "calls"
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -240,16 +261,25 @@ def test_layers_that_change_how_parameters_are_read_are_not_recorded(rng):
 @pytest.mark.parametrize("scale", ["training", "test"])
 def test_threads_share_layers_with_dropout(N, threads, scale, rng):
     """Each step draws masks of its own, the same as without a plan; predicting, and making plans, draws none."""
+
     def network():
-        return tc.Sequential(Conv2d(1, 9, 3, padding=1, rng=0), Tanh(), Dropout(0.5, scale=scale, rng=1), Flatten(), Dense(576, 40, rng=2), Tanh(),
-                             Dropout(0.3, scale=scale, rng=3), Dense(40, 10, rng=4)).astype(np.float64)
+        return tc.Sequential(
+            Conv2d(1, 9, 3, padding=1, rng=0),
+            Tanh(),
+            Dropout(0.5, scale=scale, rng=1),
+            Flatten(),
+            Dense(576, 40, rng=2),
+            Tanh(),
+            Dropout(0.3, scale=scale, rng=3),
+            Dense(40, 10, rng=4),
+        ).astype(np.float64)
 
     net, plain, loss = network(), network().to("reference"), SoftmaxCrossEntropy()
     for _ in range(3):
         x, labels = batch(rng, N, size=8)
-        assert parallel.way(net, x, loss)[0] == "layers"
-        value, scores = parallel.forward_backward(net, x, labels, loss, threads)
-        np.testing.assert_allclose(parallel.forward(net, x, threads), plain.forward(x), rtol=0, atol=1e-12)
+        assert execution.strategy(net, x, loss)[0] == "layers"
+        value, scores = execution.forward_backward(net, x, labels, loss, threads)
+        np.testing.assert_allclose(execution.forward(net, x, threads), plain.forward(x), rtol=0, atol=1e-12)
         expected_scores = plain.forward(x, training=True)
         plain_loss = SoftmaxCrossEntropy().to("reference")
         assert value == pytest.approx(plain_loss.forward(expected_scores, labels), rel=1e-12)
@@ -262,11 +292,15 @@ def test_threads_share_layers_with_dropout(N, threads, scale, rng):
 def test_strided_arrays(rng):
     net, loss = small_net(), SoftmaxCrossEntropy()
     x, labels = batch(rng, 40, size=8)
-    value, _ = parallel.forward_backward(net, x[::2], labels[::2], loss)
-    assert value == pytest.approx(parallel.forward_backward(net, x[::2].copy(), labels[::2].copy(), loss)[0], rel=1e-14)
+    value, _ = execution.forward_backward(net, x[::2], labels[::2], loss)
+    assert value == pytest.approx(
+        execution.forward_backward(net, x[::2].copy(), labels[::2].copy(), loss)[0], rel=1e-14
+    )
     table = rng.standard_normal((3, 2))
     net.layers[0].params["bias"] = table[:, 0]
-    np.testing.assert_allclose(parallel.forward(net, x), copy.deepcopy(net).to("reference").forward(x), rtol=1e-10)
+    np.testing.assert_allclose(
+        execution.forward(net, x), copy.deepcopy(net).to("reference").forward(x), rtol=1e-10
+    )
 
 
 def test_networks_and_optimizers_can_be_copied_and_let_go(rng):
@@ -282,7 +316,7 @@ def test_networks_and_optimizers_can_be_copied_and_let_go(rng):
         assert not np.array_equal(twin.params[name], value)
     for make in (small_net, lambda: Dense(64, 10, rng=0).astype(np.float64)):
         net = make()
-        parallel.forward(net, x if isinstance(net, tc.Sequential) else x.reshape(20, 64))
+        execution.forward(net, x if isinstance(net, tc.Sequential) else x.reshape(20, 64))
         gone = weakref.ref(net)
         del net
         gc.collect()
@@ -295,7 +329,7 @@ def test_one_network_asked_by_two_threads(rng):
     expected = [net.forward(x) for x in batches]
 
     def ask(place):
-        results[place] = [parallel.forward(net, batches[place], 2) for _ in range(200)]
+        results[place] = [execution.forward(net, batches[place], 2) for _ in range(200)]
 
     threads = [threading.Thread(target=ask, args=(place,)) for place in range(2)]
     for thread in threads:
@@ -319,11 +353,13 @@ def test_errors_in_shares_are_raised_and_leave_the_threads_usable():
         assert run(work, [1, 3, 4]) == [1, 3, 4]
 
 
-@pytest.mark.parametrize("change", ["another layer", "a bias where there was none", "a patched forward", "another order"])
+@pytest.mark.parametrize(
+    "change", ["another layer", "a bias where there was none", "a patched forward", "another order"]
+)
 def test_whatever_is_added_or_moved_is_noticed(change, rng):
     layers = {"F": Flatten(), "D": Dense(64, 10, bias=False, rng=0), "T": Tanh(), "E": Dense(10, 10, rng=1)}
     net, (x, _) = tc.Sequential(**layers).astype(np.float64), batch(rng, 20, size=8)
-    before = parallel.forward(net, x)
+    before = execution.forward(net, x)
     if change == "another layer":
         net.named_layers["extra"] = ScaledTanh()
     elif change == "a bias where there was none":
@@ -331,36 +367,47 @@ def test_whatever_is_added_or_moved_is_noticed(change, rng):
     elif change == "a patched forward":
         net.named_layers["T"].forward = lambda x, training=False: x
     else:
-        net.named_layers["E"] = net.named_layers.pop("E")   # last already
+        net.named_layers["E"] = net.named_layers.pop("E")  # last already
         net.named_layers["T"] = net.named_layers.pop("T")
-    after = parallel.forward(net, x)
+    after = execution.forward(net, x)
     np.testing.assert_allclose(after, net.forward(x), rtol=1e-12)
     assert not np.allclose(before, after)
 
 
 def test_one_thread_predicts_while_another_meets_new_sizes_of_batch(rng):
     """A plan is recorded in the memory that the others of its network play in: not while they do."""
-    net = tc.Sequential(Conv2d(3, 32, 5, padding=2, rng=0), Tanh(), Conv2d(32, 32, 5, padding=2, rng=1), Flatten(), Dropout(0.1, rng=2),
-                        Dense(32 * 1024, 10, rng=3))
+    net = tc.Sequential(
+        Conv2d(3, 32, 5, padding=2, rng=0),
+        Tanh(),
+        Conv2d(32, 32, 5, padding=2, rng=1),
+        Flatten(),
+        Dropout(0.1, rng=2),
+        Dense(32 * 1024, 10, rng=3),
+    )
     x = rng.standard_normal((64, 3, 32, 32)).astype(np.float32)
-    expected, wrong, done = parallel.forward(net, x[:32], 1), [], threading.Event()
+    expected, wrong, done = execution.forward(net, x[:32], 1), [], threading.Event()
 
     def ask():
         while not done.is_set():
-            wrong.append((parallel.forward(net, x[:32], 1) != expected).any())
+            wrong.append((execution.forward(net, x[:32], 1) != expected).any())
 
     asking = threading.Thread(target=ask)
     asking.start()
     for N in range(33, 41):
-        parallel.forward(net, x[:N], 1)
+        execution.forward(net, x[:N], 1)
     done.set()
     asking.join()
     assert wrong and not any(wrong)
 
 
 def test_a_failed_rehearsal_draws_nothing(rng, monkeypatch):
-    net, (x, labels) = tc.Sequential(Flatten(), Dropout(0.5, rng=0), Dense(64, 10, rng=1)).astype(np.float64), batch(rng, 20, size=8)
-    monkeypatch.setattr(Dense, "_backward_parameters", lambda self, dy: (_ for _ in ()).throw(MemoryError("full")))
+    net, (x, labels) = (
+        tc.Sequential(Flatten(), Dropout(0.5, rng=0), Dense(64, 10, rng=1)).astype(np.float64),
+        batch(rng, 20, size=8),
+    )
+    monkeypatch.setattr(
+        Dense, "_backward_parameters", lambda self, dy: (_ for _ in ()).throw(MemoryError("full"))
+    )
     with pytest.raises(MemoryError):
-        parallel.forward_backward(net, x, labels, SoftmaxCrossEntropy())
+        execution.forward_backward(net, x, labels, SoftmaxCrossEntropy())
     assert net.layers[1].state["draws"] == 0

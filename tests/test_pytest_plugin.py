@@ -1,4 +1,5 @@
 """The pytest plugin, in a project of its own that knows of tinyconv only that it is installed."""
+
 import os
 import re
 import subprocess
@@ -6,7 +7,7 @@ import sys
 
 import pytest
 
-PROJECT = '''
+PROJECT = """
 import numpy as np
 
 
@@ -68,14 +69,23 @@ def test_endless(gradcheck):
 
 def test_nothing_to_check(gradcheck):
     gradcheck(3, X)
-'''
+"""
 
 
 def run(folder, *arguments):
     """A pytest of its own in `folder`."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST") and name != "PYTHONPATH"}
-    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", folder, *arguments], cwd=folder, env=environment,
-                          capture_output=True, text=True)
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PYTEST") and name != "PYTHONPATH"
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", folder, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -86,7 +96,9 @@ def outcome(tmp_path_factory):
     (folder / "test_scale.py").write_text(PROJECT)
     status, printed = run(folder, "-v")
     if "fixture 'gradcheck' not found" in printed:
-        pytest.fail("pytest does not know the plugin: an installation from before it was there; install again (pip install -e .)")
+        pytest.fail(
+            "pytest does not know the plugin: an installation from before it was there; install again (pip install -e .)"
+        )
     assert status == 1, printed
     parts = re.split(r"(?m)^_{3,} (test_\w+) _{3,}$", printed)
     return dict(zip(parts[1::2], parts[2::2])), printed
@@ -100,9 +112,13 @@ def test_right_layers_pass(outcome):
 
 def test_a_wrong_one_shows_table_and_diagnosis(outcome):
     text = outcome[0]["test_wrong"]
-    assert "wrong gradients" in text and re.search(r"dfactor +complex +3 of 3 .* WRONG", text) and re.search(r"dx +complex +15 of 15 .* ok", text)
+    assert (
+        "wrong gradients" in text
+        and re.search(r"dfactor +complex +3 of 3 .* WRONG", text)
+        and re.search(r"dx +complex +15 of 15 .* ok", text)
+    )
     assert "divided by 5, the number of images" in text
-    assert "gradcheck(Averaged(), X)" in text                # the line of the test
+    assert "gradcheck(Averaged(), X)" in text  # the line of the test
 
 
 def test_no_traceback_leads_into_tinyconv(outcome):
@@ -119,9 +135,11 @@ def test_an_error_of_the_users_own_is_shown_where_it_is(outcome):
 
 
 def test_it_costs_nothing_until_it_is_used(tmp_path):
-    (tmp_path / "test_other.py").write_text("import sys\n\n\ndef test_nothing_is_imported():\n"
-                                            "    assert 'tinyconv.pytest_plugin' in sys.modules\n"
-                                            "    assert not {'numpy', 'numba', 'PIL', 'tinyconv.gradient_check'} & set(sys.modules)\n")
+    (tmp_path / "test_other.py").write_text(
+        "import sys\n\n\ndef test_nothing_is_imported():\n"
+        "    assert 'tinyconv.pytest_plugin' in sys.modules\n"
+        "    assert not {'numpy', 'numba', 'PIL', 'tinyconv.gradient_check'} & set(sys.modules)\n"
+    )
     status, printed = run(tmp_path)
     assert status == 0, printed
 

@@ -1,4 +1,5 @@
 """Versions of NumPy, Numba and numba-cuda: a kernel for a GPU compiles with those that are installed, and doctor names a misfit."""
+
 import configparser
 import importlib.util
 import os
@@ -14,18 +15,21 @@ ROOT = Path(__file__).parent.parent
 COMPILE = """
 import numpy as np
 before = hasattr(np, "row_stack")
-from tinyconv.kernels import _cuda
+from tinyconv.kernels._cuda.launch import kernel, machine_code
+from tinyconv.kernels._cuda.package import cuda
 assert hasattr(np, "row_stack") == before, "a name that NumPy lacks is left behind"
-@_cuda.kernel
+@kernel
 def doubled(x):
-    for e in range(_cuda.cuda.grid(1), len(x), _cuda.cuda.gridsize(1)):
+    for e in range(cuda.grid(1), len(x), cuda.gridsize(1)):
         x[e] += x[e]
-(ptx, report), = _cuda.machine_code(doubled, [np.zeros(3, np.float32)], [(9, 0)])
+(ptx, report), = machine_code(doubled, [np.zeros(3, np.float32)], [(9, 0)])
 assert "doubled" in ptx
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="needs numba-cuda (pip install 'tinyconv[cuda]')")
+@pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None, reason="needs numba-cuda (pip install 'tinyconv[cuda]')"
+)
 def test_a_kernel_compiles_with_the_numpy_that_is_installed(tmp_path):
     # Numba keeps what it compiles beside a file, so the program is one.
     program = tmp_path / "program.py"
@@ -35,12 +39,15 @@ def test_a_kernel_compiles_with_the_numpy_that_is_installed(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("numpy, numba, numba_cuda, expected", [
-    ("2.4.6", "0.68.1", "0.30.4", "fit each other"),
-    ("2.5.5", "0.68.1", None, "fit each other"),
-    ("2.5.5", "0.68.1", "0.30.4", "expected a numpy below 2.5 beside numba-cuda 0.30.4, got 2.5.5"),
-    ("2.4.6", "0.64.0", "0.30.4", "expected numba 0.65 or newer, got 0.64.0"),
-])
+@pytest.mark.parametrize(
+    "numpy, numba, numba_cuda, expected",
+    [
+        ("2.4.6", "0.68.1", "0.30.4", "fit each other"),
+        ("2.5.5", "0.68.1", None, "fit each other"),
+        ("2.5.5", "0.68.1", "0.30.4", "expected a numpy below 2.5 beside numba-cuda 0.30.4, got 2.5.5"),
+        ("2.4.6", "0.64.0", "0.30.4", "expected numba 0.65 or newer, got 0.64.0"),
+    ],
+)
 def test_doctor_names_versions_that_do_not_fit(numpy, numba, numba_cuda, expected):
     assert doctor.versions(numpy, numba, numba_cuda).startswith(expected)
 

@@ -1,4 +1,5 @@
 """`python -m tinyconv`: the same as the command `tinyconv`."""
+
 import sys
 
 from .cli import main

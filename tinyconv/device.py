@@ -1,143 +1,113 @@
-"""The door between a user's arrays and the native form of a backend. Only this file copies from one to the other.
+"""The way of arrays into a device and out of it, with an error for what a device cannot take.
 
-    device        native form of activations                                                parameters, states, gradients
-    "reference"   the NumPy array itself, (N, C, H, W)                                       NumPy arrays
-    "cpu"         kernels._native.Native, images innermost: (blocks, C, H, W, L)              NumPy arrays
-    "cuda"        kernels._cuda_native.CudaNative, images innermost: (C, H, W, N) on the GPU  arrays on the GPU
-
-An array enters once, goes through a whole network in native form, and leaves once. Parameters move with `Layer.to`.
+An array enters once, goes through a whole network in the native form of its device (kernels/backends.py), and leaves once. Parameters move with
+`Layer.to`.
 """
-from contextlib import nullcontext
 
 import numpy as np
 
 from .errors import DeviceError, DtypeError, ShapeError
-from .kernels import BACKENDS
-from .kernels._native import Native
+from .kernels.backends import PRECISIONS, backend, holder, is_on_gpu, native_backend, to_host
 
-DTYPES = {"cpu": (np.float32, np.float64), "reference": (np.float32, np.float64, np.complex128), "cuda": (np.float32, np.float64)}
-PRECISIONS = ("float32", "tf32")
+__all__ = [
+    "PRECISIONS",
+    "backend",
+    "check_device",
+    "convert",
+    "copies_on_gpu",
+    "holder",
+    "is_native",
+    "is_on_gpu",
+    "move",
+    "pack",
+    "put",
+    "to_host",
+    "unpack",
+]
 
 
 def check_device(device, precision="float32"):
     """Raises ValueError for a name that is no device or precision, DeviceError for a GPU that this process cannot compute on."""
-    if device not in BACKENDS:
-        raise ValueError(f"unknown device {device!r}: expected one of {', '.join(BACKENDS)}")
+    chosen = backend(device)
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
-    if device != "cuda" and precision != "float32":
-        raise ValueError(f"precision {precision!r}: the device {device!r} has no tensor cores; use \"cuda\", or leave the precision out")
-    if device == "cuda":
-        from .kernels import _cuda_gpu
-        if missing := _cuda_gpu.missing():
-            raise DeviceError(missing)
+    if precision not in chosen.precisions:
+        raise ValueError(
+            f'precision {precision!r}: the device {device!r} has no tensor cores; use "cuda", or leave the precision out'
+        )
+    if missing := chosen.available():
+        raise DeviceError(missing)
 
 
-def enter(x, device, owner, dtype=None):
-    """`x` in the native form of `device`, converted to `dtype` where that is given; what is native already passes as it is.
+def pack(x, device, owner, dtype=None):
+    """Return `x` in the native form of `device`, converted to `dtype` where that is given; a native array passes as it is.
 
     Raises an error that names the `owner` that was called: DtypeError where x is no array or of a dtype that the device does not
     compute in, ShapeError for an empty batch.
     """
-    if is_native(x):
-        if device != _device_of(x) or dtype not in (None, x.dtype):
-            raise DtypeError(f"{owner!r}: is on {device!r} and expects {dtype or 'its arrays'}, got {x!r} of the {_device_of(x)}; "
-                             "bring all parts to one device with .to(...)")
+    origin = native_backend(x)
+    if origin is not None:
+        if device != origin.name or dtype not in (None, x.dtype):
+            raise DtypeError(
+                f"{owner!r}: is on {device!r} and expects {dtype or 'its arrays'}, got {x!r} of the {origin.name}; "
+                "bring all parts to one device with .to(...)"
+            )
         return x
+    return backend(device).pack(checked(x, device, owner, dtype))
+
+
+def checked(x, device, owner, dtype=None):
+    """Return a NumPy array that `device` can compute with, converted to `dtype` where that is given. Raises as pack does."""
     if not isinstance(x, np.ndarray):
         raise DtypeError(f"{owner!r}: expected a NumPy array, got {type(x).__name__}; use numpy.asarray(...)")
-    if x.dtype not in DTYPES[device]:
-        expected = " or ".join(np.dtype(dtype).name for dtype in DTYPES[device])
-        raise DtypeError(f"{owner!r}: the device {device!r} computes in {expected}, got {x.dtype}; use x.astype('float32')")
+    dtypes = backend(device).dtypes
+    if x.dtype not in dtypes:
+        expected = " or ".join(np.dtype(dtype).name for dtype in dtypes)
+        raise DtypeError(
+            f"{owner!r}: the device {device!r} computes in {expected}, got {x.dtype}; use x.astype('float32')"
+        )
     if x.ndim == 0 or len(x) == 0:
-        raise ShapeError(f"{owner!r}: expected a batch of at least one image, got an array of shape {x.shape}")
-    x = x if dtype is None else x.astype(dtype, copy=False)
-    return _cuda_native().pack(x) if device == "cuda" else pack(x) if device == "cpu" else x
+        raise ShapeError(
+            f"{owner!r}: expected a batch of at least one image, got an array of shape {x.shape}"
+        )
+    return x if dtype is None else x.astype(dtype, copy=False)
 
 
-def leave(x):
-    """A native array as a user's NumPy array."""
-    return x if not is_native(x) else unpack(x) if isinstance(x, Native) else _cuda_native().unpack(x)
+def unpack(x):
+    """Return a native array as a NumPy array (N, ...); a NumPy array passes as it is."""
+    origin = native_backend(x)
+    return x if origin is None else origin.unpack(x)
 
 
 def is_native(x):
-    return isinstance(x, Native) or type(x).__name__ == "CudaNative"
+    """Return True for an array in the native form of a device, which is not a NumPy array."""
+    return native_backend(x) is not None
 
 
-def _device_of(native):
-    return "cpu" if isinstance(native, Native) else "cuda"
-
-
-def pack(x):
-    """(N, ...) as Native (blocks, ..., L); the unused lanes of the last block are zero."""
-    native, N = Native.empty(x.shape, x.dtype), len(x)
-    L = native.data.shape[-1]
-    full = N // L
-    native.data[:full] = np.moveaxis(x[:full * L].reshape(full, L, *x.shape[1:]), 1, -1)
-    if full < len(native.data):
-        native.data[full] = 0
-        native.data[full, ..., :N - full * L] = np.moveaxis(x[full * L:], 0, -1)
-    return native
-
-
-def unpack(native):
-    """Native (blocks, ..., L) as (N, ...)."""
-    images = np.moveaxis(native.data, -1, 1)
-    return np.ascontiguousarray(images.reshape(-1, *native.shape[1:])[:native.shape[0]])
-
-
-def moved(array, device):
-    """A parameter, state, gradient, or other plain array where `device` wants it: itself, or a copy."""
-    if device == "cuda":
-        return array if on_gpu(array) else _cuda().to_gpu(array)
-    return as_numpy(array)
-
-
-def as_numpy(array):
-    """A plain array as NumPy's: itself, or a copy of what is on the GPU."""
-    return _cuda().to_host(array) if on_gpu(array) else array
-
-
-def copies_on_gpu(arrays):
-    """{id of an array: a copy} of those that are on the GPU, for a memo of copy.deepcopy, which cannot copy them."""
-    return {id(array): _cuda().to_gpu(as_numpy(array)) for array in arrays if on_gpu(array)}
+def move(array, device):
+    """Return a plain array (a parameter, state or gradient) where `device` keeps it: the array itself, or a copy."""
+    return backend(device).move(array)
 
 
 def put(value, array):
-    """array[...] = value, wherever `array` is."""
-    if on_gpu(array):
-        whole = np.empty(array.shape, array.dtype)
-        whole[...] = value
-        _cuda().put(whole, array)
-    else:
-        array[...] = value
+    """array[...] = value, wherever the plain array lies."""
+    holder(array).put(value, array)
 
 
-def converted(array, dtype):
-    """A plain array in `dtype` and contiguous, where it is: itself, or a copy."""
-    return _cuda_native().converted(array, dtype) if on_gpu(array) else np.ascontiguousarray(array, dtype)
+def convert(array, dtype):
+    """Return a plain array in `dtype` and contiguous, where it lies: the array itself, or a copy."""
+    return holder(array).convert(array, dtype)
 
 
-def on_gpu(array):
-    return getattr(array, "__cuda_ndarray__", False)
-
-
-def arithmetic(owner):
-    """The context in which `owner`, a layer, computes: on the GPU its matrix products are of its precision."""
-    return _cuda().computing_in(owner.precision) if owner.device == "cuda" else nullcontext()
+def copies_on_gpu(arrays):
+    """Return {id of an array: a copy} of the arrays on the GPU, for a memo of copy.deepcopy, which cannot copy them."""
+    return {id(array): holder(array).copy(array) for array in arrays if is_on_gpu(array)}
 
 
 def gpu_name():
-    """What the GPU is called; the simulator of one says that it is one."""
-    return _cuda().gpu_name()
+    """Return the name of the GPU; the simulator of one says that it is one."""
+    return backend("cuda").device_name()
 
 
-def _cuda():
-    """Imported where a GPU is asked for, and not before: it takes most of a second."""
-    from .kernels import _cuda
-    return _cuda
-
-
-def _cuda_native():
-    from .kernels import _cuda_native
-    return _cuda_native
+# Names of before, until all rooms use the ones above.
+enter, leave, moved, converted, as_numpy, on_gpu = pack, unpack, move, convert, to_host, is_on_gpu

@@ -28,12 +28,16 @@ class CheckpointError(TinyconvError):
     """A saved file is damaged, or belongs to another model."""
 
 
+class RecordingError(TinyconvError):
+    """A layer says that its calls may be recorded, and its recorded step computes something else than its code."""
+
+
 class DivergedError(TinyconvError):
     """Training went the wrong way: the loss is not finite, or far above that of the untrained network."""
 
 
 def reason(error):
     """What an error says, without the number that Python puts before the words of the operating system."""
-    inner = getattr(error, "reason", None)                   # urllib wraps what the network says
+    inner = getattr(error, "reason", None)  # urllib wraps what the network says
     error = inner if isinstance(inner, OSError) else error
     return getattr(error, "strerror", None) or str(error)

@@ -1,4 +1,5 @@
 """Testing over whole data sets."""
+
 import copy
 import math
 from dataclasses import dataclass
@@ -6,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from . import parallel
+from . import execution
 from .data.feeder import Feeder
 from .losses import top_k
-from .plan import leaves
+from .network import walk
 
-MANY_CLASSES = 10                # above so many, being among the five best answers says something
-CHUNK_BYTES = 2 ** 29            # of the arrays that the layers make of a chunk of images
+MANY_CLASSES = 10  # above so many, being among the five best answers says something
+CHUNK_BYTES = 2**29  # of the arrays that the layers make of a chunk of images
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class Evaluation:
     predictions: np.ndarray
     labels: np.ndarray
     loss: float
-    top5_error: float | None     # share of images whose label is not among the five best answers; None for few classes
+    top5_error: (
+        float | None
+    )  # share of images whose label is not among the five best answers; None for few classes
 
     @property
     def mistakes(self):
@@ -64,19 +67,20 @@ def forward_all(net, images, inputs, threads=None, title=None):
     """Yields y (n crops, ...) of the network for one chunk of n images after the other, with a progress bar where it has a title."""
     n = chunk(net, inputs)
     batches = [np.arange(first, min(first + n, len(images))) for first in range(0, len(images), n)]
-    with (tqdm(total=len(images), desc=title, unit="image", leave=False, disable=title is None) as bar,
-          Feeder(images, inputs, batches, training=False) as feeder):
+    with (
+        tqdm(total=len(images), desc=title, unit="image", leave=False, disable=title is None) as bar,
+        Feeder(images, inputs, batches, training=False) as feeder,
+    ):
         for x, labels in feeder:
-            yield parallel.forward(net, x, threads)
+            yield execution.forward(net, x, threads)
             bar.update(len(labels))
 
 
 def chunk(net, inputs, most=2048):
     """Images that go through the network together: 8, 16, 24, ... as many as CHUNK_BYTES allow."""
-    elements, shape = math.prod(inputs.shape), (1, *inputs.shape)
-    for layer in leaves(net):
-        shape = layer.output_shape(shape)
-        elements += math.prod(shape)
+    elements = math.prod(inputs.shape) + sum(
+        math.prod(node.y_shape) for node in walk(net, (1, *inputs.shape))
+    )
     fitting = CHUNK_BYTES // (elements * inputs.crops * np.dtype(np.float32).itemsize)
     return min(max(fitting // 8 * 8, 8), most)
 

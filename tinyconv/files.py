@@ -1,4 +1,5 @@
 """Files that are whole or not there."""
+
 import os
 from pathlib import Path
 
@@ -14,7 +15,7 @@ def write_atomically(path, write_to):
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:
-        error.filename = error.filename or str(path)        # "No space left on device" alone does not say where
+        error.filename = error.filename or str(path)  # "No space left on device" alone does not say where
         raise
     finally:
         partial.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 fan_in is the number of inputs of a unit (an array that broadcasts to `shape` where they differ). Layers take such a function as
 initial_weight and initial_bias, its further arguments set by functools.partial: partial(gaussian, deviation=0.01).
 """
+
 import numpy as np
 
 
@@ -25,7 +26,9 @@ def root_fan_in_uniform(rng, shape, fan_in, gain=1.0):
 
 def gaussian(rng, shape, fan_in, deviation=0.01):
     """Normal with mean 0 and standard deviation `deviation`, whatever the fan-in (Krizhevsky et al. 2012, section 5)."""
-    values = rng.standard_normal(shape, np.float32)          # in float32 from the start, and in place: AlexNet has 61 million
+    values = rng.standard_normal(
+        shape, np.float32
+    )  # in float32 from the start, and in place: AlexNet has 61 million
     values *= np.float32(deviation)
     return values
 

@@ -1,11 +1,11 @@
 """Losses: from the scores of a network to one number, and back."""
+
 import copy
 
 import numpy as np
 
-from . import device as door
+from .device import backend, check_device, move, pack, to_host, unpack
 from .errors import DataError, ShapeError
-from .kernels import load
 from .kernels.rbf_loss import CRITERIA
 
 
@@ -18,7 +18,7 @@ class Loss:
     """
 
     operation = None
-    supports_complex_step = True                            # on the reference, for check_gradients
+    supports_complex_step = True  # on the reference, for check_gradients
 
     def __init__(self):
         self.device, self.cache = "cpu", None
@@ -30,12 +30,14 @@ class Loss:
         """
         if len(scores.shape) != 2 or 0 in scores.shape:
             raise ShapeError(f"{self!r}: expected scores of shape (N, classes), got {tuple(scores.shape)}")
-        entered = door.enter(scores, self.device, self)
+        entered = pack(scores, self.device, self)
         labels = self.check_labels(labels, scores.shape[0], scores.shape[1])
-        labels = door.moved(labels, self.device)
+        labels = move(labels, self.device)
         self.cache = entered, labels, entered is scores
-        losses = door.as_numpy(self.kernel.forward(entered, labels, *self._options()))
-        total = losses.sum(dtype=np.result_type(losses.dtype, np.float64)) / scores.shape[0]   # in double precision
+        losses = to_host(self.kernel.forward(entered, labels, *self._options()))
+        total = (
+            losses.sum(dtype=np.result_type(losses.dtype, np.float64)) / scores.shape[0]
+        )  # in double precision
         return total.item()
 
     def backward(self):
@@ -44,46 +46,58 @@ class Loss:
             raise RuntimeError(f"{self!r}: backward before forward; call forward(scores, labels) first")
         scores, labels, native = self.cache
         N = scores.shape[0]
-        dy = door.moved(np.full(N, 1 / N, scores.dtype), self.device)   # reverses: E = sum_n y[n] / N
+        dy = move(np.full(N, 1 / N, scores.dtype), self.device)  # reverses: E = sum_n y[n] / N
         dscores = self.kernel.backward_input(dy, scores, labels, *self._options())
-        return dscores if native else door.leave(dscores)
+        return dscores if native else unpack(dscores)
 
     def check_labels(self, labels, images, classes):
         """`labels` as an int64 array of one label an image. Raises ShapeError or DataError unless each is an integer from 0 to classes - 1."""
         labels = np.asarray(labels)
         if labels.shape != (images,):
-            raise ShapeError(f"{self!r}: expected one label for each of {images} images, got labels of shape {labels.shape}")
+            raise ShapeError(
+                f"{self!r}: expected one label for each of {images} images, got labels of shape {labels.shape}"
+            )
         if labels.dtype.kind not in "iu":
-            raise DataError(f"{self!r}: expected integer labels, got {labels.dtype}; one-hot labels become integers by labels.argmax(axis=1)")
+            raise DataError(
+                f"{self!r}: expected integer labels, got {labels.dtype}; one-hot labels become integers by labels.argmax(axis=1)"
+            )
         wrong = (labels < 0) | (labels >= classes)
         if wrong.any():
             n = int(wrong.argmax())
-            raise DataError(f"{self!r}: expected labels from 0 to {classes - 1}, got labels[{n}] = {labels[n]}")
+            raise DataError(
+                f"{self!r}: expected labels from 0 to {classes - 1}, got labels[{n}] = {labels[n]}"
+            )
         return labels.astype(np.int64, copy=False)
 
     def _options(self):
         return ()
 
-    @property
-    def replayable(self):
-        """As Layer.replayable: whether the kernels are all there is to it."""
-        return type(self).__module__ == __name__ and not any(map(callable, vars(self).values()))
+    def not_recordable(self) -> str | None:
+        """Return None where the kernels are all there is to this loss, so that their calls may be recorded, else the reason."""
+        if not vars(type(self)).get("recordable", False):
+            return f"{type(self).__name__} does not say recordable = True: it may compute in Python, which no tape can repeat"
+        patched = [name for name, value in vars(self).items() if callable(value)]
+        return (
+            f"{patched[0]} of {type(self).__name__} was replaced by a function of Python" if patched else None
+        )
 
     @property
     def kernel(self):
         """The kernels of this loss on its device."""
-        return load(self.operation, self.device)
+        return backend(self.device).load(self.operation)
 
     def to(self, device):
-        """Compute on `device` from now on; gives the loss itself."""
-        door.check_device(device)
+        """Compute on `device` from now on; returns the loss itself."""
+        check_device(device)
         self.device, self.cache = device, None
         return self
 
     def __deepcopy__(self, memo):
         """On the GPU a copy does not remember the last forward."""
         twin = memo[id(self)] = object.__new__(type(self))
-        twin.__dict__.update(copy.deepcopy(vars(self) | ({"cache": None} if self.device == "cuda" else {}), memo))
+        twin.__dict__.update(
+            copy.deepcopy(vars(self) | ({} if backend(self.device).copies_cache else {"cache": None}), memo)
+        )
         return twin
 
     def __repr__(self):
@@ -97,6 +111,7 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     operation = "softmax_cross_entropy"
+    recordable = True
 
     @staticmethod
     def predict(scores):
@@ -113,11 +128,14 @@ class RBFLoss(Loss):
     """
 
     operation = "rbf_loss"
+    recordable = True
 
     def __init__(self, criterion="map", j=10.0):
         super().__init__()
         if criterion not in CRITERIA:
-            raise ValueError(f"RBFLoss: expected the criterion {' or '.join(map(repr, CRITERIA))}, got {criterion!r}")
+            raise ValueError(
+                f"RBFLoss: expected the criterion {' or '.join(map(repr, CRITERIA))}, got {criterion!r}"
+            )
         if not j > 0:
             raise ValueError(f"RBFLoss: expected j above 0, got {j}")
         self.criterion, self.j = criterion, float(j)
@@ -150,5 +168,5 @@ def top_k(scores, labels, k):
     labels = SoftmaxCrossEntropy().check_labels(labels, *scores.shape)
     own = scores[np.arange(len(labels)), labels][:, None]
     earlier = np.arange(scores.shape[1]) < labels[:, None]
-    ahead = ~(scores <= own) | (scores == own) & earlier      # what is not a number is not <= either
+    ahead = ~(scores <= own) | (scores == own) & earlier  # what is not a number is not <= either
     return float(np.mean(ahead.sum(axis=1) >= k))

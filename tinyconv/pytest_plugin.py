@@ -5,6 +5,7 @@
 
 Every pytest of the environment loads this file, so it imports nothing heavy until the fixture is used.
 """
+
 import types
 
 import pytest
@@ -16,9 +17,11 @@ def gradcheck():
 
     Gives the Report. The traceback ends in the test, or in the code that is tested, and not in tinyconv.
     """
+
     def gradcheck(obj, x=None, **options):
         __tracebackhide__ = True
         from .gradient_check import assert_gradients
+
         try:
             return assert_gradients(obj, x, **options)
         except Exception as error:
@@ -31,7 +34,9 @@ def _without_the_checker(tb):
     """A traceback without the frames of this package's checker: of an error in a forward of the user's own, the user's frames stay."""
     frames = []
     while tb is not None:
-        if not tb.tb_frame.f_globals.get("__name__", "").startswith((f"{__package__}.gradient_check", __name__)):
+        if not tb.tb_frame.f_globals.get("__name__", "").startswith(
+            (f"{__package__}.gradient_check", __name__)
+        ):
             frames.append((tb.tb_frame, tb.tb_lasti, tb.tb_lineno))
         tb = tb.tb_next
     for frame in reversed(frames):

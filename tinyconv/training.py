@@ -1,4 +1,5 @@
 """Training over whole data sets, in a way that can be stopped at any step and resumed to the same bits."""
+
 import math
 import time
 from dataclasses import asdict, dataclass, field
@@ -6,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from tqdm import tqdm
 
-from . import checkpoint, parallel
+from . import checkpoint, execution
 from .data import Feeder, image_keys
-from .errors import CheckpointError, DivergedError
+from .errors import DivergedError
 from .evaluation import central, evaluate
 
 
@@ -16,14 +17,14 @@ from .evaluation import central, evaluate
 class Progress:
     """Where a run stands: all that, beside weights, velocity and random draws, it takes to go on as if nothing had happened."""
 
-    epoch: int = 0                # complete ones
-    step: int = 0                 # steps taken in the epoch after those
-    loss_sum: float = 0.0         # over the images of that epoch
+    epoch: int = 0  # complete ones
+    step: int = 0  # steps taken in the epoch after those
+    loss_sum: float = 0.0  # over the images of that epoch
     mistakes: int = 0
     seconds: float = 0.0
-    waited: float = 0.0           # seconds of these, for data
-    first_loss: float | None = None                          # of the untrained network: what a run that diverges does not get below
-    history: list = field(default_factory=list)              # one dict an epoch
+    waited: float = 0.0  # seconds of these, for data
+    first_loss: float | None = None  # of the untrained network: what a run that diverges does not get below
+    history: list = field(default_factory=list)  # one dict an epoch
 
 
 class Trainer:
@@ -42,13 +43,35 @@ class Trainer:
     save(path), load(path)   a checkpoint of everything
     """
 
-    def __init__(self, net, loss, optimizer, train, test, inputs, *, epochs, batch_size, seed=0, threads=None, augment=True,
-                 until_error=None, checkpoint_seconds=math.inf):
-        self.net, self.loss, self.optimizer, self.train, self.test, self.inputs = net, loss, optimizer, train, test, inputs
+    def __init__(
+        self,
+        net,
+        loss,
+        optimizer,
+        train,
+        test,
+        inputs,
+        *,
+        epochs,
+        batch_size,
+        seed=0,
+        threads=None,
+        augment=True,
+        until_error=None,
+        checkpoint_seconds=math.inf,
+    ):
+        self.net, self.loss, self.optimizer, self.train, self.test, self.inputs = (
+            net,
+            loss,
+            optimizer,
+            train,
+            test,
+            inputs,
+        )
         self.epochs, self.batch_size, self.seed, self.threads = epochs, batch_size, seed, threads
         self.augment, self.until_error, self.checkpoint_seconds = augment, until_error, checkpoint_seconds
         self.progress = Progress()
-        self._outstanding = None                             # the step that has been started, and not counted yet
+        self._outstanding = None  # the step that has been started, and not counted yet
 
     @property
     def steps_per_epoch(self):
@@ -73,11 +96,22 @@ class Trainer:
     def _epoch(self, save, stop, show):
         p, images = self.progress, len(self.train)
         order = np.random.default_rng([self.seed, p.epoch]).permutation(images)
-        batches = [order[first:first + self.batch_size] for first in range(p.step * self.batch_size, images, self.batch_size)]
+        batches = [
+            order[first : first + self.batch_size]
+            for first in range(p.step * self.batch_size, images, self.batch_size)
+        ]
         start, shown, waited = time.perf_counter() - p.seconds, 0.0, p.waited
-        with (tqdm(total=images, initial=p.step * self.batch_size, desc=f"epoch {p.epoch + 1}/{self.epochs}", unit="image", leave=False,
-                   disable=not show) as bar,
-              self._feeder(batches) as feeder):
+        with (
+            tqdm(
+                total=images,
+                initial=p.step * self.batch_size,
+                desc=f"epoch {p.epoch + 1}/{self.epochs}",
+                unit="image",
+                leave=False,
+                disable=not show,
+            ) as bar,
+            self._feeder(batches) as feeder,
+        ):
             for x, labels in feeder:
                 self._step(x, labels)
                 interrupted = p.step < self.steps_per_epoch and stop()
@@ -86,9 +120,13 @@ class Trainer:
                 if interrupted or due or p.step == self.steps_per_epoch:
                     self._settle()
                 p.seconds, p.waited = now - start, waited + feeder.waited
-                if now - shown > 0.1 or seen == images:      # a bar drawn at every step would cost a tenth of it
+                if now - shown > 0.1 or seen == images:  # a bar drawn at every step would cost a tenth of it
                     shown = now
-                    bar.set_postfix(loss=f"{p.loss_sum / seen:.3f}", error=f"{100 * p.mistakes / seen:.2f}%", refresh=False)
+                    bar.set_postfix(
+                        loss=f"{p.loss_sum / seen:.3f}",
+                        error=f"{100 * p.mistakes / seen:.2f}%",
+                        refresh=False,
+                    )
                     bar.update(seen - bar.n)
                 if interrupted:
                     return
@@ -101,12 +139,18 @@ class Trainer:
         if not self.augment:
             return Feeder(self.train, central(self.inputs), batches, training=False)
         epoch = self.progress.epoch
-        return Feeder(self.train, self.inputs, batches, keys=lambda place, chosen: image_keys(self.seed, epoch, chosen), training=True)
+        return Feeder(
+            self.train,
+            self.inputs,
+            batches,
+            keys=lambda place, chosen: image_keys(self.seed, epoch, chosen),
+            training=True,
+        )
 
     def _step(self, x, labels):
-        outcome = parallel.submit(self.net, x, labels, self.loss, self.optimizer, self.threads)
+        outcome = execution.submit(self.net, x, labels, self.loss, self.optimizer, self.threads)
         self.progress.step += 1
-        self._settle()                                       # of the step before, while a GPU computes this one
+        self._settle()  # of the step before, while a GPU computes this one
         self._outstanding = outcome, labels
         if outcome.ready:
             self._settle()
@@ -123,30 +167,58 @@ class Trainer:
 
     def _end_of_epoch(self, stop, show):
         p, images = self.progress, len(self.train)
-        if p.loss_sum / images > 2 * p.first_loss:          # bounded units saturate instead of overflowing: the loss stays finite, and large
-            raise DivergedError(f"training diverged: in epoch {p.epoch + 1} the mean loss was {p.loss_sum / images:.4g}, more than twice the "
-                                f"{p.first_loss:.4g} of the untrained network; use a smaller learning rate, or clip the gradient")
-        result = evaluate(self.net, self.loss, self.test, central(self.inputs), self.threads, stop, show and len(self.test) > 2048)
-        if result is None:                                   # stopped: resumed, the epoch has no step left, and is tested
+        if (
+            p.loss_sum / images > 2 * p.first_loss
+        ):  # bounded units saturate instead of overflowing: the loss stays finite, and large
+            raise DivergedError(
+                f"training diverged: in epoch {p.epoch + 1} the mean loss was {p.loss_sum / images:.4g}, more than twice the "
+                f"{p.first_loss:.4g} of the untrained network; use a smaller learning rate, or clip the gradient"
+            )
+        result = evaluate(
+            self.net,
+            self.loss,
+            self.test,
+            central(self.inputs),
+            self.threads,
+            stop,
+            show and len(self.test) > 2048,
+        )
+        if result is None:  # stopped: resumed, the epoch has no step left, and is tested
             return
-        if not np.isfinite(result.loss):                     # the last step of an epoch may have been the one too many
-            raise DivergedError(f"training diverged: after epoch {p.epoch + 1} the test loss is {result.loss}; use a smaller learning rate")
-        p.history.append({"epoch": p.epoch + 1, "loss": p.loss_sum / images, "error": p.mistakes / images, "test_loss": result.loss,
-                          "test_error": result.error} | ({} if result.top5_error is None else {"test_top5_error": result.top5_error})
-                         | {"lr": self.optimizer.rate(self.optimizer.steps - 1), "seconds": round(p.seconds, 3), "waited": round(p.waited, 3)})
+        if not np.isfinite(result.loss):  # the last step of an epoch may have been the one too many
+            raise DivergedError(
+                f"training diverged: after epoch {p.epoch + 1} the test loss is {result.loss}; use a smaller learning rate"
+            )
+        p.history.append(
+            {
+                "epoch": p.epoch + 1,
+                "loss": p.loss_sum / images,
+                "error": p.mistakes / images,
+                "test_loss": result.loss,
+                "test_error": result.error,
+            }
+            | ({} if result.top5_error is None else {"test_top5_error": result.top5_error})
+            | {
+                "lr": self.optimizer.rate(self.optimizer.steps - 1),
+                "seconds": round(p.seconds, 3),
+                "waited": round(p.waited, 3),
+            }
+        )
         if show:
             top5 = "" if result.top5_error is None else f" (top-5 {100 * result.top5_error:5.2f}%)"
-            waited = f", of which {p.waited:.1f} s waiting for data" if p.waited > 0.05 * p.seconds and p.waited > 1 else ""
-            tqdm.write(f"epoch {p.epoch + 1:3d}  loss {p.loss_sum / images:8.4f}  training error {100 * p.mistakes / images:5.2f}%  "
-                       f"test error {100 * result.error:5.2f}%{top5}  {p.seconds:.1f} s{waited}")
+            waited = (
+                f", of which {p.waited:.1f} s waiting for data"
+                if p.waited > 0.05 * p.seconds and p.waited > 1
+                else ""
+            )
+            tqdm.write(
+                f"epoch {p.epoch + 1:3d}  loss {p.loss_sum / images:8.4f}  training error {100 * p.mistakes / images:5.2f}%  "
+                f"test error {100 * result.error:5.2f}%{top5}  {p.seconds:.1f} s{waited}"
+            )
         self.progress = Progress(epoch=p.epoch + 1, first_loss=p.first_loss, history=p.history)
 
     def save(self, path):
         checkpoint.write(path, self.net, self.optimizer, **asdict(self.progress))
 
     def load(self, path):
-        progress = checkpoint.read(path, self.net, self.optimizer)
-        try:
-            self.progress = Progress(**progress)
-        except TypeError:
-            raise CheckpointError(f"{path}: holds a network but no training run; use --resume on a run's own checkpoint") from None
+        self.progress = checkpoint.read(path, self.net, self.optimizer, Progress)

@@ -10,6 +10,7 @@
 Each file has forward, backward_input and backward_weight with the parameters of kernels/conv2d/reference.py, but for ceil. `tinyconv bench
 conv2d` checks every rung, then times it, in all three directions; `--kernel FILE.py:function` puts a function of your own beside them.
 """
+
 from dataclasses import dataclass
 
 from ...kernels import load
@@ -24,7 +25,9 @@ class Rung:
     title: str
     module: object
     form: object
-    threads: str = "1"           # "1"; "T": each thread takes a share of the batch; "its own": it starts threads itself
+    threads: str = (
+        "1"  # "1"; "T": each thread takes a share of the batch; "its own": it starts threads itself
+    )
 
     def contender(self, workload, batch, dtype, threads):
         """This rung on a workload of conv2d, ready to be checked and timed."""
@@ -35,12 +38,14 @@ class Rung:
 def rungs():
     """All rungs, from the bottom to the top."""
     nchw, native = BACKENDS["reference"], BACKENDS["cpu"]
-    return [Rung("plain loops", plain_loops, nchw),
-            Rung("loops reordered", loops_reordered, nchw),
-            Rung("im2col + BLAS", im2col_blas, nchw, "its own"),
-            Rung("prange", prange, nchw, "its own"),
-            Rung("images innermost", images_innermost, native, "T"),
-            Rung("shipped kernel", load("conv2d", "cpu"), native, "T")]
+    return [
+        Rung("plain loops", plain_loops, nchw),
+        Rung("loops reordered", loops_reordered, nchw),
+        Rung("im2col + BLAS", im2col_blas, nchw, "its own"),
+        Rung("prange", prange, nchw, "its own"),
+        Rung("images innermost", images_innermost, native, "T"),
+        Rung("shipped kernel", load("conv2d", "cpu"), native, "T"),
+    ]
 
 
 def ranked(rows):
@@ -49,5 +54,8 @@ def ranked(rows):
     for place, row in enumerate(sorted(measured, key=lambda row: row["median"]), 1):
         row["rank"] = place
     for row, previous in zip(measured, [*measured[:1], *measured]):
-        row |= {"times_first": measured[0]["median"] / row["median"], "times_previous": previous["median"] / row["median"]}
+        row |= {
+            "times_first": measured[0]["median"] / row["median"],
+            "times_previous": previous["median"] / row["median"],
+        }
     return rows

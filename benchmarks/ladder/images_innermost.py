@@ -1,13 +1,14 @@
 """Another layout: L images side by side, as many as one vector register has lanes; the innermost loop runs over them.
 
-Takes and gives activations in native form (kernels/_native.py): (N/L, C, H, W, L) instead of (N, C, H, W). Whatever happens at one
+Takes and gives activations in native form (kernels/_cpu/native.py): (N/L, C, H, W, L) instead of (N, C, H, W). Whatever happens at one
 pixel of one image happens at that pixel of L images in one instruction: no short rows, no edges, any stride, any size of map. What is
 left: each multiply-add loads two vectors and stores one, so the loads set the pace. The shipped kernel keeps a tile of y in registers.
 """
+
 import numpy as np
 from numba import njit
 
-from ...kernels._native import Native
+from ...kernels._cpu.native import Native
 
 
 def forward(x, weight, bias, stride, padding, groups):
@@ -41,7 +42,7 @@ def backward_input(dy, weight, x_shape, stride, padding, groups):
     (_, C, H, W), (PH, PW), (blocks, *_, L) = x_shape, padding, dy.data.shape
     dx = np.zeros((blocks, C, H + 2 * PH, W + 2 * PW, L), dy.dtype)
     backward_input_loops(dy.data, weight, stride, groups, dx)
-    return Native(np.ascontiguousarray(dx[:, :, PH:PH + H, PW:PW + W]), x_shape)
+    return Native(np.ascontiguousarray(dx[:, :, PH : PH + H, PW : PW + W]), x_shape)
 
 
 @njit(cache=True, nogil=True)
@@ -58,7 +59,9 @@ def backward_input_loops(dy, weight, stride, groups, dx):
                             dy_row, dx_row = dy[b, o, i], dx_map[i * stride[0] + u]
                             for j in range(OW):
                                 for l in range(L):
-                                    dx_row[j * stride[1] + v, l] += w * dy_row[j, l]        # reverses: y_row += w * x_row
+                                    dx_row[j * stride[1] + v, l] += (
+                                        w * dy_row[j, l]
+                                    )  # reverses: y_row += w * x_row
 
 
 def backward_weight(dy, x, kernel_size, stride, padding, groups):
@@ -70,7 +73,7 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
 @njit(cache=True, nogil=True)
 def backward_weight_loops(dy, x, stride, groups, dweight):
     (blocks, O, OH, OW, L), (_, C, KH, KW) = dy.shape, dweight.shape
-    lane_sums = np.empty(L, x.dtype)                        # one sum a lane, added up at the end
+    lane_sums = np.empty(L, x.dtype)  # one sum a lane, added up at the end
     for o in range(O):
         for c in range(C):
             for u in range(KH):
@@ -82,7 +85,9 @@ def backward_weight_loops(dy, x, stride, groups, dweight):
                             dy_row, x_row = dy[b, o, i], x_map[i * stride[0] + u]
                             for j in range(OW):
                                 for l in range(L):
-                                    lane_sums[l] += dy_row[j, l] * x_row[j * stride[1] + v, l]      # reverses: y_row += w * x_row
+                                    lane_sums[l] += (
+                                        dy_row[j, l] * x_row[j * stride[1] + v, l]
+                                    )  # reverses: y_row += w * x_row
                     dweight[o, c, u, v] = lane_sums.sum()
 
 

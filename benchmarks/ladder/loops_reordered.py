@@ -4,6 +4,7 @@ Neighbouring steps no longer wait for each other and lie side by side in memory,
 instruction; where the stride is over 1 it cannot, and every row is taken pixel by pixel. What is left: rows are short (28 pixels in C1, 10
 in C3), so much of the time goes into beginning and ending them, and each multiply-add still loads and stores its y.
 """
+
 import numpy as np
 from numba import njit
 
@@ -29,7 +30,9 @@ def forward_image(x, weight, stride, groups, y):
                     w = weight[o, c, u, v]
                     for i in range(OH):
                         y_row, x_row = y[o, i], x_map[i * stride[0] + u, v:]
-                        if stride[1] == 1:                  # spelled out: only here does the compiler know that the pixels are neighbours
+                        if (
+                            stride[1] == 1
+                        ):  # spelled out: only here does the compiler know that the pixels are neighbours
                             for j in range(OW):
                                 y_row[j] += w * x_row[j]
                         else:
@@ -42,7 +45,7 @@ def backward_input(dy, weight, x_shape, stride, padding, groups):
     dx = np.zeros((N, C, H + 2 * PH, W + 2 * PW), dy.dtype)
     for image in range(N):
         backward_input_image(dy[image], weight, stride, groups, dx[image])
-    return np.ascontiguousarray(dx[:, :, PH:PH + H, PW:PW + W])
+    return np.ascontiguousarray(dx[:, :, PH : PH + H, PW : PW + W])
 
 
 @njit(cache=True)
@@ -58,7 +61,7 @@ def backward_input_image(dy, weight, stride, groups, dx):
                         dy_row, dx_row = dy[o, i], dx_map[i * stride[0] + u, v:]
                         if stride[1] == 1:
                             for j in range(OW):
-                                dx_row[j] += w * dy_row[j]                      # reverses: y_row += w * x_row
+                                dx_row[j] += w * dy_row[j]  # reverses: y_row += w * x_row
                         else:
                             for j in range(OW):
                                 dx_row[j * stride[1]] += w * dy_row[j]
@@ -71,7 +74,9 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
     return dweight
 
 
-@njit(cache=True, fastmath={"reassoc"})                     # a sum may be added up in another order: only then can its steps go side by side
+@njit(
+    cache=True, fastmath={"reassoc"}
+)  # a sum may be added up in another order: only then can its steps go side by side
 def backward_weight_filter(o, dy, x, stride, groups, dfilter):
     (N, O, OH, OW), (C, KH, KW) = dy.shape, dfilter.shape
     for c in range(C):
@@ -84,7 +89,7 @@ def backward_weight_filter(o, dy, x, stride, groups, dfilter):
                         dy_row, x_row = dy[n, o, i], x_map[i * stride[0] + u, v:]
                         if stride[1] == 1:
                             for j in range(OW):
-                                total += dy_row[j] * x_row[j]                   # reverses: y_row += w * x_row
+                                total += dy_row[j] * x_row[j]  # reverses: y_row += w * x_row
                         else:
                             for j in range(OW):
                                 total += dy_row[j] * x_row[j * stride[1]]

@@ -3,6 +3,7 @@
 Compiled it is some hundred times faster than interpreted, and still slow: neighbouring steps of the innermost loop, over the taps of a
 row, wait for each other (each adds to the sum that the one before made), so the processor does one multiply-add where it could do dozens.
 """
+
 import numpy as np
 from numba import njit
 
@@ -19,20 +20,22 @@ def forward_loops(x, weight, stride, groups, y):
     (N, O, OH, OW), (_, C, KH, KW) = y.shape, weight.shape
     for n in range(N):
         for o in range(O):
-            first = o // (O // groups) * C                  # the first input map that o sees
+            first = o // (O // groups) * C  # the first input map that o sees
             for i in range(OH):
                 for j in range(OW):
                     for c in range(C):
                         for u in range(KH):
                             for v in range(KW):
-                                y[n, o, i, j] += weight[o, c, u, v] * x[n, first + c, i * stride[0] + u, j * stride[1] + v]
+                                y[n, o, i, j] += (
+                                    weight[o, c, u, v] * x[n, first + c, i * stride[0] + u, j * stride[1] + v]
+                                )
 
 
 def backward_input(dy, weight, x_shape, stride, padding, groups):
     (N, C, H, W), (PH, PW) = x_shape, padding
     dx = np.zeros((N, C, H + 2 * PH, W + 2 * PW), dy.dtype)
     backward_input_loops(dy, weight, stride, groups, dx)
-    return np.ascontiguousarray(dx[:, :, PH:PH + H, PW:PW + W])
+    return np.ascontiguousarray(dx[:, :, PH : PH + H, PW : PW + W])
 
 
 @njit(cache=True)
@@ -47,7 +50,9 @@ def backward_input_loops(dy, weight, stride, groups, dx):
                         for u in range(KH):
                             for v in range(KW):
                                 # reverses: y += weight * x
-                                dx[n, first + c, i * stride[0] + u, j * stride[1] + v] += weight[o, c, u, v] * dy[n, o, i, j]
+                                dx[n, first + c, i * stride[0] + u, j * stride[1] + v] += (
+                                    weight[o, c, u, v] * dy[n, o, i, j]
+                                )
 
 
 def backward_weight(dy, x, kernel_size, stride, padding, groups):
@@ -68,7 +73,9 @@ def backward_weight_loops(dy, x, stride, groups, dweight):
                         for u in range(KH):
                             for v in range(KW):
                                 # reverses: y += weight * x
-                                dweight[o, c, u, v] += dy[n, o, i, j] * x[n, first + c, i * stride[0] + u, j * stride[1] + v]
+                                dweight[o, c, u, v] += (
+                                    dy[n, o, i, j] * x[n, first + c, i * stride[0] + u, j * stride[1] + v]
+                                )
 
 
 def padded(x, padding):

@@ -4,6 +4,7 @@ The only file of the repository with parallel=True. It takes seconds to compile,
 its own workqueue, the process dies if two Python threads enter such a function at once; so the kernels that ship share the batch among
 Python threads instead, one level up, where a thread takes its images through the whole network.
 """
+
 import numpy as np
 from numba import njit
 from numba import prange as numba_prange
@@ -29,7 +30,7 @@ def backward_input(dy, weight, x_shape, stride, padding, groups):
     (N, C, H, W), (PH, PW) = x_shape, padding
     dx = np.zeros((N, C, H + 2 * PH, W + 2 * PW), dy.dtype)
     backward_input_images(dy, weight, stride, groups, dx)
-    return np.ascontiguousarray(dx[:, :, PH:PH + H, PW:PW + W])
+    return np.ascontiguousarray(dx[:, :, PH : PH + H, PW : PW + W])
 
 
 @njit(cache=True, parallel=True)
@@ -46,5 +47,5 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
 
 @njit(cache=True, parallel=True)
 def backward_weight_filters(dy, x, stride, groups, dweight):
-    for o in numba_prange(len(dweight)):                    # not over images: two threads would add to the same weight
+    for o in numba_prange(len(dweight)):  # not over images: two threads would add to the same weight
         backward_weight_filter(o, dy, x, stride, groups, dweight[o])

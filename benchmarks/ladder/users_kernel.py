@@ -1,9 +1,10 @@
 """A kernel from a user's own file, for `tinyconv bench --kernel FILE.py:function`."""
+
 import importlib.util
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 from ...errors import TinyconvError
 from ...layers import Conv2d
@@ -12,7 +13,7 @@ from ..backends import BACKENDS, contender
 from ..workloads import of_layer, parameters_of
 
 DIRECTIONS = ("forward", "backward_input", "backward_weight")
-AWKWARD = [                                                 # what a kernel that only knows LeNet-5's layers may get wrong
+AWKWARD = [  # what a kernel that only knows LeNet-5's layers may get wrong
     ("one channel, one image", Conv2d(1, 2, 3, rng=0), (1, 1, 5, 4)),
     ("17 images, odd sizes", Conv2d(3, 5, (2, 3), rng=0), (17, 3, 7, 6)),
     ("stride (2, 2), padding (1, 2)", Conv2d(3, 4, 3, stride=2, padding=(1, 2), rng=0), (3, 3, 6, 7)),
@@ -41,7 +42,7 @@ class UsersKernel:
         module = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
-        except Exception as error:                           # whatever a stranger's file may raise
+        except Exception as error:  # whatever a stranger's file may raise
             raise TinyconvError(f"--kernel: {path} does not load: {type(error).__name__}: {error}") from error
         if not callable(function := getattr(module, name, None)):
             raise TinyconvError(f"--kernel: {path} has no function {name}")
@@ -73,9 +74,13 @@ class UsersKernel:
 def direction_of(name, function):
     """forward, backward_input or backward_weight: by the function's parameters, else by its name. Raises TinyconvError where neither tells."""
     expected = {d: parameters_of("conv2d", d) for d in DIRECTIONS}
-    parameters = tuple(inspect.signature(getattr(function, "py_func", function)).parameters)       # py_func: what is inside a Numba function
+    parameters = tuple(
+        inspect.signature(getattr(function, "py_func", function)).parameters
+    )  # py_func: what is inside a Numba function
     for direction, names in expected.items():
         if parameters == names or name == direction and len(parameters) == len(names):
             return direction
     wanted = "; ".join(f"{direction}({', '.join(names)})" for direction, names in expected.items())
-    raise TinyconvError(f"--kernel: {name}({', '.join(parameters)}) is no kernel of conv2d; expected the parameters of one of {wanted}")
+    raise TinyconvError(
+        f"--kernel: {name}({', '.join(parameters)}) is no kernel of conv2d; expected the parameters of one of {wanted}"
+    )

@@ -15,4 +15,5 @@ ceil_mode with count_include_pad). The backward function reads OH and OW from dy
 Source: LeCun et al. 1990 (Handwritten digit recognition with a back-propagation network) average before they subsample. dtype:
 float32 or float64 (reference: complex128 too).
 """
+
 from .._windows import pool_output_shape as output_shape  # noqa: F401

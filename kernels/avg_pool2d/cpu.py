@@ -2,8 +2,9 @@
 
 Padding adds nothing, so windows are cut off at the edge.
 """
-from .._kernel import kernel
-from .._vector import fill_like, inner, lanewise, load, room, store
+
+from .._cpu.kernel import kernel
+from .._cpu.vector import fill_like, inner, lanewise, load, room, store
 from .._windows import as_lengths
 from . import output_shape
 
@@ -27,7 +28,11 @@ def _forward(x, rows, columns, stride, padding, y):
                         for v in range(len(columns)):
                             if 0 <= top + u < H and 0 <= left + v < W:
                                 total = total + load(x, (b, c, top + u, left + v))
-                    store(y, (b, c, i, j), _share(top, left, rows, columns, H + padding[0], W + padding[1]) * total)
+                    store(
+                        y,
+                        (b, c, i, j),
+                        _share(top, left, rows, columns, H + padding[0], W + padding[1]) * total,
+                    )
 
 
 @inner
@@ -53,9 +58,13 @@ def _backward_input(dy, rows, columns, stride, padding, dx):
             for i in range(OH):
                 for j in range(OW):
                     top, left = i * stride[0] - padding[0], j * stride[1] - padding[1]
-                    part = _share(top, left, rows, columns, H + padding[0], W + padding[1]) * load(dy, (b, c, i, j))
+                    part = _share(top, left, rows, columns, H + padding[0], W + padding[1]) * load(
+                        dy, (b, c, i, j)
+                    )
                     for u in range(len(rows)):
                         for v in range(len(columns)):
                             if 0 <= top + u < H and 0 <= left + v < W:
                                 pixel = (b, c, top + u, left + v)
-                                store(dx, pixel, load(dx, pixel) + part)                   # reverses: total + x[pixel], then share * total
+                                store(
+                                    dx, pixel, load(dx, pixel) + part
+                                )  # reverses: total + x[pixel], then share * total

@@ -2,9 +2,10 @@
 
 In backward_input each pixel adds up what the windows that contain it hand to it, so that nobody adds where others do.
 """
-from .._cuda import cuda, device, divided, kernel
-from .._cuda_native import CudaNative, by_rows
-from .._cuda_windows import lengths, map_size, most_windows, window_and_tap, within
+
+from .._cuda.launch import cuda, device, divided, kernel
+from .._cuda.native import CudaNative, by_rows
+from .._cuda.windows import lengths, map_size, most_windows, window_and_tap, within
 from . import output_shape
 
 
@@ -25,7 +26,7 @@ def _forward(x, N, size, stride, padding, y):
             for v in range(len(size[1])):
                 h, w = within(top + u, H), within(left + v, W)
                 value = x[c, h, w * N + n]
-                total += value if (h == top + u) & (w == left + v) else zero           # padding adds nothing
+                total += value if (h == top + u) & (w == left + v) else zero  # padding adds nothing
         y[c, i, e] = total / x.dtype.type(_count(top, left, size, H + padding[0], W + padding[1]))
 
 
@@ -52,7 +53,9 @@ def _backward_input(dy, N, size, stride, padding, dx):
             for b in range(most_windows(size[1], stride[1])):
                 j, v = window_and_tap(w + padding[1], stride[1], b)
                 near = within(i, OH), within(j, OW)
-                part = dy[c, near[0], near[1] * N + n] / dy.dtype.type(_count(h - u, w - v, size, H + padding[0], W + padding[1]))
+                part = dy[c, near[0], near[1] * N + n] / dy.dtype.type(
+                    _count(h - u, w - v, size, H + padding[0], W + padding[1])
+                )
                 there = (near[0] == i) & (near[1] == j) & (u < len(size[0])) & (v < len(size[1]))
-                total += part if there else zero             # reverses: total + x[pixel], then / count
+                total += part if there else zero  # reverses: total + x[pixel], then / count
         dx[c, h, e] = total

@@ -23,6 +23,7 @@ product. Else float32 products are exact float32 there too.
 Source: LeCun et al. 1998, section II.A; groups: Krizhevsky et al. 2012, section 3.5 (two GPUs). dtype: float32 or float64, all arrays
 alike (reference: complex128 too).
 """
+
 from .._windows import output_map
 
 

@@ -12,14 +12,15 @@ What is blocked: 8 output maps times 3 pixels are summed up together in register
         map o+7    [ sum    ][ sum  ][ sum  ]
 
 so that memory is read once for several uses and the arithmetic units never wait. backward_input is the same sum with the taps turned round;
-backward_weight holds a block of weights in registers and runs over the pixels. The micro-kernels stand in kernels/_simd.py, the loops that lay
-them over an array in kernels/_tiles.py, and the tables of what lies where in kernels/_convolution.py.
+backward_weight holds a block of weights in registers and runs over the pixels. The micro-kernels stand in kernels/_cpu/simd.py, the loops that lay
+them over an array in kernels/_cpu/tiles.py, and the tables of what lies where in kernels/_cpu/convolution.py.
 """
+
 import numpy as np
 
-from .. import _convolution as convolution
-from .._native import Native
-from .._tiles import lane_sums
+from .._cpu import convolution
+from .._cpu.native import Native
+from .._cpu.tiles import lane_sums
 from ..dense import cpu as dense
 from . import output_shape
 
@@ -39,7 +40,9 @@ def backward_input(dy, weight, x_shape, stride, padding, groups):
         return dense.backward_input(_features(dy), weight.reshape(len(weight), -1)).reshape(x_shape)
     dx = Native.empty(x_shape, dy.dtype, dy.data.shape[-1])
     # reverses: y[o, i, j] += weight[o, c, u, v] x[c, i SH + u - PH, j SW + v - PW]
-    convolution.backward_input(dy, weight, _wiring(weight.shape, groups), weight.shape[2:], stride, padding, dx)
+    convolution.backward_input(
+        dy, weight, _wiring(weight.shape, groups), weight.shape[2:], stride, padding, dx
+    )
     return dx
 
 
@@ -55,7 +58,7 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
 
 def backward_bias(dy):
     dbias = np.empty(dy.shape[1], dy.dtype)
-    lane_sums(dy.data.reshape(*dy.data.shape[:2], -1), dbias)            # reverses: y[o] = bias[o] + ...
+    lane_sums(dy.data.reshape(*dy.data.shape[:2], -1), dbias)  # reverses: y[o] = bias[o] + ...
     return dbias
 
 

@@ -2,16 +2,16 @@
 
 Images lie innermost: the 32 threads of a warp compute the same pixel of 32 images, read neighbours in memory, and at the edge of a map all do the same.
 
-In float32 the same sums are computed in tiles instead, many times faster (kernels/_cuda_tiles.py, kernels/_cuda_convolution.py), and take the relu before or
+In float32 the same sums are computed in tiles instead, many times faster (kernels/_cuda/tiles.py, kernels/_cuda/convolution.py), and take the relu before or
 behind them along: with_relu = relu after forward, masked_backward_input = backward_input, then the backward of the relu that gave x.
 """
+
 import math
 
-from .. import _cuda
-from .. import _cuda_convolution as convolution
-from .._cuda import cuda, kernel
-from .._cuda_native import CudaNative
-from .._cuda_reduce import row_sums
+from .._cuda import convolution, memory
+from .._cuda.launch import cuda, kernel
+from .._cuda.native import CudaNative
+from .._cuda.reduce import row_sums
 from ..dense import cuda as dense
 from ..relu import cuda as relu
 from . import output_shape
@@ -19,19 +19,29 @@ from . import output_shape
 
 def forward(x, weight, bias, stride, padding, groups, ceil=False):
     if _one_window(x.shape, weight.shape[2:], padding, groups):
-        return dense.forward(_features(x), _matrix(weight), bias).reshape(output_shape(x.shape, weight.shape, stride, padding, groups, ceil))
+        return dense.forward(_features(x), _matrix(weight), bias).reshape(
+            output_shape(x.shape, weight.shape, stride, padding, groups, ceil)
+        )
     y = CudaNative.empty(output_shape(x.shape, weight.shape, stride, padding, groups, ceil), x.dtype)
     if convolution.fits(weight.shape[2:], x.data, weight, y.data, groups=groups):
         convolution.forward(x.data, weight, stride, padding, groups, y.data, bias)
         return y
-    _forward[y.data.size](x.data, weight, weight.reshape(weight.size) if bias is None else bias, bias is not None, *stride, *padding, y.data)
+    _forward[y.data.size](
+        x.data,
+        weight,
+        weight.reshape(weight.size) if bias is None else bias,
+        bias is not None,
+        *stride,
+        *padding,
+        y.data,
+    )
     return y
 
 
 @kernel
 def _forward(x, weight, bias, biased, SH, SW, PH, PW, y):
     (_, H, W, _), (O, OH, OW, N), (_, C, KH, KW) = x.shape, y.shape, weight.shape
-    group = O // (x.shape[0] // C)                           # maps of y in a group
+    group = O // (x.shape[0] // C)  # maps of y in a group
     for e in range(cuda.grid(1), y.size, cuda.gridsize(1)):
         o, i, j, n = e // (OH * OW * N), e // (OW * N) % OH, e // N % OW, e % N
         total = bias[o] if biased else x.dtype.type(0)
@@ -40,7 +50,7 @@ def _forward(x, weight, bias, biased, SH, SW, PH, PW, y):
                 h = i * SH + u - PH
                 for v in range(KW):
                     w = j * SW + v - PW
-                    if 0 <= h < H and 0 <= w < W:            # outside of the map x is zero
+                    if 0 <= h < H and 0 <= w < W:  # outside of the map x is zero
                         total += weight[o, c, u, v] * x[c + o // group * C, h, w, n]
         y[o, i, j, n] = total
 
@@ -48,7 +58,9 @@ def _forward(x, weight, bias, biased, SH, SW, PH, PW, y):
 def with_relu(x, weight, bias, stride, padding, groups, ceil=False):
     """max(forward(...), 0)"""
     if _one_window(x.shape, weight.shape[2:], padding, groups):
-        return dense.with_relu(_features(x), _matrix(weight), bias).reshape(output_shape(x.shape, weight.shape, stride, padding, groups, ceil))
+        return dense.with_relu(_features(x), _matrix(weight), bias).reshape(
+            output_shape(x.shape, weight.shape, stride, padding, groups, ceil)
+        )
     y = CudaNative.empty(output_shape(x.shape, weight.shape, stride, padding, groups, ceil), x.dtype)
     if convolution.fits(weight.shape[2:], x.data, weight, y.data, groups=groups):
         convolution.forward(x.data, weight, stride, padding, groups, y.data, bias, relu=True)
@@ -70,7 +82,7 @@ def backward_input(dy, weight, x_shape, stride, padding, groups):
 @kernel
 def _backward_input(dy, weight, SH, SW, PH, PW, dx):
     (O, OH, OW, _), (_, H, W, N), (_, C, KH, KW) = dy.shape, dx.shape, weight.shape
-    group = O // (dx.shape[0] // C)                          # maps of dy in a group
+    group = O // (dx.shape[0] // C)  # maps of dy in a group
     for e in range(cuda.grid(1), dx.size, cuda.gridsize(1)):
         c, h, w, n = e // (H * W * N), e // (W * N) % H, e // N % W, e % N
         total = dy.dtype.type(0)
@@ -80,7 +92,9 @@ def _backward_input(dy, weight, SH, SW, PH, PW, dx):
                 for v in range(KW):
                     j = (w + PW - v) // SW
                     if i * SH + u - PH == h and 0 <= i < OH and j * SW + v - PW == w and 0 <= j < OW:
-                        total += weight[o, c % C, u, v] * dy[o, i, j, n]      # reverses: y[o, i, j] += weight[o, c, u, v] x[c, h, w]
+                        total += (
+                            weight[o, c % C, u, v] * dy[o, i, j, n]
+                        )  # reverses: y[o, i, j] += weight[o, c, u, v] x[c, h, w]
         dx[c, h, w, n] = total
 
 
@@ -99,7 +113,7 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
     shape = (dy.shape[1], x.shape[1] // groups, *kernel_size)
     if _one_window(x.shape, kernel_size, padding, groups):
         return dense.backward_weight(_features(dy), _features(x)).reshape(*shape)
-    dweight = _cuda.empty(shape, dy.dtype)
+    dweight = memory.empty(shape, dy.dtype)
     if convolution.fits(kernel_size, dy.data, x.data, dweight, groups=groups):
         convolution.backward_weight(dy.data, x.data, stride, padding, groups, dweight)
         return dweight
@@ -120,12 +134,16 @@ def _backward_weight(dy, x, SH, SW, PH, PW, dweight):
                 w = j * SW + v - PW
                 if 0 <= h < H and 0 <= w < W:
                     for n in range(N):
-                        total += dy[o, i, j, n] * x[c + o // group * C, h, w, n]      # reverses: y[o, i, j] += weight[o, c, u, v] x[c, h, w]
+                        total += (
+                            dy[o, i, j, n] * x[c + o // group * C, h, w, n]
+                        )  # reverses: y[o, i, j] += weight[o, c, u, v] x[c, h, w]
         dweight[o, c, u, v] = total
 
 
 def backward_bias(dy):
-    return row_sums(dy.data.reshape(dy.shape[1], dy.data.size // dy.shape[1]))          # reverses: y[o] = bias[o] + ...
+    return row_sums(
+        dy.data.reshape(dy.shape[1], dy.data.size // dy.shape[1])
+    )  # reverses: y[o] = bias[o] + ...
 
 
 def _one_window(x_shape, kernel_size, padding, groups):

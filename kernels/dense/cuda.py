@@ -1,20 +1,20 @@
 """dense in numba.cuda: plain kernels, in which one thread computes one number of the result and reads all that it is made of.
 
 In float32 the same sums are computed in tiles instead, many times faster, as a convolution of maps of one row with a window of one pixel
-(kernels/_cuda_tiles.py, kernels/_cuda_convolution.py), and take the relu before or behind them along, as in conv2d/cuda.py.
+(kernels/_cuda/tiles.py, kernels/_cuda/convolution.py), and take the relu before or behind them along, as in conv2d/cuda.py.
 """
+
 import math
 
-from .. import _cuda
-from .. import _cuda_convolution as convolution
-from .._cuda import cuda, kernel
-from .._cuda_native import CudaNative
-from .._cuda_reduce import row_sums
+from .._cuda import convolution, memory
+from .._cuda.launch import cuda, kernel
+from .._cuda.native import CudaNative
+from .._cuda.reduce import row_sums
 from ..relu import cuda as relu
 from . import output_shape
 
-PIXEL = 1, 1                                                # the window
-PLAIN = (1, 1), (0, 0), 1                                   # its stride, padding and groups
+PIXEL = 1, 1  # the window
+PLAIN = (1, 1), (0, 0), 1  # its stride, padding and groups
 
 
 def forward(x, weight, bias):
@@ -22,7 +22,13 @@ def forward(x, weight, bias):
     if convolution.fits(PIXEL, x.data, weight, y.data):
         convolution.forward(_map(x), _window(weight), *PLAIN, _map(y), bias)
         return y
-    _forward[y.data.size](positions(x), weight, weight.reshape(weight.size) if bias is None else bias, bias is not None, positions(y))
+    _forward[y.data.size](
+        positions(x),
+        weight,
+        weight.reshape(weight.size) if bias is None else bias,
+        bias is not None,
+        positions(y),
+    )
     return y
 
 
@@ -62,7 +68,7 @@ def _backward_input(dy, weight, dx):
         c, p, n = e // (P * N), e // N % P, e % N
         total = dy.dtype.type(0)
         for o in range(dy.shape[0]):
-            total += weight[o, c] * dy[o, p, n]              # reverses: y[o] += weight[o, c] x[c]
+            total += weight[o, c] * dy[o, p, n]  # reverses: y[o] += weight[o, c] x[c]
         dx[c, p, n] = total
 
 
@@ -76,7 +82,7 @@ def masked_backward_input(dy, weight, z):
 
 
 def backward_weight(dy, x):
-    dweight = _cuda.empty((dy.shape[1], x.shape[1]), dy.dtype)
+    dweight = memory.empty((dy.shape[1], x.shape[1]), dy.dtype)
     if convolution.fits(PIXEL, dy.data, x.data, dweight):
         convolution.backward_weight(_map(dy), _map(x), *PLAIN, _window(dweight))
         return dweight
@@ -92,12 +98,14 @@ def _backward_weight(dy, x, dweight):
         total = x.dtype.type(0)
         for p in range(P):
             for n in range(N):
-                total += dy[o, p, n] * x[c, p, n]            # reverses: y[o] += weight[o, c] x[c]
+                total += dy[o, p, n] * x[c, p, n]  # reverses: y[o] += weight[o, c] x[c]
         dweight[o, c] = total
 
 
 def backward_bias(dy):
-    return row_sums(dy.data.reshape(dy.shape[1], dy.data.size // dy.shape[1]))          # reverses: y[o] = bias[o] + ...
+    return row_sums(
+        dy.data.reshape(dy.shape[1], dy.data.size // dy.shape[1])
+    )  # reverses: y[o] = bias[o] + ...
 
 
 def positions(x):

@@ -1,4 +1,5 @@
 """dense in NumPy: three matrix products."""
+
 import numpy as np
 
 
@@ -8,13 +9,15 @@ def forward(x, weight, bias):
 
 
 def backward_input(dy, weight):
-    return np.einsum("oc,no...->nc...", weight, dy, optimize=True)         # reverses: y = weight x
+    return np.einsum("oc,no...->nc...", weight, dy, optimize=True)  # reverses: y = weight x
 
 
 def backward_weight(dy, x):
     N, O, C = len(x), dy.shape[1], x.shape[1]
-    return np.einsum("nop,ncp->oc", dy.reshape(N, O, -1), x.reshape(N, C, -1), optimize=True)      # reverses: y = weight x
+    return np.einsum(
+        "nop,ncp->oc", dy.reshape(N, O, -1), x.reshape(N, C, -1), optimize=True
+    )  # reverses: y = weight x
 
 
 def backward_bias(dy):
-    return dy.sum(axis=(0, *range(2, dy.ndim)))                            # reverses: y = ... + bias
+    return dy.sum(axis=(0, *range(2, dy.ndim)))  # reverses: y = ... + bias

@@ -1,17 +1,18 @@
 """dropout in numba.cuda: every thread takes single elements and hashes their index in the batch, in which images come first, while in memory they lie last."""
+
 import math
 
 import numpy as np
 
-from .. import _cuda
-from .._cuda import cuda, divided, kernel
-from .._random import random_bits
+from .._cpu.random import random_bits
+from .._cuda import memory
+from .._cuda.launch import cuda, divided, kernel
 
-IN_32_BITS = 2 ** 32                                        # as many elements as `divided` divides, several times faster than 64 bits
+IN_32_BITS = 2**32  # as many elements as `divided` divides, several times faster than 64 bits
 
 
 def draw(seed, counter):
-    key = _cuda.empty((1,), np.uint64)
+    key = memory.empty((1,), np.uint64)
     _draw[1, 1](seed, counter, key)
     return key
 
@@ -25,13 +26,15 @@ def _draw(seed, counter, key):
 def forward(x, rate, key, first, scale):
     y, (N, *image) = x.like(), x.shape
     # uniform >= rate, in the 53-bit integers that uniform is made of
-    threshold = np.uint64(math.ceil(rate * 2 ** 53))
-    _masked[x.data.size](x.flat, threshold, key, np.int64(first), np.int64(math.prod(image)), N, x.dtype.type(scale), y.flat)
+    threshold = np.uint64(math.ceil(rate * 2**53))
+    _masked[x.data.size](
+        x.flat, threshold, key, np.int64(first), np.int64(math.prod(image)), N, x.dtype.type(scale), y.flat
+    )
     return y
 
 
 def backward_input(dy, rate, key, first, scale):
-    return forward(dy, rate, key, first, scale)              # reverses: y = scale * mask * x, linear in x and symmetric
+    return forward(dy, rate, key, first, scale)  # reverses: y = scale * mask * x, linear in x and symmetric
 
 
 @kernel

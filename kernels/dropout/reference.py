@@ -1,4 +1,5 @@
 """dropout in NumPy."""
+
 import numpy as np
 
 
@@ -13,7 +14,9 @@ def forward(x, rate, key, first, scale):
 
 
 def backward_input(dy, rate, key, first, scale):
-    return dy * _scaled_mask(dy.shape, rate, key, first, scale).astype(dy.real.dtype)        # reverses: y = x * scale * mask
+    return dy * _scaled_mask(dy.shape, rate, key, first, scale).astype(
+        dy.real.dtype
+    )  # reverses: y = x * scale * mask
 
 
 def _scaled_mask(shape, rate, key, first, scale):
@@ -27,4 +30,4 @@ def _uniform(key, e):
     z = key + (e + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0 ** -53
+    return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53

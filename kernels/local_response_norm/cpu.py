@@ -3,11 +3,12 @@
 The run is cut into chunks, and each chunk is taken through all maps before the next, so that the `size` maps around the present one are still
 in the cache.
 """
+
 import numpy as np
 
-from .._kernel import kernel
-from .._math import exp, log
-from .._vector import fill_like, fma, inner, load_run, sqrt, store_run, width
+from .._cpu.kernel import kernel
+from .._cpu.math import exp, log
+from .._cpu.vector import fill_like, fma, inner, load_run, sqrt, store_run, width
 from . import output_shape
 
 CHUNK = 256
@@ -43,7 +44,7 @@ def _denominator(x, b, c, p, size, k, alpha):
 @inner
 def _power(d, beta):
     """d^-beta"""
-    if beta == 0.75:                                         # the usual one, and roots are more than twice as fast
+    if beta == 0.75:  # the usual one, and roots are more than twice as fast
         root = sqrt(d)
         return 1 / (root * sqrt(root))
     return exp(-beta * log(d))
@@ -66,15 +67,21 @@ def _backward_input(dy, x, starts, size, k, alpha, beta, dx):
                 for p in range(start, stop, width(x)):
                     d = _denominator(x, b, c, p, size, k, alpha)
                     g = load_run(dy, (b, c, p)) * _power(d, beta)
-                    store_run(dx, (b, c, p), g)                                            # reverses: y = x * d^-beta, as to x
-                    store_run(shares, (c, p - start), g * load_run(x, (b, c, p)) / d)      # ... as to d, but for -beta
+                    store_run(dx, (b, c, p), g)  # reverses: y = x * d^-beta, as to x
+                    store_run(
+                        shares, (c, p - start), g * load_run(x, (b, c, p)) / d
+                    )  # ... as to d, but for -beta
             for c in range(C):
                 for p in range(start, stop, width(x)):
                     total = fill_like(load_run(x, (b, c, p)), 0)
                     for near in range(max(0, c - size // 2), min(C, c + size // 2 + 1)):
                         total = total + load_run(shares, (near, p - start))
                     # reverses: d[near] = k + alpha * (sum of x[c]^2)
-                    store_run(dx, (b, c, p), fma(-2 * alpha * beta * load_run(x, (b, c, p)), total, load_run(dx, (b, c, p))))
+                    store_run(
+                        dx,
+                        (b, c, p),
+                        fma(-2 * alpha * beta * load_run(x, (b, c, p)), total, load_run(dx, (b, c, p))),
+                    )
 
 
 def _starts(x):

@@ -8,12 +8,13 @@ What the maps around the present one hold goes along in a window of `size` regis
 So every number is read once and written once, as little as can be. No sum is kept by adding what comes and subtracting what goes: a large
 number that has gone would leave its rounding error behind.
 """
+
 import math
 
-from .._cuda import SIMULATOR, cuda, device, kernel, row_blocks
+from .._cuda.launch import SIMULATOR, cuda, device, kernel, row_blocks
 from . import output_shape
 
-MAPS = 2 if SIMULATOR else 32                               # that a thread walks through; some more at both ends, for their neighbours
+MAPS = 2 if SIMULATOR else 32  # that a thread walks through; some more at both ends, for their neighbours
 
 
 def forward(x, size, k, alpha, beta):
@@ -48,7 +49,7 @@ def _denominator(inputs, k, alpha):
 @device
 def _times_power(v, d, beta):
     """v d^-beta"""
-    if beta == 0.75:                                         # the usual one, and roots are faster
+    if beta == 0.75:  # the usual one, and roots are faster
         root = math.sqrt(d)
         return v / (root * math.sqrt(root))
     return v * math.exp(-beta * math.log(d))
@@ -56,7 +57,9 @@ def _times_power(v, d, beta):
 
 def backward_input(dy, x, size, k, alpha, beta):
     dx = dy.like()
-    _backward_input[_walks(x)](_pixels(dy), _pixels(x), _window(x, size), *map(x.dtype.type, (k, alpha, beta)), _pixels(dx))
+    _backward_input[_walks(x)](
+        _pixels(dy), _pixels(x), _window(x, size), *map(x.dtype.type, (k, alpha, beta)), _pixels(dx)
+    )
     return dx
 
 
@@ -73,14 +76,16 @@ def _backward_input(dy, x, window, k, alpha, beta, dx):
             g = share = zero
             if 0 <= near < C:
                 d = _denominator(inputs, k, alpha)
-                g = _times_power(dy[near, p], d, beta)       # reverses: y = x d^-beta, as to x
-                share = g * inputs[half] / d                 # ... as to d
+                g = _times_power(dy[near, p], d, beta)  # reverses: y = x d^-beta, as to x
+                share = g * inputs[half] / d  # ... as to d
             direct, shares = direct[1:] + (g,), shares[1:] + (share,)
             if c >= start:
                 total = shares[0]
                 for other in range(1, len(shares)):
                     total += shares[other]
-                dx[c, p] = direct[half] - two * alpha * beta * inputs[0] * total           # reverses: d[near] = k + alpha sum of x[c]^2
+                dx[c, p] = (
+                    direct[half] - two * alpha * beta * inputs[0] * total
+                )  # reverses: d[near] = k + alpha sum of x[c]^2
 
 
 def _window(x, size):

@@ -1,4 +1,5 @@
 """local_response_norm in NumPy: sums over neighbouring maps."""
+
 import numpy as np
 
 
@@ -8,9 +9,9 @@ def forward(x, size, k, alpha, beta):
 
 def backward_input(dy, x, size, k, alpha, beta):
     d = _denominator(x, size, k, alpha)
-    direct = dy * d ** -beta                                             # reverses: y = x d^-beta, through x
-    dd = -beta * dy * x * d ** (-beta - 1)                               # reverses: y = x d^-beta, through d
-    return direct + 2 * alpha * x * _neighbour_sums(dd, size)            # reverses: d = k + alpha neighbour_sums(x^2)
+    direct = dy * d**-beta  # reverses: y = x d^-beta, through x
+    dd = -beta * dy * x * d ** (-beta - 1)  # reverses: y = x d^-beta, through d
+    return direct + 2 * alpha * x * _neighbour_sums(dd, size)  # reverses: d = k + alpha neighbour_sums(x^2)
 
 
 def _denominator(x, size, k, alpha):
@@ -20,4 +21,4 @@ def _denominator(x, size, k, alpha):
 def _neighbour_sums(x, size):
     """The sum over the maps c - size//2 to c + size//2, as many of them as exist."""
     C, half = x.shape[1], size // 2
-    return np.stack([x[:, max(0, c - half):c + half + 1].sum(axis=1) for c in range(C)], axis=1)
+    return np.stack([x[:, max(0, c - half) : c + half + 1].sum(axis=1) for c in range(C)], axis=1)

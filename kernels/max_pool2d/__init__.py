@@ -15,4 +15,5 @@ all of dy. NaN counts as larger than anything, so it is never hidden.
 Source: Krizhevsky et al. 2012, section 3.4 (overlapping pooling). dtype: float32 or float64 (reference: complex128 too, compared
 by its real part).
 """
+
 from .._windows import pool_output_shape as output_shape  # noqa: F401

@@ -5,10 +5,23 @@ first pixel that equals the maximum takes all that is left of dy, lane by lane, 
 
 Where a window looks beyond the edge it sees the pixel at the edge once more: that changes no maximum, and its second visit finds nothing left.
 """
+
 import numpy as np
 
-from .._kernel import kernel
-from .._vector import fill_like, inner, lanewise, load, load_run, maximum, room, store, store_run, where, width
+from .._cpu.kernel import kernel
+from .._cpu.vector import (
+    fill_like,
+    inner,
+    lanewise,
+    load,
+    load_run,
+    maximum,
+    room,
+    store,
+    store_run,
+    where,
+    width,
+)
 from .._windows import as_lengths
 from . import output_shape
 
@@ -76,7 +89,9 @@ def _largest_inside(x, m, top, left, rows, columns):
 
 @inner
 def _larger(value, largest):
-    return where(value != value, value, maximum(value, largest))         # NaN is never hidden: nothing is larger than it
+    return where(
+        value != value, value, maximum(value, largest)
+    )  # NaN is never hidden: nothing is larger than it
 
 
 @inner
@@ -107,7 +122,7 @@ def _backward_input(dy, x, rows, columns, stride, padding, dx):
                         pixel = _pixel(x, m, top + u, left + v)
                         value = load(x, pixel)
                         taken = where(value == largest, rest, where(value != value, rest, 0))
-                        store(dx, pixel, load(dx, pixel) + taken)                          # reverses: y = x[pixel]
+                        store(dx, pixel, load(dx, pixel) + taken)  # reverses: y = x[pixel]
                         rest = where(value == largest, 0, where(value != value, 0, rest))
 
 

@@ -3,12 +3,13 @@
 backward_input first notes where each window has its maximum; then each pixel goes through the windows that contain it, and takes dy of those that it has won.
 So each window is searched once, however many pixels ask, and nobody adds where others do.
 """
+
 import numpy as np
 
-from .. import _cuda
-from .._cuda import cuda, device, divided, kernel
-from .._cuda_native import CudaNative, by_rows
-from .._cuda_windows import lengths, map_size, most_windows, window_and_tap, within
+from .._cuda import memory
+from .._cuda.launch import cuda, device, divided, kernel
+from .._cuda.native import CudaNative, by_rows
+from .._cuda.windows import lengths, map_size, most_windows, window_and_tap, within
 from . import output_shape
 
 
@@ -39,14 +40,18 @@ def _search(x, N, c, i, e, size, stride, padding):
         for v in range(len(size[1])):
             w = within(left + v, W)
             value = x[c, h, w * N + n]
-            larger = (value > best) | (value != value) & (best == best)          # NaN is never hidden: nothing is larger than it
+            larger = (value > best) | (value != value) & (
+                best == best
+            )  # NaN is never hidden: nothing is larger than it
             if larger | (u + v == 0):
                 best, winner = value, (h - top) * len(size[1]) + w - left
     return best, winner
 
 
 def backward_input(dy, x, size, stride, padding):
-    winners = _cuda.empty(dy.rows.shape, np.min_scalar_type(size[0] * size[1] - 1))      # one byte a window, in general
+    winners = memory.empty(
+        dy.rows.shape, np.min_scalar_type(size[0] * size[1] - 1)
+    )  # one byte a window, in general
     _note_winners[by_rows(dy)](x.rows, x.shape[0], *lengths(size, stride), padding, winners)
     dx = CudaNative.empty(x.shape, dy.dtype)
     _backward_input[by_rows(dx)](dy.rows, winners, x.shape[0], *lengths(size, stride), padding, dx.rows)
@@ -73,5 +78,5 @@ def _backward_input(dy, winners, N, size, stride, padding, dx):
                 near = within(i, OH), within(j, OW)
                 part, winner = dy[c, near[0], near[1] * N + n], winners[c, near[0], near[1] * N + n]
                 there = (near[0] == i) & (near[1] == j) & (u < len(size[0])) & (v < len(size[1]))
-                total += part if there & (winner == u * len(size[1]) + v) else zero              # reverses: y = x[winner]
+                total += part if there & (winner == u * len(size[1]) + v) else zero  # reverses: y = x[winner]
         dx[c, h, e] = total

@@ -1,8 +1,9 @@
 """rbf in Numba: the L images of a block are one vector, which each number of a center is subtracted from."""
+
 import numpy as np
 
-from .._kernel import kernel
-from .._vector import fill_like, fma, lane_sum, lanewise, load, room, store
+from .._cpu.kernel import kernel
+from .._cpu.vector import fill_like, fma, lane_sum, lanewise, load, room, store
 from . import output_shape
 
 
@@ -40,7 +41,9 @@ def _backward_input(dy, x, centers, dx):
                 v = load(x, (b, f, p))
                 total = fill_like(v, 0)
                 for k in range(K):
-                    total = fma(load(dy, (b, k, p)), v - centers[k, f], total)             # reverses: total + (x - center)^2, but for 2
+                    total = fma(
+                        load(dy, (b, k, p)), v - centers[k, f], total
+                    )  # reverses: total + (x - center)^2, but for 2
                 store(dx, (b, f, p), 2 * total)
 
 
@@ -58,5 +61,7 @@ def _backward_centers(dy, x, centers, dcenters):
             total = fill_like(load(x, (0, f, 0)), 0)
             for b in range(blocks):
                 for p in range(P):
-                    total = fma(load(dy, (b, k, p)), load(x, (b, f, p)) - centers[k, f], total)      # reverses: total + (x - center)^2
+                    total = fma(
+                        load(dy, (b, k, p)), load(x, (b, f, p)) - centers[k, f], total
+                    )  # reverses: total + (x - center)^2
             dcenters[k, f] = -2 * lane_sum(total)

@@ -1,8 +1,9 @@
 """rbf in numba.cuda: one thread computes single numbers of single images, and a block of them each number of dcenters."""
-from .. import _cuda
-from .._cuda import cuda, kernel, row_blocks
-from .._cuda_native import CudaNative
-from .._cuda_reduce import BLOCK, tree_sum
+
+from .._cuda import memory
+from .._cuda.launch import cuda, kernel, row_blocks
+from .._cuda.native import CudaNative
+from .._cuda.reduce import BLOCK, tree_sum
 from . import output_shape
 
 
@@ -35,12 +36,12 @@ def _backward_input(dy, x, centers, dx):
     for e in range(cuda.grid(1), dx.shape[1], cuda.gridsize(1)):
         total = x.dtype.type(0)
         for k in range(dy.shape[0]):
-            total += dy[k, e] * (x[f, e] - centers[k, f])    # reverses: total + (x - center)^2, but for 2
+            total += dy[k, e] * (x[f, e] - centers[k, f])  # reverses: total + (x - center)^2, but for 2
         dx[f, e] = total + total
 
 
 def backward_centers(dy, x, centers):
-    dcenters = _cuda.empty(centers.shape, centers.dtype)
+    dcenters = memory.empty(centers.shape, centers.dtype)
     _backward_centers[centers.size, BLOCK](_features(dy), _features(x), centers, dcenters)
     return dcenters
 
@@ -51,7 +52,7 @@ def _backward_centers(dy, x, centers, dcenters):
     k, f = cuda.blockIdx.x // F, cuda.blockIdx.x % F
     total = x.dtype.type(0)
     for e in range(cuda.threadIdx.x, x.shape[1], BLOCK):
-        total += dy[k, e] * (x[f, e] - centers[k, f])        # reverses: total + (x - center)^2
+        total += dy[k, e] * (x[f, e] - centers[k, f])  # reverses: total + (x - center)^2
     total = tree_sum(total, 1, x)
     if cuda.threadIdx.x == 0:
         dcenters[k, f] = -(total + total)

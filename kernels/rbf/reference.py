@@ -7,12 +7,12 @@ def forward(x, centers):
 
 def backward_input(dy, x, centers):
     dy = dy.reshape(len(x), len(centers), 1, -1)
-    return 2 * (dy * _difference(x, centers)).sum(axis=1).reshape(x.shape)     # reverses: y = sum_f difference^2
+    return 2 * (dy * _difference(x, centers)).sum(axis=1).reshape(x.shape)  # reverses: y = sum_f difference^2
 
 
 def backward_centers(dy, x, centers):
     dy = dy.reshape(len(x), len(centers), 1, -1)
-    return -2 * (dy * _difference(x, centers)).sum(axis=(0, 3))                # reverses: difference = x - centers
+    return -2 * (dy * _difference(x, centers)).sum(axis=(0, 3))  # reverses: difference = x - centers
 
 
 def _difference(x, centers):

@@ -13,7 +13,7 @@ the class of everything that is no digit: it keeps classes that are far away alr
 
 Penalties are of the order of 84 and e^-84 = 3e-37, so with m = min(j, min_k p[n,k]) both are computed from
 log(e^-j + sum e^-p) = -m + log(e^(m-j) + sum e^(m-p)): one term is 1, none is larger. The mean over the batch is taken by the caller: dy = 1/N.
-On the CPU a label of -1 means that there is no image: y = 0 and dpenalties = 0; e^-p is within 1 ulp and log within 2.9 (kernels/_math.py).
+On the CPU a label of -1 means that there is no image: y = 0 and dpenalties = 0; e^-p is within 1 ulp and log within 2.9 (kernels/_cpu/math.py).
 
 Source: LeCun et al. 1998, section II.C, equations 8 and 9. dtype: float32 or float64 (reference: complex128 too).
 """

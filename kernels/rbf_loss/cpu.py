@@ -2,10 +2,11 @@
 
 No label equals -1, so an image with that label and a lane without an image have no right class; they get y = 0 and dpenalties = 0.
 """
-from .._kernel import kernel
-from .._math import exp, log
-from .._per_image import per_image, spread
-from .._vector import fill_like, inner, lanewise, load, minimum, store, where
+
+from .._cpu.kernel import kernel
+from .._cpu.math import exp, log
+from .._cpu.per_image import per_image, spread
+from .._cpu.vector import fill_like, inner, lanewise, load, minimum, store, where
 from . import output_shape
 
 
@@ -13,7 +14,7 @@ def forward(penalties, labels, criterion, j):
     output_shape(penalties.shape)
     y = per_image(penalties)
     _forward(lanewise(penalties.data), spread(labels, -1, penalties), criterion == "map", float(j), y)
-    return y.reshape(-1)[:len(labels)]
+    return y.reshape(-1)[: len(labels)]
 
 
 @kernel(split=("penalties", "label", "y"))
@@ -44,8 +45,14 @@ def _evidence(penalties, b, j):
 
 def backward_input(dy, penalties, labels, criterion, j):
     dpenalties = penalties.like()
-    _backward_input(spread(dy, 0, penalties), lanewise(penalties.data), spread(labels, -1, penalties), criterion == "map", float(j),
-                    lanewise(dpenalties.data))
+    _backward_input(
+        spread(dy, 0, penalties),
+        lanewise(penalties.data),
+        spread(labels, -1, penalties),
+        criterion == "map",
+        float(j),
+        lanewise(dpenalties.data),
+    )
     return dpenalties
 
 
@@ -57,7 +64,7 @@ def _backward_input(dy, penalties, label, discriminative, j, dpenalties):
         if discriminative:
             smallest, total = _evidence(penalties, b, j)
         for k in range(K):
-            dp = where(of_image == k, fill_like(of_image, 1), 0)                           # reverses: p[label]
+            dp = where(of_image == k, fill_like(of_image, 1), 0)  # reverses: p[label]
             if discriminative:
-                dp = dp - exp(smallest - load(penalties, (b, k))) / total                  # reverses: log(e^-j + sum_k e^-p)
+                dp = dp - exp(smallest - load(penalties, (b, k))) / total  # reverses: log(e^-j + sum_k e^-p)
             store(dpenalties, (b, k), where(of_image < 0, 0, load(dy, b) * dp))

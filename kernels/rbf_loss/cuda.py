@@ -1,13 +1,14 @@
 """rbf_loss in numba.cuda: one thread takes one image; it has few classes."""
+
 import math
 
-from .. import _cuda
-from .._cuda import cuda, device, kernel
+from .._cuda import memory
+from .._cuda.launch import cuda, device, kernel
 from . import output_shape
 
 
 def forward(penalties, labels, criterion, j):
-    y = _cuda.empty(output_shape(penalties.shape), penalties.dtype)
+    y = memory.empty(output_shape(penalties.shape), penalties.dtype)
     _forward[y.size](penalties.data, labels, criterion == "map", penalties.dtype.type(j), y)
     return y
 
@@ -36,7 +37,9 @@ def _evidence(penalties, n, j):
 
 def backward_input(dy, penalties, labels, criterion, j):
     dpenalties = penalties.like()
-    _backward_input[dy.size](dy, penalties.data, labels, criterion == "map", penalties.dtype.type(j), dpenalties.data)
+    _backward_input[dy.size](
+        dy, penalties.data, labels, criterion == "map", penalties.dtype.type(j), dpenalties.data
+    )
     return dpenalties
 
 
@@ -46,7 +49,7 @@ def _backward_input(dy, penalties, labels, discriminative, j, dpenalties):
         zero, one = dy.dtype.type(0), dy.dtype.type(1)
         smallest, total = _evidence(penalties, n, j) if discriminative else (j, one)
         for k in range(penalties.shape[0]):
-            dp = one if k == labels[n] else zero                                           # reverses: p[label]
+            dp = one if k == labels[n] else zero  # reverses: p[label]
             if discriminative:
-                dp -= math.exp(smallest - penalties[k, n]) / total                         # reverses: log(e^-j + sum_k e^-p)
+                dp -= math.exp(smallest - penalties[k, n]) / total  # reverses: log(e^-j + sum_k e^-p)
             dpenalties[k, n] = dy[n] * dp

@@ -1,4 +1,5 @@
 """rbf_loss in NumPy."""
+
 import numpy as np
 
 
@@ -12,10 +13,12 @@ def forward(penalties, labels, criterion, j):
 
 def backward_input(dy, penalties, labels, criterion, j):
     dpenalties = np.zeros_like(penalties)
-    dpenalties[np.arange(len(labels)), labels] = 1                             # reverses: p[label]
+    dpenalties[np.arange(len(labels)), labels] = 1  # reverses: p[label]
     if criterion == "map":
         exponentials, rubbish, _ = _exponentials(penalties, j)
-        dpenalties -= exponentials / (rubbish + exponentials.sum(axis=1))[:, None]     # reverses: log(e^-j + sum_k e^-p)
+        dpenalties -= (
+            exponentials / (rubbish + exponentials.sum(axis=1))[:, None]
+        )  # reverses: log(e^-j + sum_k e^-p)
     return dy[:, None] * dpenalties
 
 

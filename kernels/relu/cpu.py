@@ -1,6 +1,7 @@
 """relu in Numba: one loop over all elements, a register of them at a time, whatever they stand for. y may be x, and dx dy."""
-from .._kernel import kernel
-from .._vector import load_run, store_run, where, width
+
+from .._cpu.kernel import kernel
+from .._cpu.vector import load_run, store_run, where, width
 
 
 def forward(x):
@@ -13,7 +14,7 @@ def forward(x):
 def _forward(x, y):
     for e in range(0, len(x), width(x)):
         v = load_run(x, e)
-        store_run(y, e, where(v <= 0, 0, v))                 # so that NaN stays
+        store_run(y, e, where(v <= 0, 0, v))  # so that NaN stays
 
 
 def backward_input(dy, x):
@@ -25,4 +26,4 @@ def backward_input(dy, x):
 @kernel(split=("dy", "x", "dx"))
 def _backward_input(dy, x, dx):
     for e in range(0, len(dy), width(dy)):
-        store_run(dx, e, where(load_run(x, e) > 0, load_run(dy, e), 0))         # reverses: y = max(x, 0)
+        store_run(dx, e, where(load_run(x, e) > 0, load_run(dy, e), 0))  # reverses: y = max(x, 0)

@@ -1,5 +1,6 @@
 """relu in numba.cuda: every thread takes single elements, whatever they stand for."""
-from .._cuda import cuda, kernel
+
+from .._cuda.launch import cuda, kernel
 
 
 def forward(x):
@@ -12,7 +13,7 @@ def forward(x):
 def _forward(x, y):
     for e in range(cuda.grid(1), x.size, cuda.gridsize(1)):
         zero = x.dtype.type(0)
-        y[e] = zero if x[e] <= zero else x[e]                # this way round NaN stays NaN
+        y[e] = zero if x[e] <= zero else x[e]  # this way round NaN stays NaN
 
 
 def backward_input(dy, x):
@@ -25,4 +26,4 @@ def backward_input(dy, x):
 def _backward_input(dy, x, dx):
     for e in range(cuda.grid(1), dy.size, cuda.gridsize(1)):
         zero = x.dtype.type(0)
-        dx[e] = dy[e] if x[e] > zero else zero               # reverses: y = max(x, 0)
+        dx[e] = dy[e] if x[e] > zero else zero  # reverses: y = max(x, 0)

@@ -1,7 +1,8 @@
 """scaled_tanh in Numba: one loop over all elements, a register of them at a time, whatever they stand for. y may be x, and dx dy."""
-from .._kernel import kernel
-from .._math import tanh
-from .._vector import fma, load_run, store_run, width
+
+from .._cpu.kernel import kernel
+from .._cpu.math import tanh
+from .._cpu.vector import fma, load_run, store_run, width
 
 
 def forward(x, amplitude, slope):
@@ -18,7 +19,9 @@ def _forward(x, amplitude, slope, y):
 
 def backward_input(dy, y, amplitude, slope):
     dx = dy.like()
-    _backward_input(dy.data.reshape(-1), y.data.reshape(-1), float(amplitude), float(slope), dx.data.reshape(-1))
+    _backward_input(
+        dy.data.reshape(-1), y.data.reshape(-1), float(amplitude), float(slope), dx.data.reshape(-1)
+    )
     return dx
 
 
@@ -26,4 +29,6 @@ def backward_input(dy, y, amplitude, slope):
 def _backward_input(dy, y, amplitude, slope, dx):
     for e in range(0, len(dy), width(dy)):
         v = load_run(y, e)
-        store_run(dx, e, load_run(dy, e) * fma(-slope / amplitude * v, v, amplitude * slope))      # reverses: y = A tanh(S x)
+        store_run(
+            dx, e, load_run(dy, e) * fma(-slope / amplitude * v, v, amplitude * slope)
+        )  # reverses: y = A tanh(S x)

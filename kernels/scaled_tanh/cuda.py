@@ -1,7 +1,8 @@
 """scaled_tanh in numba.cuda: every thread takes single elements, whatever they stand for. y may be x, and dx dy."""
+
 import math
 
-from .._cuda import cuda, kernel
+from .._cuda.launch import cuda, kernel
 
 
 def forward(x, amplitude, slope):
@@ -18,11 +19,15 @@ def _forward(x, amplitude, slope, y):
 
 def backward_input(dy, y, amplitude, slope):
     dx = dy.like()
-    _backward_input[dy.data.size](dy.flat, y.flat, dy.dtype.type(amplitude * slope), dy.dtype.type(slope / amplitude), dx.flat)
+    _backward_input[dy.data.size](
+        dy.flat, y.flat, dy.dtype.type(amplitude * slope), dy.dtype.type(slope / amplitude), dx.flat
+    )
     return dx
 
 
 @kernel
 def _backward_input(dy, y, steepest, bend, dx):
     for e in range(cuda.grid(1), dy.size, cuda.gridsize(1)):
-        dx[e] = dy[e] * (steepest - bend * y[e] * y[e])      # reverses: y = A tanh(S x), steepest = A S, bend = S / A
+        dx[e] = dy[e] * (
+            steepest - bend * y[e] * y[e]
+        )  # reverses: y = A tanh(S x), steepest = A S, bend = S / A

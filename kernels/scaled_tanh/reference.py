@@ -1,4 +1,5 @@
 """scaled_tanh in NumPy."""
+
 import numpy as np
 
 
@@ -7,4 +8,6 @@ def forward(x, amplitude, slope):
 
 
 def backward_input(dy, y, amplitude, slope):
-    return dy * (amplitude * slope - slope / amplitude * y * y)        # reverses: y = A tanh(S x); tanh' = 1 - tanh^2 = 1 - (y/A)^2
+    return dy * (
+        amplitude * slope - slope / amplitude * y * y
+    )  # reverses: y = A tanh(S x); tanh' = 1 - tanh^2 = 1 - (y/A)^2

@@ -1,55 +1,74 @@
 """sgd in numba.cuda: every thread takes single elements of a parameter. The rate and the other options are read from the GPU's memory, so that a captured
-step (kernels/_cuda_graph.py), which makes the same calls for ever, can be given other ones.
+step (kernels/_cuda/graph.py), which makes the same calls for ever, can be given other ones.
 
-    options  [lr, momentum, weight_decay, scale], of the dtype of the parameter; a scale that is NaN: leave weight and velocity as they are
+    options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight and velocity
+             as they are
 """
+
 import math
 
 import numpy as np
 
-from .. import _cuda
-from .._cuda import cuda, kernel, row_blocks
-from .._cuda_reduce import BLOCK, BLOCKS, parts, tree_sum
+from .._cuda import memory
+from .._cuda.launch import cuda, kernel, row_blocks
+from .._cuda.reduce import BLOCK, BLOCKS, parts, tree_sum
+from . import numbers
 
-TOGETHER = 16                                               # triples of one launch: 3 x 16 arrays fit into the 4 KB that a kernel's arguments may take
+# parameters of one launch: 4 x 16 arrays of 56 bytes fit into the 4 KB that a kernel's arguments may take
+TOGETHER = 16
 
 
 def update(weight, dweight, velocity, lr, momentum, weight_decay, nesterov, scale):
-    options = _cuda.to_gpu(np.array([lr, momentum, weight_decay, scale], weight.dtype))
-    change([(weight, dweight, velocity)], options, nesterov)
+    options = memory.to_gpu(np.array([*numbers(lr, momentum, weight_decay, nesterov), scale], weight.dtype))
+    change([(weight, dweight, velocity)], options)
 
 
-def change(triples, options, nesterov):
-    """update of many (weight, dweight, velocity), with options that are on the GPU: LeNet-5's are so small that a launch for each would take longer."""
-    for first in range(0, len(triples), TOGETHER):
-        some = [tuple(array.reshape(array.size) for array in arrays) for arrays in zip(*triples[first:first + TOGETHER])]
-        (blocks, rows), threads = row_blocks(max(weight.size for weight in some[0]), len(some[0]))
-        _update[(min(blocks, BLOCKS), rows), threads](*some, options, bool(nesterov))      # a small one needs few of so many
+def change(rows, options):
+    """update of many (weight, dweight, velocity), with options that are on the GPU."""
+    launch_together(_update, rows, options)
+
+
+def launch_together(update, rows, options):
+    """Launch the kernel `update` for many rows (weight, dweight, slots ...), TOGETHER at a time.
+
+    LeNet-5's parameters are so small that a launch for each would take longer than its work.
+    """
+    for first in range(0, len(rows), TOGETHER):
+        columns = zip(*rows[first : first + TOGETHER], strict=True)
+        some = [tuple(array.reshape(array.size) for array in column) for column in columns]
+        (blocks, rows_of_blocks), threads = row_blocks(max(weight.size for weight in some[0]), len(some[0]))
+        # a small parameter needs few of so many blocks
+        update[(min(blocks, BLOCKS), rows_of_blocks), threads](*some, options)
 
 
 @kernel
-def _update(weights, dweights, velocities, options, nesterov):
-    weight, dweight, velocity = weights[cuda.blockIdx.y], dweights[cuda.blockIdx.y], velocities[cuda.blockIdx.y]
-    lr, momentum, weight_decay, scale = options[0], options[1], options[2], options[3]
+def _update(weights, dweights, velocities, options):
+    weight, dweight, velocity = (
+        weights[cuda.blockIdx.y],
+        dweights[cuda.blockIdx.y],
+        velocities[cuda.blockIdx.y],
+    )
+    lr, momentum, weight_decay, nesterov, scale = options[0], options[1], options[2], options[3], options[4]
+    zero = options.dtype.type(0)
     if scale != scale:
         return
     for e in range(cuda.grid(1), weight.size, cuda.gridsize(1)):
         g = scale * dweight[e] + weight_decay * weight[e]
         v = momentum * velocity[e] + g
         velocity[e] = v
-        weight[e] -= lr * (g + momentum * v if nesterov else v)
+        weight[e] -= lr * (g + momentum * v if nesterov != zero else v)
 
 
 def sum_of_squares(dweight):
-    return float(_cuda.to_host(_partial_sums([dweight])).sum(dtype=np.float64))
+    return float(memory.to_host(_partial_sums([dweight])).sum(dtype=np.float64))
 
 
 def _partial_sums(dweights):
     """Sums of squares of parts of all these arrays: the squares and each of these sums are of the dtype of dweight, also where that is float32."""
     blocks = parts(1, max(dweight.size for dweight in dweights))
-    sums = _cuda.empty((len(dweights) * blocks,), dweights[0].dtype)
+    sums = memory.empty((len(dweights) * blocks,), dweights[0].dtype)
     for first in range(0, len(dweights), TOGETHER):
-        some = tuple(dweight.reshape(dweight.size) for dweight in dweights[first:first + TOGETHER])
+        some = tuple(dweight.reshape(dweight.size) for dweight in dweights[first : first + TOGETHER])
         _sum_of_squares[(blocks, len(some)), BLOCK](some, sums, first * blocks)
     return sums
 
@@ -68,9 +87,12 @@ def _sum_of_squares(dweights, sums, first):
 
 
 def guarded_options(options, losses, dweights, clip):
-    """`options` for change, where nobody looks in between: scale is made smaller so that the norm of all dweights together is no larger than clip (None: as
-    large as it is), and NaN where it is 0 or a loss is not finite."""
-    guarded = _cuda.empty(options.shape, options.dtype)
+    """Return `options` for change of any optimizer, where nobody looks in between.
+
+    The scale, which stands last, is made smaller so that the norm of all dweights together is no larger than clip
+    (None: as large as it is), and NaN where it is 0 or a loss is not finite.
+    """
+    guarded = memory.empty(options.shape, options.dtype)
     sums = losses if clip is None else _partial_sums(dweights)
     _guard[1, BLOCK](options, losses, sums, options.dtype.type(math.inf if clip is None else clip), guarded)
     return guarded
@@ -86,7 +108,8 @@ def _guard(options, losses, sums, clip, guarded):
         total += sums[p]
     wrong, norm = tree_sum(wrong, 1, options), math.sqrt(tree_sum(total, 1, options))
     if t == 0:
-        for place in range(3):
+        last = options.size - 1
+        for place in range(last):
             guarded[place] = options[place]
-        scale = options[3] * (clip / norm if norm > clip else one)
-        guarded[3] = options.dtype.type(math.nan) if wrong > zero or options[3] == zero else scale
+        scale = options[last] * (clip / norm if norm > clip else one)
+        guarded[last] = options.dtype.type(math.nan) if wrong > zero or options[last] == zero else scale

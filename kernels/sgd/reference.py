@@ -1,4 +1,5 @@
 """sgd in NumPy."""
+
 import numpy as np
 
 

@@ -1,7 +1,8 @@
 """sigmoid in Numba: one loop over all elements, a register of them at a time, whatever they stand for. y may be x, and dx dy."""
-from .._kernel import kernel
-from .._math import sigmoid
-from .._vector import load_run, store_run, width
+
+from .._cpu.kernel import kernel
+from .._cpu.math import sigmoid
+from .._cpu.vector import load_run, store_run, width
 
 
 def forward(x):
@@ -26,4 +27,4 @@ def backward_input(dy, y):
 def _backward_input(dy, y, dx):
     for e in range(0, len(dy), width(dy)):
         v = load_run(y, e)
-        store_run(dx, e, load_run(dy, e) * v * (1 - v))      # reverses: y = 1 / (1 + e^-x)
+        store_run(dx, e, load_run(dy, e) * v * (1 - v))  # reverses: y = 1 / (1 + e^-x)

@@ -1,7 +1,8 @@
 """sigmoid in numba.cuda: every thread takes single elements, whatever they stand for. y may be x, and dx dy."""
+
 import math
 
-from .._cuda import cuda, kernel
+from .._cuda.launch import cuda, kernel
 
 
 def forward(x):
@@ -14,7 +15,7 @@ def forward(x):
 def _forward(x, y):
     for e in range(cuda.grid(1), x.size, cuda.gridsize(1)):
         zero, one = x.dtype.type(0), x.dtype.type(1)
-        small = math.exp(-abs(x[e]))                         # of the smaller of the two sides, so that it cannot overflow
+        small = math.exp(-abs(x[e]))  # of the smaller of the two sides, so that it cannot overflow
         y[e] = (small if x[e] < zero else one) / (one + small)
 
 
@@ -27,4 +28,4 @@ def backward_input(dy, y):
 @kernel
 def _backward_input(dy, y, dx):
     for e in range(cuda.grid(1), dy.size, cuda.gridsize(1)):
-        dx[e] = dy[e] * y[e] * (dy.dtype.type(1) - y[e])     # reverses: y = 1 / (1 + e^-x)
+        dx[e] = dy[e] * y[e] * (dy.dtype.type(1) - y[e])  # reverses: y = 1 / (1 + e^-x)

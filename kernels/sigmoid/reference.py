@@ -1,4 +1,5 @@
 """sigmoid in NumPy."""
+
 import numpy as np
 
 
@@ -7,4 +8,4 @@ def forward(x):
 
 
 def backward_input(dy, y):
-    return dy * y * (1 - y)        # reverses: y = 1 / (1 + e^-x)
+    return dy * y * (1 - y)  # reverses: y = 1 / (1 + e^-x)

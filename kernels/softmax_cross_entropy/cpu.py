@@ -2,10 +2,11 @@
 
 No label equals -1, so an image with that label and a lane without an image have no right class; they get y = 0 and dscores = 0.
 """
-from .._kernel import kernel
-from .._math import exp, log
-from .._per_image import per_image, spread
-from .._vector import fill_like, inner, lanewise, load, maximum, store, where
+
+from .._cpu.kernel import kernel
+from .._cpu.math import exp, log
+from .._cpu.per_image import per_image, spread
+from .._cpu.vector import fill_like, inner, lanewise, load, maximum, store, where
 from . import output_shape
 
 
@@ -13,7 +14,7 @@ def forward(scores, labels):
     output_shape(scores.shape)
     y = per_image(scores)
     _forward(lanewise(scores.data), spread(labels, -1, scores), y)
-    return y.reshape(-1)[:len(labels)]
+    return y.reshape(-1)[: len(labels)]
 
 
 @kernel(split=("scores", "label", "y"))
@@ -41,7 +42,9 @@ def _softmax(scores, b):
 
 def backward_input(dy, scores, labels):
     dscores = scores.like()
-    _backward_input(spread(dy, 0, scores), lanewise(scores.data), spread(labels, -1, scores), lanewise(dscores.data))
+    _backward_input(
+        spread(dy, 0, scores), lanewise(scores.data), spread(labels, -1, scores), lanewise(dscores.data)
+    )
     return dscores
 
 
@@ -52,6 +55,6 @@ def _backward_input(dy, scores, label, dscores):
         largest, total = _softmax(scores, b)
         of_image = load(label, b)
         for k in range(K):
-            p = exp(load(scores, (b, k)) - largest) / total                    # reverses: log sum_k e^s
-            p = where(of_image == k, p - 1, p)                                 # reverses: - s[label]
+            p = exp(load(scores, (b, k)) - largest) / total  # reverses: log sum_k e^s
+            p = where(of_image == k, p - 1, p)  # reverses: - s[label]
             store(dscores, (b, k), where(of_image < 0, 0, load(dy, b) * p))

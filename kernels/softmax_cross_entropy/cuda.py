@@ -1,21 +1,22 @@
 """softmax_cross_entropy in numba.cuda: a block of threads takes IMAGES images, whose scores for a class are what memory is read in at least, 32 bytes.
 
-    thread    0  1 ... 7 | 8  9 ... 15 | ...
-    image     0  1 ... 7 | 0  1 ... 7  | ...
-    classes   0, P, 2P.. | 1, P + 1 .. | ...      P = BLOCK / IMAGES threads share the classes of an image, and put together what each has found
+thread    0  1 ... 7 | 8  9 ... 15 | ...
+image     0  1 ... 7 | 0  1 ... 7  | ...
+classes   0, P, 2P.. | 1, P + 1 .. | ...      P = BLOCK / IMAGES threads share the classes of an image, and put together what each has found
 """
+
 import math
 
-from .. import _cuda
-from .._cuda import SIMULATOR, cuda, device, kernel
-from .._cuda_reduce import BLOCK, tree_max, tree_sum
+from .._cuda import memory
+from .._cuda.launch import SIMULATOR, cuda, device, kernel
+from .._cuda.reduce import BLOCK, tree_max, tree_sum
 from . import output_shape
 
 IMAGES = 2 if SIMULATOR else 8
 
 
 def forward(scores, labels):
-    y = _cuda.empty(output_shape(scores.shape), scores.dtype)
+    y = memory.empty(output_shape(scores.shape), scores.dtype)
     _forward[-(-y.size // IMAGES), BLOCK](scores.data, labels, y)
     return y
 
@@ -54,7 +55,7 @@ def _backward_input(dy, scores, labels, dscores):
     largest, total = _softmax(scores, min(n, dy.size - 1))
     if n < dy.size:
         for k in range(cuda.threadIdx.x // IMAGES, scores.shape[0], BLOCK // IMAGES):
-            p = math.exp(scores[k, n] - largest) / total     # reverses: log sum_k e^s
+            p = math.exp(scores[k, n] - largest) / total  # reverses: log sum_k e^s
             if k == labels[n]:
-                p -= scores.dtype.type(1)                    # reverses: - s[label]
+                p -= scores.dtype.type(1)  # reverses: - s[label]
             dscores[k, n] = dy[n] * p

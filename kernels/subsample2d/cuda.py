@@ -1,8 +1,9 @@
 """subsample2d in numba.cuda: one thread computes single pixels of single images."""
-from .. import _cuda
-from .._cuda import cuda, device, divided, kernel
-from .._cuda_native import CudaNative, by_rows
-from .._cuda_reduce import row_sums
+
+from .._cuda import memory
+from .._cuda.launch import cuda, device, divided, kernel
+from .._cuda.native import CudaNative, by_rows
+from .._cuda.reduce import row_sums
 from .._windows import as_lengths
 from ..conv2d import cuda as conv2d
 from . import output_shape
@@ -44,14 +45,16 @@ def _backward_input(dy, N, coefficient, rows, columns, dx):
     for e in range(cuda.grid(1), dx.shape[2], cuda.gridsize(1)):
         w, n = divided(e, N)
         place = w // len(columns) * N + n
-        if i < dy.shape[1] and place < dy.shape[2]:          # reverses: total + x[i SH + u, j SW + v], then coefficient * total
+        if (
+            i < dy.shape[1] and place < dy.shape[2]
+        ):  # reverses: total + x[i SH + u, j SW + v], then coefficient * total
             dx[c, h, e] = coefficient[c] * dy[c, i, place]
-        else:                                                # rows and columns that fill no window
+        else:  # rows and columns that fill no window
             dx[c, h, e] = dy.dtype.type(0)
 
 
 def backward_coefficient(dy, x, size):
-    products = _cuda.empty(dy.rows.shape, dy.dtype)
+    products = memory.empty(dy.rows.shape, dy.dtype)
     _products[by_rows(dy)](dy.rows, x.rows, x.shape[0], *as_lengths(size), products)
     return row_sums(products.reshape(dy.shape[1], products.size // dy.shape[1]))
 
@@ -60,8 +63,10 @@ def backward_coefficient(dy, x, size):
 def _products(dy, x, N, rows, columns, products):
     c, i = cuda.blockIdx.z, cuda.blockIdx.y
     for e in range(cuda.grid(1), dy.shape[2], cuda.gridsize(1)):
-        products[c, i, e] = dy[c, i, e] * _window_sum(x, N, c, i, e, rows, columns)        # reverses: y = coefficient * sum
+        products[c, i, e] = dy[c, i, e] * _window_sum(
+            x, N, c, i, e, rows, columns
+        )  # reverses: y = coefficient * sum
 
 
 def backward_bias(dy):
-    return conv2d.backward_bias(dy)                          # reverses: y = ... + bias[c], as there
+    return conv2d.backward_bias(dy)  # reverses: y = ... + bias[c], as there

@@ -13,6 +13,7 @@ Only the filters that exist are stored, so a connection that the table lacks is 
 
 Source: LeCun et al. 1998, section II.B and table I. dtype: float32 or float64, all arrays alike (reference: complex128 too).
 """
+
 from .._windows import output_map
 
 

@@ -1,12 +1,13 @@
 """table_conv2d in Numba: conv2d's tiles, where every output map has a list of its own of the input maps that it sees.
 
-Maps that see different maps cannot share a load of x, so a tile is one map times ten pixels (kernels/_simd.py): a scalar of weight and ten
+Maps that see different maps cannot share a load of x, so a tile is one map times ten pixels (kernels/_cpu/simd.py): a scalar of weight and ten
 vectors of x for ten multiply-adds. Only connections that exist are computed.
 """
+
 import numpy as np
 
-from .. import _convolution as convolution
-from .._native import Native
+from .._cpu import convolution
+from .._cpu.native import Native
 from ..conv2d import cpu as conv2d
 from . import output_shape
 
@@ -14,7 +15,9 @@ STRIDE, PADDING = (1, 1), (0, 0)
 
 
 def forward(x, weight, bias, connections):
-    y = Native.empty(output_shape(x.shape, weight.shape[1:], (len(bias), x.shape[1])), x.dtype, x.data.shape[-1])
+    y = Native.empty(
+        output_shape(x.shape, weight.shape[1:], (len(bias), x.shape[1])), x.dtype, x.data.shape[-1]
+    )
     wiring = _wiring(connections, len(bias), x.shape[1])
     convolution.forward(x, weight, bias, wiring, weight.shape[1:], STRIDE, PADDING, y)
     return y

@@ -5,13 +5,14 @@ Which connections a map has is a list in the GPU's memory, made once for a table
 
     pairs (K, 2)    order (K,): connections sorted by their output map    starts (O + 1,): where in it those of each map begin;   likewise by input map
 """
+
 import numpy as np
 
-from .. import _cuda
-from .._cuda import cuda, kernel
-from .._cuda_native import CudaNative, by_rows
-from .._cuda_reduce import BLOCK, tree_sum
-from .._cuda_windows import within
+from .._cuda import memory
+from .._cuda.launch import cuda, kernel
+from .._cuda.native import CudaNative, by_rows
+from .._cuda.reduce import BLOCK, tree_sum
+from .._cuda.windows import within
 from .._windows import as_lengths
 from ..conv2d import cuda as conv2d
 from . import output_shape
@@ -20,7 +21,9 @@ from . import output_shape
 def forward(x, weight, bias, connections):
     y = CudaNative.empty(output_shape(x.shape, weight.shape[1:], (bias.shape[0], x.shape[1])), x.dtype)
     pairs, order, starts = _sorted(connections, 0, y.shape[1])
-    _forward[by_rows(y)](x.rows, x.shape[0], weight, bias, *as_lengths(weight.shape[1:]), pairs, order, starts, y.rows)
+    _forward[by_rows(y)](
+        x.rows, x.shape[0], weight, bias, *as_lengths(weight.shape[1:]), pairs, order, starts, y.rows
+    )
     return y
 
 
@@ -41,7 +44,9 @@ def _forward(x, N, weight, bias, rows, columns, pairs, order, starts, y):
 def backward_input(dy, weight, connections, x_shape):
     dx = CudaNative.empty(x_shape, dy.dtype)
     pairs, order, starts = _sorted(connections, 1, x_shape[1])
-    _backward_input[by_rows(dx)](dy.rows, dy.shape[0], weight, *as_lengths(weight.shape[1:]), pairs, order, starts, dx.rows)
+    _backward_input[by_rows(dx)](
+        dy.rows, dy.shape[0], weight, *as_lengths(weight.shape[1:]), pairs, order, starts, dx.rows
+    )
     return dx
 
 
@@ -55,14 +60,16 @@ def _backward_input(dy, N, weight, rows, columns, pairs, order, starts, dx):
             o = pairs[k, 0]
             for u in range(max(0, h - OH + 1), min(len(rows), h + 1)):
                 for v in range(len(columns)):
-                    near = within(e - v * N, length)         # where it is not e - v N, no pixel of dy is there
+                    near = within(e - v * N, length)  # where it is not e - v N, no pixel of dy is there
                     part = weight[k, u, v] * dy[o, h - u, near]
-                    total += part if near == e - v * N else zero                 # reverses: y[o, i, e] += weight[k, u, v] x[c, i + u, e + v N]
+                    total += (
+                        part if near == e - v * N else zero
+                    )  # reverses: y[o, i, e] += weight[k, u, v] x[c, i + u, e + v N]
         dx[c, h, e] = total
 
 
 def backward_weight(dy, x, connections, kernel_size):
-    dweight = _cuda.empty((len(connections), *kernel_size), dy.dtype)
+    dweight = memory.empty((len(connections), *kernel_size), dy.dtype)
     pairs, _, _ = _sorted(connections, 0, dy.shape[1])
     _backward_weight[dweight.size, BLOCK](dy.rows, x.rows, x.shape[0], pairs, dweight)
     return dweight
@@ -76,14 +83,16 @@ def _backward_weight(dy, x, N, pairs, dweight):
     total = dy.dtype.type(0)
     for i in range(OH):
         for e in range(cuda.threadIdx.x, length, BLOCK):
-            total += dy[o, i, e] * x[c, i + u, e + v * N]    # reverses: y[o, i, e] += weight[k, u, v] x[c, i + u, e + v N]
+            total += (
+                dy[o, i, e] * x[c, i + u, e + v * N]
+            )  # reverses: y[o, i, e] += weight[k, u, v] x[c, i + u, e + v N]
     total = tree_sum(total, 1, dy)
     if cuda.threadIdx.x == 0:
         dweight[k, u, v] = total
 
 
 def backward_bias(dy):
-    return conv2d.backward_bias(dy)                          # reverses: y + bias[o], as there
+    return conv2d.backward_bias(dy)  # reverses: y + bias[o], as there
 
 
 def _sorted(connections, by, maps):
@@ -91,7 +100,7 @@ def _sorted(connections, by, maps):
     return _lists(np.ascontiguousarray(connections, np.int32).tobytes(), by, maps)
 
 
-@_cuda.constant
+@memory.constant
 def _lists(connections, by, maps):
     pairs = np.frombuffer(connections, np.int32).reshape(-1, 2)
     order = np.argsort(pairs[:, by], kind="stable")

@@ -1,4 +1,5 @@
 """table_conv2d in NumPy: connection by connection, tap by tap."""
+
 import numpy as np
 
 
@@ -8,7 +9,7 @@ def forward(x, weight, bias, connections):
     y = np.zeros((N, len(bias), OH, OW), x.dtype) + bias[:, None, None]
     for k, (o, c) in enumerate(connections):
         for u, v in np.ndindex(KH, KW):
-            y[:, o] += weight[k, u, v] * x[:, c, u:u + OH, v:v + OW]
+            y[:, o] += weight[k, u, v] * x[:, c, u : u + OH, v : v + OW]
     return y
 
 
@@ -17,7 +18,9 @@ def backward_input(dy, weight, connections, x_shape):
     dx = np.zeros(x_shape, dy.dtype)
     for k, (o, c) in enumerate(connections):
         for u, v in np.ndindex(*weight.shape[1:]):
-            dx[:, c, u:u + OH, v:v + OW] += weight[k, u, v] * dy[:, o]      # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
+            dx[:, c, u : u + OH, v : v + OW] += (
+                weight[k, u, v] * dy[:, o]
+            )  # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
     return dx
 
 
@@ -26,9 +29,11 @@ def backward_weight(dy, x, connections, kernel_size):
     dweight = np.empty((len(connections), *kernel_size), dy.dtype)
     for k, (o, c) in enumerate(connections):
         for u, v in np.ndindex(*kernel_size):
-            dweight[k, u, v] = np.sum(dy[:, o] * x[:, c, u:u + OH, v:v + OW])   # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
+            dweight[k, u, v] = np.sum(
+                dy[:, o] * x[:, c, u : u + OH, v : v + OW]
+            )  # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
     return dweight
 
 
 def backward_bias(dy):
-    return dy.sum(axis=(0, 2, 3))                            # reverses: y + bias
+    return dy.sum(axis=(0, 2, 3))  # reverses: y + bias

@@ -1,4 +1,5 @@
 """tanh in Numba: scaled_tanh with amplitude and slope 1."""
+
 from ..scaled_tanh import cpu as scaled_tanh
 
 
@@ -7,4 +8,4 @@ def forward(x):
 
 
 def backward_input(dy, y):
-    return scaled_tanh.backward_input(dy, y, 1.0, 1.0)       # reverses: y = tanh(x)
+    return scaled_tanh.backward_input(dy, y, 1.0, 1.0)  # reverses: y = tanh(x)

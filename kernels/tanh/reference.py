@@ -1,4 +1,5 @@
 """tanh in NumPy."""
+
 import numpy as np
 
 
@@ -7,4 +8,4 @@ def forward(x):
 
 
 def backward_input(dy, y):
-    return dy * (1 - y * y)        # reverses: y = tanh(x)
+    return dy * (1 - y * y)  # reverses: y = tanh(x)

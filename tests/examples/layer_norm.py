@@ -1,4 +1,5 @@
 """A layer of one's own, with parameters: checked by `tinyconv gradcheck "layer_norm.py:LayerNorm(5)"`."""
+
 import numpy as np
 
 
@@ -11,7 +12,7 @@ class LayerNorm:
 
     def forward(self, x):
         centered = x - x.mean(axis=1, keepdims=True)
-        self.std = np.sqrt((centered ** 2).mean(axis=1, keepdims=True) + self.epsilon)
+        self.std = np.sqrt((centered**2).mean(axis=1, keepdims=True) + self.epsilon)
         self.normal = centered / self.std
         return self.params["weight"] * self.normal + self.params["bias"]
 

@@ -1,4 +1,5 @@
 """A layer of one's own, without parameters: checked by `tinyconv gradcheck leaky_relu.py:LeakyReLU`."""
+
 import numpy as np
 
 

@@ -13,4 +13,4 @@ class Upsample2d:
     def backward(self, dy):
         N, C, H, W = dy.shape
         squares = dy.reshape(N, C, H // self.size, self.size, W // self.size, self.size)
-        return squares.mean(axis=(3, 5))                     # wrong: every pixel of the square has its share
+        return squares.mean(axis=(3, 5))  # wrong: every pixel of the square has its share

@@ -2,6 +2,7 @@
 
 Exit status: 0 done, 1 failed, 2 bad usage, 130 interrupted. A user's mistake is one line on stderr; a traceback is a fault of ours.
 """
+
 import argparse
 import sys
 
@@ -14,8 +15,12 @@ COMMANDS = (train, eval, predict, similar, summary, gradcheck, course, data, ben
 
 def parser():
     """The parser of the whole command line."""
-    parser = argparse.ArgumentParser(prog="tinyconv", description="Convolutional networks whose every backward pass is written by hand.",
-                                     epilog="example: tinyconv train lenet5", formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="tinyconv",
+        description="Convolutional networks whose every backward pass is written by hand.",
+        epilog="example: tinyconv train lenet5",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"tinyconv {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command in COMMANDS:

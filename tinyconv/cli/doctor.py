@@ -1,4 +1,5 @@
 """tinyconv doctor: what tinyconv finds on this machine."""
+
 import os
 import platform
 import re
@@ -8,12 +9,11 @@ from pathlib import Path
 import llvmlite.binding as llvm
 import numpy as np
 
-from .. import __version__, data, kernels, memory
-from ..kernels import _cuda_gpu
-from ..kernels._native import lanes, vector_bytes
+from .. import __version__, data, kernels
+from ..execution import available_threads, memory, strategy
+from ..kernels.backends import backend
+from ..kernels.recording import lanes, vector_bytes
 from ..models import MODELS
-from ..parallel import available_threads
-from ..parallel import way as way_of_sharing
 from . import options
 
 # As in setup.cfg, which a test compares.
@@ -22,20 +22,37 @@ NUMPY_UNKNOWN_TO_NUMBA_CUDA = 2, 5
 
 
 def add_parser(commands):
-    return options.parser(commands, "doctor", "print versions, processor, caches and data sets, for a bug report or a first look", "tinyconv doctor")
+    return options.parser(
+        commands,
+        "doctor",
+        "print versions, processor, caches and data sets, for a bug report or a first look",
+        "tinyconv doctor",
+    )
 
 
 def run(args):
     rows = {
         "tinyconv": f"{__version__}, Python {platform.python_version()}, {platform.platform()}",
-        **{name: _version(name, extra) for name, extra in (("numpy", None), ("numba", None), ("llvmlite", None), ("pillow", None), ("tqdm", None),
-                                                           ("matplotlib", "demo"), ("mlxtend", "demo"), ("pytest", "test"), ("numba-cuda", "cuda"))},
+        **{
+            name: _version(name, extra)
+            for name, extra in (
+                ("numpy", None),
+                ("numba", None),
+                ("llvmlite", None),
+                ("pillow", None),
+                ("tqdm", None),
+                ("matplotlib", "demo"),
+                ("mlxtend", "demo"),
+                ("pytest", "test"),
+                ("numba-cuda", "cuda"),
+            )
+        },
         "versions": versions(_installed("numpy"), _installed("numba"), _installed("numba-cuda")),
         "processor": llvm.get_host_cpu_name(),
         "SIMD width": f"{8 * vector_bytes()} bits: {lanes(np.float32)} float32 or {lanes(np.float64)} float64 images side by side",
         "threads": f"{available_threads()} processors for this process, of {os.cpu_count()}",
         "threading layer": "Python threads, each running compiled kernels without the global lock; Numba's own layers are not used",
-        **{f"threads share: {name}": _way(build) for name, build in MODELS.items()},
+        **{f"threads share: {name}": _strategy(build) for name, build in MODELS.items()},
         "kernel cache": _kernel_cache(),
         "GPU": _gpu(),
         **{f"data: {name}": where for name, where in data.find().items()},
@@ -59,12 +76,17 @@ def _version(package, extra):
 
 
 def versions(numpy: str, numba: str, numba_cuda: str | None) -> str:
-    """One sentence: "fit each other", or the first pair of versions that does not fit and what to do. Compiles nothing."""
+    """One sentence: "fit each other", or the first pair that does not and what to do. Compiles nothing."""
     if _release(numba) < OLDEST_NUMBA:
-        return f"expected numba {'.'.join(map(str, OLDEST_NUMBA))} or newer, got {numba}: pip install -U numba"
+        return (
+            f"expected numba {'.'.join(map(str, OLDEST_NUMBA))} or newer, got {numba}: pip install -U numba"
+        )
     if numba_cuda is not None and _release(numpy) >= NUMPY_UNKNOWN_TO_NUMBA_CUDA:
-        return (f"expected a numpy below {'.'.join(map(str, NUMPY_UNKNOWN_TO_NUMBA_CUDA))} beside numba-cuda {numba_cuda}, got {numpy}: "
-                "tinyconv puts back the one name that is missing there; for a pair made for each other, pip install 'tinyconv[cuda]'")
+        below = ".".join(map(str, NUMPY_UNKNOWN_TO_NUMBA_CUDA))
+        return (
+            f"expected a numpy below {below} beside numba-cuda {numba_cuda}, got {numpy}: tinyconv puts back the one name "
+            "that is missing there; for a pair made for each other, pip install 'tinyconv[cuda]'"
+        )
     return "fit each other"
 
 
@@ -73,18 +95,21 @@ def _release(text: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", text)[:2]))
 
 
-def _way(build):
-    """How the threads share a training step of a model (parallel.py), and why."""
+def _strategy(build):
+    """How the threads share a training step of a model (execution/strategy.py), and why."""
     net = build()
-    way, why = way_of_sharing(net, np.zeros((64, *net.input_shape), np.float32))
-    return f"{way}: {why}"
+    name, why = strategy(net, np.zeros((64, *net.input_shape), np.float32))
+    return f"{name}: {why}"
 
 
 def _gpu():
-    if missing := _cuda_gpu.missing():
+    gpu = backend("cuda")
+    if missing := gpu.available():
         return missing
-    free = _cuda_gpu.memory()
-    return _cuda_gpu.gpu_name() + ("" if free is None else f", {memory.say(free[0])} of {memory.say(free[1])} free")
+    free = gpu.memory()
+    return gpu.device_name() + (
+        "" if free is None else f", {memory.say(free[0])} of {memory.say(free[1])} free"
+    )
 
 
 def _kernel_cache():

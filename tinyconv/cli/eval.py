@@ -1,4 +1,5 @@
 """tinyconv eval: the test error of a run, which classes it confuses, and a picture of what it got wrong."""
+
 from pathlib import Path
 
 import numpy as np
@@ -6,22 +7,27 @@ import numpy as np
 from ..errors import TinyconvError
 from ..evaluation import evaluate
 from . import options
+from .given import add_options
 from .pictures import draw_filters, draw_sheet
 from .run_folder import Run
 
-SHOWN = 200                                                  # misclassified images in the picture
-FITTING = 20                                                 # classes, of which a confusion matrix fits on the screen
-WORST = 10                                                   # classes that are listed where there are more
+SHOWN = 200  # misclassified images in the picture
+FITTING = 20  # classes, of which a confusion matrix fits on the screen
+WORST = 10  # classes that are listed where there are more
 
 
 def add_parser(commands):
-    command = options.parser(commands, "eval", "test a trained network", "tinyconv eval runs/lenet5-mnist --data mnist",
-                             "Images are shown to the network as the run's recipe has it; where it has ten crops of an image, the softmax "
-                             "probabilities of the ten are averaged. Draws misclassified.png and filters.png in the run folder.")
+    command = options.parser(
+        commands,
+        "eval",
+        "test a trained network",
+        "tinyconv eval runs/lenet5-mnist --data mnist",
+        "Images are shown to the network as the run's recipe has it; where it has ten crops of an image, the softmax "
+        "probabilities of the ten are averaged. Draws misclassified.png and filters.png in the run folder.",
+    )
     command.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a training run")
-    options.add_data_options(command, "what the run was trained on")
-    options.add_threads_option(command)
-    options.add_device_options(command)
+    add_options(command, "data", said="what the run was trained on")
+    add_options(command, "data_dir", "threads", "device", "precision")
     return command
 
 
@@ -41,9 +47,11 @@ def run(args):
     else:
         print(_worst(result, test.class_names))
     wrong, picture = np.flatnonzero(result.predictions != result.labels), this.folder / "misclassified.png"
-    picture.unlink(missing_ok=True)                          # of an earlier test
+    picture.unlink(missing_ok=True)  # of an earlier test
     if len(wrong):
-        shown = wrong[np.linspace(0, len(wrong) - 1, min(len(wrong), SHOWN)).astype(int)]        # of all classes: they may come one by one
+        shown = wrong[
+            np.linspace(0, len(wrong) - 1, min(len(wrong), SHOWN)).astype(int)
+        ]  # of all classes: they may come one by one
         _draw(test, result, shown, picture)
         print(f"{picture}: {len(shown)} of {len(wrong)} misclassified images, label > answer")
     if filters := draw_filters(this, net):
@@ -54,7 +62,9 @@ def run(args):
 
 def _check_classes(name, found, folder, expected):
     if list(found) != expected:
-        say = lambda names: ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+        say = lambda names: (
+            ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+        )
         raise TinyconvError(f"{name}: has the classes {say(found)}; {folder} was trained on {say(expected)}")
 
 
@@ -62,7 +72,10 @@ def _table(counts, names):
     names = [name[:10] for name in names]
     width = max(len(cell) for cell in [*names, *map(str, counts.ravel())]) + 2
     lines = [" " * width + "".join(name.rjust(width) for name in names)]
-    lines += [name.rjust(width) + "".join((str(c) if c else ".").rjust(width) for c in row) for name, row in zip(names, counts)]
+    lines += [
+        name.rjust(width) + "".join((str(c) if c else ".").rjust(width) for c in row)
+        for name, row in zip(names, counts)
+    ]
     return "\n".join(lines)
 
 
@@ -77,7 +90,9 @@ def _worst(result, names):
     lines = [f"the worst of {len(names)} classes:"]
     for k in worst:
         answers = np.bincount(result.predictions[(result.labels == k) & (result.predictions != k)])
-        lines.append(f"  {names[k]}: {100 * errors[k]:.0f}% ({wrong[k]} of {images[k]}), most often taken for {names[answers.argmax()]}")
+        lines.append(
+            f"  {names[k]}: {100 * errors[k]:.0f}% ({wrong[k]} of {images[k]}), most often taken for {names[answers.argmax()]}"
+        )
     return "\n".join(lines)
 
 
@@ -86,5 +101,8 @@ def _draw(test, result, wrong, path):
     scale = max(1, 64 // max(test.shape[1:]))
     letters = max(4, test.shape[2] * scale // 16)
     name = lambda k: test.class_names[k][:letters]
-    cells = [(image, f"{name(result.labels[n])} > {name(result.predictions[n])}") for image, n in zip(test.read(wrong), wrong)]
+    cells = [
+        (image, f"{name(result.labels[n])} > {name(result.predictions[n])}")
+        for image, n in zip(test.read(wrong), wrong)
+    ]
     draw_sheet(path, cells, max(4, 1440 // (test.shape[2] * scale + 8)), scale)

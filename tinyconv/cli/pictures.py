@@ -1,8 +1,9 @@
 """Pictures of a run: the training curves, the filters of the first layer, and sheets of images with captions."""
+
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .. import device as door
+from ..device import to_host
 from ..files import write_atomically
 
 
@@ -18,13 +19,24 @@ def draw_curves(run, history, held_out=True):
         return "no picture of the curves: matplotlib is not installed (pip install 'tinyconv[demo]')"
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     epochs = [row["epoch"] for row in history]
-    labels = ("training", "test") if held_out else ("training images, during the epoch", "training images, after the epoch")
-    for axes, keys, title in zip(figure.subplots(1, 2), (("loss", "test_loss"), ("error", "test_error")), ("loss", "error")):
+    labels = (
+        ("training", "test")
+        if held_out
+        else ("training images, during the epoch", "training images, after the epoch")
+    )
+    for axes, keys, title in zip(
+        figure.subplots(1, 2), (("loss", "test_loss"), ("error", "test_error")), ("loss", "error")
+    ):
         for key, label in zip(keys, labels):
-            axes.plot(epochs, [row[key] * (100 if "error" in key else 1) for row in history], marker=".", label=label)
+            axes.plot(
+                epochs,
+                [row[key] * (100 if "error" in key else 1) for row in history],
+                marker=".",
+                label=label,
+            )
         axes.set(title=title + (" (%)" if title == "error" else ""), xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if all(row[key] > 0 for row in history for key in keys):                # a logarithmic scale has no place for 0
+        if all(row[key] > 0 for row in history for key in keys):  # a logarithmic scale has no place for 0
             axes.set_yscale("log")
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.yaxis.set_major_formatter("{x:g}")
@@ -40,12 +52,18 @@ def draw_filters(run, net, side=44):
 
     Gives a sentence for the user; None where the first weights are no filters over one channel or three.
     """
-    weights = door.as_numpy(next((value for name, value in net.params.items() if name.endswith("weight")), np.empty(0)))
+    weights = to_host(
+        next((value for name, value in net.params.items() if name.endswith("weight")), np.empty(0))
+    )
     if weights.ndim != 4 or weights.shape[1] not in (1, 3):
         return None
     low, high = (limit(weights, axis=(1, 2, 3), keepdims=True) for limit in (np.min, np.max))
-    bytes_ = (255 * (weights - low) / np.maximum(high - low, np.finfo(np.float32).tiny)).round().astype(np.uint8)
-    columns = next(n for n in range(round(1.3 * len(weights) ** 0.5), len(weights) + 1) if len(weights) % n == 0)      # full rows: 96 in 16 x 6
+    bytes_ = (
+        (255 * (weights - low) / np.maximum(high - low, np.finfo(np.float32).tiny)).round().astype(np.uint8)
+    )
+    columns = next(
+        n for n in range(round(1.3 * len(weights) ** 0.5), len(weights) + 1) if len(weights) % n == 0
+    )  # full rows: 96 in 16 x 6
     path = run.folder / "filters.png"
     draw_sheet(path, [(image, "") for image in bytes_], columns, max(1, side // max(weights.shape[2:])))
     return f"filters: {path}, {len(weights)} of {'x'.join(map(str, weights.shape[:0:-1]))}"
@@ -63,9 +81,14 @@ def draw_sheet(path, cells, columns, scale=1):
     draw = ImageDraw.Draw(sheet)
     for place, (image, caption) in enumerate(cells):
         left, top = place % columns * cell_width + 4, place // columns * cell_height + 4
-        picture = Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
-        sheet.paste(picture.resize((image.shape[2] * scale, image.shape[1] * scale), Image.Resampling.NEAREST), (left, top))
-        text = "\n".join(line[:_fitting(draw, line, cell_width - 4)] for line in caption.split("\n"))
+        picture = Image.fromarray(
+            image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
+        )
+        sheet.paste(
+            picture.resize((image.shape[2] * scale, image.shape[1] * scale), Image.Resampling.NEAREST),
+            (left, top),
+        )
+        text = "\n".join(line[: _fitting(draw, line, cell_width - 4)] for line in caption.split("\n"))
         draw.text((left, top + height), text, fill="black")
     write_atomically(path, lambda file: sheet.save(file, "PNG"))
 

@@ -1,10 +1,11 @@
 """A training run as a folder.
 
-    run.json         settings: the model, the recipe, the data and how its images were prepared
-    inputs.npz       how an image becomes what the network sees: crops, mean, principal components
-    checkpoint.npz   the state after the last epoch, or where it was interrupted
-    metrics.csv      a row an epoch              curves.png, filters.png   pictures
+run.json         settings: the model, the recipe, the data and how its images were prepared (run_json.py)
+inputs.npz       how an image becomes what the network sees: crops, mean, principal components
+checkpoint.npz   the state after the last epoch, or where it was interrupted
+metrics.csv      a row an epoch              curves.png, filters.png   pictures
 """
+
 import csv
 import io
 import json
@@ -14,14 +15,8 @@ from .. import data
 from ..data import Inputs
 from ..errors import CheckpointError, TinyconvError
 from ..files import write_atomically
-from .recipes import RECIPES, build, recipe
-
-SETTINGS = {"model": str, "loss": str, "options": dict, "augment": bool, "lr": float, "schedule": str, "patience": int, "lr_steps": list | None,
-            "clip": float | None, "momentum": float, "nesterov": bool, "weight_decay": float, "epochs": int, "until_error": float | None,
-            "batch_size": int, "seed": int, "threads": int, "device": str, "precision": str, "data": str, "data_dir": str | None, "class_names": list,
-            "preparation": str, "fingerprint": str}
-BEFORE = {"weight_decay": 0.0, "options": {}, "augment": False, "schedule": "cosine", "patience": 5, "lr_steps": None, "nesterov": True,
-          "until_error": None, "device": "cpu", "precision": "float32"}                               # what runs of before did without saying so
+from .recipes import build, recipe
+from .run_json import checked
 
 
 class FolderTaken(TinyconvError):
@@ -42,7 +37,7 @@ class Run:
         run.check_free()
         run.folder.mkdir(parents=True, exist_ok=True)
         try:
-            open(run.folder / "run.json", "x").close()       # of two runs that start at once, one gets it
+            open(run.folder / "run.json", "x").close()  # of two runs that start at once, one gets it
         except FileExistsError:
             run.check_free()
         run.keep()
@@ -51,29 +46,30 @@ class Run:
     def check_free(self):
         """Raises FolderTaken where the folder holds a run, wherever that has got to."""
         if self.checkpoint.exists():
-            raise FolderTaken(f"{self.folder}: holds a run already; continue it with --resume, or name another folder with --out")
+            raise FolderTaken(
+                f"{self.folder}: holds a run already; continue it with --resume, or name another folder with --out"
+            )
         if (self.folder / "run.json").exists():
-            raise FolderTaken(f"{self.folder}: holds a run without a checkpoint, which has just begun or never got to one; "
-                              "remove the folder, or name another with --out")
+            raise FolderTaken(
+                f"{self.folder}: holds a run without a checkpoint, which has just begun or never got to one; "
+                "remove the folder, or name another with --out"
+            )
 
     @classmethod
     def open(cls, folder):
         """The run in `folder`. Raises CheckpointError where there is none, or its settings cannot be read."""
         try:
-            settings = BEFORE | json.loads((Path(folder) / "run.json").read_text())
-            if missing := SETTINGS.keys() - settings.keys():
-                raise ValueError(f"without {', '.join(sorted(missing))}")
-            if wrong := [name for name, kind in SETTINGS.items() if not isinstance(settings[name], kind)]:
-                raise ValueError(f"{wrong[0]}: {settings[wrong[0]]!r}")
-            if (settings["model"], settings["loss"]) not in RECIPES:
-                raise ValueError(f"no {settings['model']} with the loss {settings['loss']}")
-            if settings["options"].keys() != recipe(settings["model"], settings["loss"]).options.keys():
-                raise ValueError(f"options: {settings['options']!r}")
-            return cls(folder, settings)
+            return cls(folder, checked(json.loads((Path(folder) / "run.json").read_text())))
         except (FileNotFoundError, NotADirectoryError):
-            raise CheckpointError(f"{folder}: no training run there (no run.json); make one with: tinyconv train MODEL --out {folder}") from None
-        except (ValueError, TypeError) as error:             # TypeError: JSON, but no object
+            raise CheckpointError(
+                f"{folder}: no training run there (no run.json); make one with: tinyconv train MODEL --out {folder}"
+            ) from None
+        except UnicodeDecodeError as error:
             raise CheckpointError(f"{folder}/run.json: damaged ({error})") from None
+        except ValueError as error:
+            what, *expected = error.args
+            advice = f"; expected {expected[0]}" if expected else ""
+            raise CheckpointError(f"{folder}/run.json: damaged ({what}){advice}") from None
 
     def keep(self, **settings):
         """Change settings, in run.json too."""
@@ -95,9 +91,14 @@ class Run:
 
     def data(self, name=None, data_dir=None):
         """(train, test) of the data set or folder `name`, prepared as the run's own, which is the default. Raises DataError."""
-        preparation = self.settings["preparation"]           # "digit" is what MNIST did with its digits; a folder's images are fitted
-        return data.load(name or self.settings["data"], data_dir=data_dir or self.settings["data_dir"],
-                         preparation="fit" if preparation == "digit" else preparation)
+        preparation = self.settings[
+            "preparation"
+        ]  # "digit" is what MNIST did with its digits; a folder's images are fitted
+        return data.load(
+            name or self.settings["data"],
+            data_dir=data_dir or self.settings["data_dir"],
+            preparation="fit" if preparation == "digit" else preparation,
+        )
 
     def inputs(self, net):
         """The Inputs that the run was trained with. Runs of before have no file of them: those of digits."""
@@ -109,7 +110,9 @@ class Run:
     def write_metrics(self, history):
         """metrics.csv: a row an epoch."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, history[-1], restval="", extrasaction="ignore")       # rows of before may have fewer columns
+        writer = csv.DictWriter(
+            text, history[-1], restval="", extrasaction="ignore"
+        )  # rows of before may have fewer columns
         writer.writeheader()
         writer.writerows(history)
         self.write_text("metrics.csv", text.getvalue())

@@ -1,33 +1,60 @@
 """tinyconv similar: the images whose features are nearest to those of a given one."""
+
 import zlib
 from pathlib import Path
 
 import numpy as np
 
-from .. import Sequential, parallel
+from .. import Sequential, execution
 from ..data import prepare_image
+from ..errors import TinyconvError
 from ..evaluation import central, forward_all
 from ..files import write_atomically
+from ..setting import positive_int
 from . import options
+from .given import add_options
 from .pictures import draw_sheet
 from .run_folder import Run
 
-ROWS = 4096                                                  # features that are compared at a time
+ROWS = 4096  # features that are compared at a time
 
 
 def add_parser(commands):
-    command = options.parser(commands, "similar", "find the images that a trained network finds most similar",
-                             "tinyconv similar runs/alexnet-photographs cat.jpg --among photographs",
-                             "Images are compared by what the last hidden layer makes of them: the smallest Euclidean distance is nearest. Prints\n"
-                             "them and draws similar.png in the run folder, each query left of what was found. The features of DIR are computed\n"
-                             "once and kept in the run folder.")
+    command = options.parser(
+        commands,
+        "similar",
+        "find the images that a trained network finds most similar",
+        "tinyconv similar runs/alexnet-photographs cat.jpg --among photographs",
+        "Images are compared by what the last hidden layer makes of them: the smallest Euclidean distance is nearest. Prints\n"
+        "them and draws similar.png in the run folder, each query left of what was found. The features of DIR are computed\n"
+        "once and kept in the run folder.",
+    )
     command.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a training run")
-    command.add_argument("images", metavar="IMAGE", type=Path, nargs="+", help="any image file; prepared as the training images were")
-    command.add_argument("--among", metavar="mnist5k|mnist|cifar10|DIR",
-                         help="whose training images are searched (default: what the run was trained on)")
-    command.add_argument("--data-dir", metavar="D", help="where the files of a data set lie (default: TINYCONV_DATA, else the user's cache folder)")
-    command.add_argument("--count", type=options.positive_int, default=6, metavar="K", help="how many are shown for each image (default: 6)")
-    options.add_threads_option(command)
+    command.add_argument(
+        "images",
+        metavar="IMAGE",
+        type=Path,
+        nargs="+",
+        help="any image file; prepared as the training images were",
+    )
+    command.add_argument(
+        "--among",
+        metavar="mnist5k|mnist|cifar10|DIR",
+        help="whose training images are searched (default: what the run was trained on)",
+    )
+    command.add_argument(
+        "--data-dir",
+        metavar="D",
+        help="where the files of a data set lie (default: TINYCONV_DATA, else the user's cache folder)",
+    )
+    command.add_argument(
+        "--count",
+        type=positive_int,
+        default=6,
+        metavar="K",
+        help="how many are shown for each image (default: 6)",
+    )
+    add_options(command, "threads")
     return command
 
 
@@ -41,8 +68,10 @@ def run(args):
     features = _features(this, body, images, inputs, args.threads)
     cells = []
     for path, query in zip(args.images, queries):
-        distances = _distances(features, parallel.forward(body, inputs.testing(query[None]), args.threads)[0].ravel())
-        nearest = np.argsort(distances, kind="stable")[:args.count]
+        distances = _distances(
+            features, execution.forward(body, inputs.testing(query[None]), args.threads)[0].ravel()
+        )
+        nearest = np.argsort(distances, kind="stable")[: args.count]
         print(f"{path}:")
         cells.append((query, path.name))
         for place, image in zip(nearest, images.read(nearest)):
@@ -51,13 +80,19 @@ def run(args):
             cells.append((image, f"{label}\n{distances[place]:.4g}"))
     picture = this.folder / "similar.png"
     draw_sheet(picture, cells, 1 + len(nearest), max(1, 64 // max(images.shape[1:])))
-    print(f"{picture}: the image left, then the nearest of {len(images)} of {images.name}, with their distance")
+    print(
+        f"{picture}: the image left, then the nearest of {len(images)} of {images.name}, with their distance"
+    )
     return 0
 
 
 def without_output(net):
-    """The layers before the last one, whose input is what the last hidden layer makes of an image."""
-    *hidden, _ = net.named_layers.items()
+    """Return the network less its last layer, whose input is what the last hidden layer makes of an image."""
+    *hidden, (name, last) = net.named_layers.items()
+    if isinstance(last, Sequential) and len(last.layers) > 1:
+        hidden.append((name, without_output(last)))
+    if not hidden:
+        raise TinyconvError(f"similar: {net!r} has no hidden layer, whose features could be compared")
     return Sequential(**dict(hidden), input_shape=net.input_shape)
 
 
@@ -78,14 +113,16 @@ def _features(this, body, images, inputs, threads):
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError, OSError):
-            pass                                             # damaged: computed again
-    for earlier in this.folder.glob("features-*.npy"):      # of weights that have been trained on since
+            pass  # damaged: computed again
+    for earlier in this.folder.glob("features-*.npy"):  # of weights that have been trained on since
         if not earlier.name.startswith(f"features-{weights:08x}-"):
             earlier.unlink()
     width = int(np.prod(body.output_shape((1, *inputs.shape))[1:]))
 
     def write(file):
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (len(images), width)})
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f4", "fortran_order": False, "shape": (len(images), width)}
+        )
         for y in forward_all(body, images, inputs, threads, f"features of {images.name}"):
             file.write(np.ascontiguousarray(y, "<f4").tobytes())
 
@@ -95,4 +132,9 @@ def _features(this, body, images, inputs, threads):
 
 def _distances(features, query):
     """(N,) Euclidean distances of the rows of `features` from `query`, so many rows at a time that they need not all fit into memory."""
-    return np.concatenate([np.linalg.norm(features[first:first + ROWS] - query, axis=1) for first in range(0, len(features), ROWS)])
+    return np.concatenate(
+        [
+            np.linalg.norm(features[first : first + ROWS] - query, axis=1)
+            for first in range(0, len(features), ROWS)
+        ]
+    )

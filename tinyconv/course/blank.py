@@ -1,4 +1,5 @@
 """Exercises from solutions: the body of every backward function is replaced by a NotImplementedError, all else stays as it is."""
+
 import ast
 from importlib import resources
 from pathlib import Path
@@ -30,10 +31,16 @@ def source(name):
 def blank(text):
     """`text`, a module, without the bodies of its functions that are called backward...; their docstrings stay."""
     lines = text.splitlines(keepends=True)
-    functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef) and node.name.startswith("backward")]
-    for function in reversed(functions):                     # from the end, so that the line numbers of those before stay true
+    functions = [
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("backward")
+    ]
+    for function in reversed(functions):  # from the end, so that the line numbers of those before stay true
         docstring = function.body[0]
-        lines[docstring.end_lineno:function.end_lineno] = [f'    raise NotImplementedError("{function.name}")\n']
+        lines[docstring.end_lineno : function.end_lineno] = [
+            f'    raise NotImplementedError("{function.name}")\n'
+        ]
     return "".join(lines)
 
 
@@ -46,13 +53,20 @@ def write(folder):
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder}: is a file; give the name of a new folder")
     if folder.is_dir() and any(folder.iterdir()):
-        raise DataError(f"{folder}: is not empty, and nothing in it shall be overwritten; give the name of a new folder")
+        raise DataError(
+            f"{folder}: is not empty, and nothing in it shall be overwritten; give the name of a new folder"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for exercise in EXERCISES:
         paths.append(folder / f"{exercise.name}.py")
         paths[-1].write_text(blank(source(exercise.name)), encoding="utf-8")
     first = str(paths[0])
-    order = "\n".join(f"{place}. `{exercise.name}.py`: {exercise.about}" for place, exercise in enumerate(EXERCISES, start=1))
-    (folder / "README.md").write_text(README.format(folder=str(folder), first=first, width=len(first), order=order), encoding="utf-8")
+    order = "\n".join(
+        f"{place}. `{exercise.name}.py`: {exercise.about}"
+        for place, exercise in enumerate(EXERCISES, start=1)
+    )
+    (folder / "README.md").write_text(
+        README.format(folder=str(folder), first=first, width=len(first), order=order), encoding="utf-8"
+    )
     return paths

@@ -1,4 +1,5 @@
 """An exercise as an object with forward, backward, params and grads, as tinyconv.gradient_check takes it."""
+
 import copy
 
 import numpy as np
@@ -26,7 +27,10 @@ class Operation:
 
     def backward(self, dy):
         x, y = self._cache
-        found = {name: gradient(self._arguments(x) | {"dy": dy, "y": y}) for name, gradient in self._gradients.items()}
+        found = {
+            name: gradient(self._arguments(x) | {"dy": dy, "y": y})
+            for name, gradient in self._gradients.items()
+        }
         self.grads = {name: found[name] for name in self.params}
         return found["x"]
 
@@ -48,7 +52,11 @@ class Chain(Operation):
 
     def __init__(self, forward, gradients, named_layers):
         self._named = named_layers
-        params = {f"{name}.{key}": value for name, layer in named_layers.items() for key, value in layer.params.items()}
+        params = {
+            f"{name}.{key}": value
+            for name, layer in named_layers.items()
+            for key, value in layer.params.items()
+        }
         super().__init__(forward, gradients, params, {})
 
     def forward(self, x):
@@ -56,7 +64,11 @@ class Chain(Operation):
 
     def backward(self, dy):
         dx = self._gradients["x"]({"dy": dy, "layers": list(self._named.values())})
-        self.grads = {f"{name}.{key}": value for name, layer in self._named.items() for key, value in layer.grads.items()}
+        self.grads = {
+            f"{name}.{key}": value
+            for name, layer in self._named.items()
+            for key, value in layer.grads.items()
+        }
         return dx
 
 
@@ -84,9 +96,15 @@ class SquaredSlopes(Operation):
         return squares
 
     def forward(self, x):
-        return sum(np.tensordot(value, self._squares[name], value.ndim) for name, value in {"x": x, **self.params}.items())
+        return sum(
+            np.tensordot(value, self._squares[name], value.ndim)
+            for name, value in {"x": x, **self.params}.items()
+        )
 
     def backward(self, ddy):
-        found = {name: gradient({**self._point, "ddy": ddy, "y": self._y}) for name, gradient in self._gradients.items()}
+        found = {
+            name: gradient({**self._point, "ddy": ddy, "y": self._y})
+            for name, gradient in self._gradients.items()
+        }
         self.grads = {name: found[name] for name in self.params}
         return found["x"]

@@ -11,9 +11,20 @@ from .feeder import Feeder
 from .images import check_preparation, prepare_image
 from .inputs import Inputs, image_keys
 
-NAMED = {"mnist": mnist, "mnist5k": mnist5k, "cifar10": cifar10}     # a folder of such a name is written ./mnist
+NAMED = {"mnist": mnist, "mnist5k": mnist5k, "cifar10": cifar10}  # a folder of such a name is written ./mnist
 
-__all__ = ["NAMED", "Dataset", "Feeder", "Images", "Inputs", "find", "image_keys", "load", "prepare_image", "split_off"]
+__all__ = [
+    "NAMED",
+    "Dataset",
+    "Feeder",
+    "Images",
+    "Inputs",
+    "find",
+    "image_keys",
+    "load",
+    "prepare_image",
+    "split_off",
+]
 
 
 def load(name, *, data_dir=None, progress=True, preparation="fit"):
@@ -34,8 +45,10 @@ def load(name, *, data_dir=None, progress=True, preparation="fit"):
         return shards.load(name)
     if Path(name).is_dir():
         return image_folder.load(name, progress, preparation)
-    raise DataError(f"there is no data set or folder {str(name)!r}; choose {', '.join(NAMED)}, a folder with one sub-folder "
-                    "of images a class, or a folder of shards")
+    raise DataError(
+        f"there is no data set or folder {str(name)!r}; choose {', '.join(NAMED)}, a folder with one sub-folder "
+        "of images a class, or a folder of shards"
+    )
 
 
 def find(data_dir=None):
@@ -50,8 +63,12 @@ def split_off(train, fraction=0.1, seed=0):
     """
     count = round(fraction * len(train))
     if not 0 < count < len(train):
-        raise DataError(f"cannot hold out {fraction} of the {len(train)} images of {train.name}: "
-                        "at least one image must go to either part")
+        raise DataError(
+            f"cannot hold out {fraction} of the {len(train)} images of {train.name}: "
+            "at least one image must go to either part"
+        )
     chosen = np.zeros(len(train), bool)
     chosen[np.random.default_rng(seed).permutation(len(train))[:count]] = True
-    return train.subset(~chosen, f"{train.name} without held-out"), train.subset(chosen, f"{train.name} held-out")
+    return train.subset(~chosen, f"{train.name} without held-out"), train.subset(
+        chosen, f"{train.name} held-out"
+    )

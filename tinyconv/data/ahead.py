@@ -1,10 +1,11 @@
 """Work done by threads ahead of whoever takes its results, within bounds."""
+
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-from ..parallel import available_threads
+from ..execution import available_threads
 
 
 class Ahead:
@@ -38,13 +39,15 @@ class Ahead:
             if not self._begun:
                 raise StopIteration
             result = self._begun.popleft().result()
-            self._begin()                                   # before the result is used, so that no worker idles meanwhile
+            self._begin()  # before the result is used, so that no worker idles meanwhile
             return result
         finally:
             self.waited += time.perf_counter() - start
 
     def _begin(self):
-        self._begun.extend(self._pool.submit(self._work, job) for job in islice(self._jobs, self.ahead - len(self._begun)))
+        self._begun.extend(
+            self._pool.submit(self._work, job) for job in islice(self._jobs, self.ahead - len(self._begun))
+        )
 
     def close(self):
         """Drop what has not begun, and wait until no thread is at work."""

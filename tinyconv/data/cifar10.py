@@ -7,6 +7,7 @@
 
 All but the first take seconds to unpack; the cache folder keeps what comes out, so that this happens once.
 """
+
 import hashlib
 import io
 import tarfile
@@ -24,11 +25,18 @@ from .download import cache_folder, download, homes, mirrors
 from .image_folder import PhotoFolder, split
 from .images import prepare_image
 
-MIRRORS = ("https://www.cs.toronto.edu/~kriz/", "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/")
+MIRRORS = (
+    "https://www.cs.toronto.edu/~kriz/",
+    "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/",
+)
 PACKED, MD5 = "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"
 BATCHES = {"train": [f"data_batch_{number}.bin" for number in range(1, 6)], "test": ["test_batch.bin"]}
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-PACKINGS = {b"\x1f\x8b": "gzip", b"\xfd7zXZ": "lzma", b"BZh": "bz2"}      # first bytes of a file, and the module that unpacks it
+PACKINGS = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ": "lzma",
+    b"BZh": "bz2",
+}  # first bytes of a file, and the module that unpacks it
 SHAPE = (3, 32, 32)
 PREPARATION = "photo 32"
 
@@ -42,17 +50,27 @@ def load(data_dir=None, progress=True):
     found = find(data_dir)
     if found is None:
         path = homes(data_dir)[0] / "cifar10" / PACKED
-        download([f"{mirror.rstrip('/')}/{PACKED}" for mirror in mirrors("TINYCONV_CIFAR10_MIRROR", MIRRORS)], path, _check, progress)
+        download(
+            [f"{mirror.rstrip('/')}/{PACKED}" for mirror in mirrors("TINYCONV_CIFAR10_MIRROR", MIRRORS)],
+            path,
+            _check,
+            progress,
+        )
         found = path, _read_packed
     path, read = found
     parts = read(path, progress)
-    return tuple(Dataset(f"cifar10 {part}", images, labels, CLASSES, PREPARATION) for part, (images, labels) in parts.items())
+    return tuple(
+        Dataset(f"cifar10 {part}", images, labels, CLASSES, PREPARATION)
+        for part, (images, labels) in parts.items()
+    )
 
 
 def where(data_dir=None):
     """One line that says where the files are, or where they would be downloaded to."""
     found = find(data_dir)
-    return f"{found[0]}" if found else f"not found; first use downloads it into {homes(data_dir)[0] / 'cifar10'}"
+    return (
+        f"{found[0]}" if found else f"not found; first use downloads it into {homes(data_dir)[0] / 'cifar10'}"
+    )
 
 
 def find(data_dir=None):
@@ -73,6 +91,7 @@ def find(data_dir=None):
 
 # ---- the binary version
 
+
 def _check(content):
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if md5 != MD5:
@@ -81,7 +100,10 @@ def _check(content):
 
 def _read_batches(folder, progress):
     try:
-        return {part: _batches([(folder / name, (folder / name).read_bytes()) for name in names]) for part, names in BATCHES.items()}
+        return {
+            part: _batches([(folder / name, (folder / name).read_bytes()) for name in names])
+            for part, names in BATCHES.items()
+        }
     except OSError as why:
         raise DataError(f"{why.filename} cannot be read: {why.strerror}") from why
 
@@ -93,8 +115,13 @@ def _read_packed(path, progress):
             if name.name in wanted:
                 contents[name.name] = content
         if missing := wanted - contents.keys():
-            raise DataError(f"{path} is damaged or not CIFAR-10's: it lacks {', '.join(sorted(missing))}; delete it to download it again")
-        return {part: _batches([(f"{name} in {path}", contents[name]) for name in names]) for part, names in BATCHES.items()}
+            raise DataError(
+                f"{path} is damaged or not CIFAR-10's: it lacks {', '.join(sorted(missing))}; delete it to download it again"
+            )
+        return {
+            part: _batches([(f"{name} in {path}", contents[name]) for name in names])
+            for part, names in BATCHES.items()
+        }
 
     return _kept(_stamp(path), unpack)
 
@@ -104,27 +131,45 @@ def _batches(files):
     record = 1 + int(np.prod(SHAPE))
     for name, content in files:
         if not content or len(content) % record:
-            raise DataError(f"{name} is damaged: expected records of {record} bytes, got {len(content)} bytes; delete it to download it again")
+            raise DataError(
+                f"{name} is damaged: expected records of {record} bytes, got {len(content)} bytes; delete it to download it again"
+            )
         if max(content[::record]) > 9:
-            raise DataError(f"{name} is damaged: labels must be 0..9, got {max(content[::record])}; delete it to download it again")
+            raise DataError(
+                f"{name} is damaged: labels must be 0..9, got {max(content[::record])}; delete it to download it again"
+            )
     records = np.frombuffer(b"".join(content for _, content in files), np.uint8).reshape(-1, record)
     return np.ascontiguousarray(records[:, 1:]).reshape(-1, *SHAPE), records[:, 0].astype(np.int64)
 
 
 # ---- image files
 
+
 def _read_tree(folder, progress):
-    photos = {part: PhotoFolder(f"cifar10 {part}", *found[1:], PREPARATION) for part, found in zip(BATCHES, split(folder, progress))}
+    photos = {
+        part: PhotoFolder(f"cifar10 {part}", *found[1:], PREPARATION)
+        for part, found in zip(BATCHES, split(folder, progress))
+    }
 
     def unpack():
-        return {part: _decoded(part, [(images.path(place), images.class_names[images.labels[place]]) for place in range(len(images))], progress)
-                for part, images in photos.items()}
+        return {
+            part: _decoded(
+                part,
+                [
+                    (images.path(place), images.class_names[images.labels[place]])
+                    for place in range(len(images))
+                ],
+                progress,
+            )
+            for part, images in photos.items()
+        }
 
     return _kept(f"{folder.resolve()} {[images.fingerprint() for images in photos.values()]}", unpack)
 
 
 def _read_tar(path, progress):
     """The images of a tar whose members are …/train/airplane/0000.jpg, in the order of their names."""
+
     def unpack():
         found = {part: [] for part in BATCHES}
         for name, content in tqdm(_members(path), desc=path.name, unit="file", disable=not progress):
@@ -133,10 +178,18 @@ def _read_tar(path, progress):
                 found[part].append((name, content))
         for part, files in found.items():
             if not files:
-                raise DataError(f"{path} holds no images of CIFAR-10: expected members such as {part}/airplane/0000.jpg")
+                raise DataError(
+                    f"{path} holds no images of CIFAR-10: expected members such as {part}/airplane/0000.jpg"
+                )
             files.sort(key=lambda file: str(file[0]))
-        return {part: _decoded(part, [(_named(content, f"{name} in {path}"), name.parts[-2]) for name, content in files], progress)
-                for part, files in found.items()}
+        return {
+            part: _decoded(
+                part,
+                [(_named(content, f"{name} in {path}"), name.parts[-2]) for name, content in files],
+                progress,
+            )
+            for part, files in found.items()
+        }
 
     return _kept(_stamp(path), unpack)
 
@@ -163,8 +216,10 @@ def _members(path):
                 pass
         if whole.last.strip(b"\0"):
             raise ValueError("it ends too early")
-    except Exception as why:                                # each packing has errors of its own, and all of them mean the same here
-        raise DataError(f"{path} is damaged or no tar file ({reason(why)}); delete it or take another copy") from why
+    except Exception as why:  # each packing has errors of its own, and all of them mean the same here
+        raise DataError(
+            f"{path} is damaged or no tar file ({reason(why)}); delete it or take another copy"
+        ) from why
 
 
 class _Watched:
@@ -175,14 +230,16 @@ class _Watched:
 
     def read(self, size):
         content = self.file.read(size)
-        self.last = (self.last + content)[-2 * tarfile.BLOCKSIZE:]
+        self.last = (self.last + content)[-2 * tarfile.BLOCKSIZE :]
         return content
 
 
 def _decoded(part, files, progress):
     """(images, labels) of image files with their class names. One thread: opening so small a file is Python's work, which threads cannot share."""
     images, labels = np.empty((len(files), *SHAPE), np.uint8), np.empty(len(files), np.int64)
-    for place, (file, name) in enumerate(tqdm(files, desc=f"cifar10 {part}", unit="image", disable=not progress)):
+    for place, (file, name) in enumerate(
+        tqdm(files, desc=f"cifar10 {part}", unit="image", disable=not progress)
+    ):
         if name not in CLASSES:
             raise DataError(f"cifar10 {part}: a folder is called {name!r}; expected {', '.join(CLASSES)}")
         images[place], labels[place] = prepare_image(file, PREPARATION), CLASSES.index(name)
@@ -190,6 +247,7 @@ def _decoded(part, files, progress):
 
 
 # ---- what was unpacked before
+
 
 def _stamp(path):
     state = path.stat()
@@ -203,7 +261,7 @@ def _kept(stamp, unpack):
     try:
         arrays = {place: np.load(file, allow_pickle=False) for place, file in files.items()}
         return {part: (arrays[part, "images"], arrays[part, "labels"]) for part in BATCHES}
-    except (OSError, ValueError, EOFError):                 # not there, or damaged
+    except (OSError, ValueError, EOFError):  # not there, or damaged
         parts = unpack()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,12 @@ class Images:
     """
 
     def __init__(self, name, labels, class_names, preparation, shape):
-        self.name, self.class_names, self.preparation, self.shape = name, tuple(class_names), preparation, tuple(shape)
+        self.name, self.class_names, self.preparation, self.shape = (
+            name,
+            tuple(class_names),
+            preparation,
+            tuple(shape),
+        )
         self.labels = np.asarray(labels)
         self._check(len(self.labels))
 
@@ -30,15 +35,19 @@ class Images:
         """Raises DataError where labels, classes or preparation do not fit so many images."""
         labels = self.labels
         if labels.dtype != np.int64 or labels.shape != (images,):
-            raise DataError(f"{self.name}: labels must be int64 {(images,)}, one for each image, got {labels.dtype} {labels.shape}")
+            raise DataError(
+                f"{self.name}: labels must be int64 {(images,)}, one for each image, got {labels.dtype} {labels.shape}"
+            )
         if images == 0 or 0 in self.shape:
             raise DataError(f"{self.name}: holds no images, its shape is {(images, *self.shape)}")
         check_preparation(self.preparation, self.name)
         wrong = (labels < 0) | (labels >= len(self.class_names))
         if wrong.any():
             first = wrong.argmax()
-            raise DataError(f"{self.name}: labels must be 0..{len(self.class_names) - 1}, "
-                            f"label {first} is {labels[first]} ({wrong.sum()} of {len(labels)} are out of range)")
+            raise DataError(
+                f"{self.name}: labels must be 0..{len(self.class_names) - 1}, "
+                f"label {first} is {labels[first]} ({wrong.sum()} of {len(labels)} are out of range)"
+            )
 
     def __len__(self):
         return len(self.labels)
@@ -68,7 +77,9 @@ class Images:
             return np.arange(len(self))[indices]
         places = np.asarray(indices, np.int64)
         if places.size and not -len(self) <= places.min() <= places.max() < len(self):
-            raise IndexError(f"{self.name}: expected indices of {len(self)} images, got {places.min()} to {places.max()}")
+            raise IndexError(
+                f"{self.name}: expected indices of {len(self)} images, got {places.min()} to {places.max()}"
+            )
         return np.where(places < 0, places + len(self), places)
 
     def __repr__(self):
@@ -105,8 +116,10 @@ class Dataset(Images):
     def __post_init__(self):
         images = np.asarray(self.images)
         if images.dtype != np.uint8 or images.ndim != 4:
-            raise DataError(f"{self.name}: images must be uint8 (N, C, H, W), got {images.dtype} {images.shape}; "
-                            "scale them to 0..255, convert and reshape")
+            raise DataError(
+                f"{self.name}: images must be uint8 (N, C, H, W), got {images.dtype} {images.shape}; "
+                "scale them to 0..255, convert and reshape"
+            )
         self._check(len(images))
 
     @property

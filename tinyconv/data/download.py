@@ -20,13 +20,19 @@ def cache_folder():
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or ("~/Library/Caches" if sys.platform == "darwin" else "~/.cache")
+        base = os.environ.get("XDG_CACHE_HOME") or (
+            "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
+        )
     return Path(base).expanduser() / "tinyconv"
 
 
 def homes(data_dir):
     """The folders where a data set's files may be, in the order of searching: data_dir, $TINYCONV_DATA, the cache folder."""
-    return [Path(home).expanduser() for home in (data_dir, os.environ.get("TINYCONV_DATA"), cache_folder()) if home]
+    return [
+        Path(home).expanduser()
+        for home in (data_dir, os.environ.get("TINYCONV_DATA"), cache_folder())
+        if home
+    ]
 
 
 def mirrors(variable, default):
@@ -46,16 +52,24 @@ def download(urls, path, check, progress=True):
         try:
             content = _fetch(url, path.name, progress)
             check(content)
-        except (OSError, http.client.HTTPException, ValueError) as why:  # every way that a network and a mirror can fail
+        except (
+            OSError,
+            http.client.HTTPException,
+            ValueError,
+        ) as why:  # every way that a network and a mirror can fail
             failures.append(f"\n  {url}: {reason(why)}")
         else:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 return write_atomically(path, lambda file: file.write(content))
             except OSError as why:
-                raise DataError(f"cannot write {path}: {why.strerror or why}; make room there or choose another folder") from why
-    raise DataError(f"could not download {path.name} from any of {len(failures)} mirrors:{''.join(failures)}\n"
-                    f"Check the network and try again, or get {path.name} by hand and put it into {path.parent}")
+                raise DataError(
+                    f"cannot write {path}: {why.strerror or why}; make room there or choose another folder"
+                ) from why
+    raise DataError(
+        f"could not download {path.name} from any of {len(failures)} mirrors:{''.join(failures)}\n"
+        f"Check the network and try again, or get {path.name} by hand and put it into {path.parent}"
+    )
 
 
 def _fetch(url, label, progress):

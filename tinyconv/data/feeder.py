@@ -1,4 +1,5 @@
 """Batches ready before the network asks for them."""
+
 import math
 
 import numpy as np
@@ -6,7 +7,7 @@ import numpy as np
 from .ahead import Ahead
 from .dataset import Dataset
 
-PIECE = 2 ** 20                                             # bytes of input that a thread makes at a time
+PIECE = 2**20  # bytes of input that a thread makes at a time
 
 
 class Feeder:
@@ -32,11 +33,16 @@ class Feeder:
         batches = [np.asarray(chosen, np.int64) for chosen in batches]
         self._crops = 1 if training else inputs.crops
         size = 4 * math.prod(inputs.shape) * self._crops
-        self._together = max(1, PIECE // size)              # images in a piece
+        self._together = max(1, PIECE // size)  # images in a piece
         largest = max(map(len, batches), default=0)
         if workers is None and isinstance(images, Dataset) and largest * size <= PIECE:
             workers = 0
-        self._ahead = Ahead(self._fill, self._pieces(batches), workers=workers, ahead=max(1, ahead * -(-largest // self._together)))
+        self._ahead = Ahead(
+            self._fill,
+            self._pieces(batches),
+            workers=workers,
+            ahead=max(1, ahead * -(-largest // self._together)),
+        )
 
     def _pieces(self, batches):
         """Each batch in pieces of about a megabyte, so that all threads work at the next batch. Its array is made when its first piece begins."""
@@ -51,7 +57,7 @@ class Feeder:
 
     def _fill(self, job):
         x, chosen, piece, key = job
-        images, out = self.images.read(chosen[piece]), x[piece.start * self._crops:piece.stop * self._crops]
+        images, out = self.images.read(chosen[piece]), x[piece.start * self._crops : piece.stop * self._crops]
         if self.training:
             self.inputs.training(images, key, out)
         else:

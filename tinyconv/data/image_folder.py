@@ -6,6 +6,7 @@
 
 Small ones are read at once, as grey 28x28 images. Photographs are decoded when they are read, so that a tree may have millions.
 """
+
 import os
 import zlib
 from pathlib import Path
@@ -20,8 +21,8 @@ from .dataset import Dataset, Images
 from .images import photo_side, prepare_image, prepared_shape
 
 NOT_HELD_OUT = "(no held-out images)"
-NAMED = 10                                                  # folders that an error names, at most
-SIZES = 1000                                                # files whose size goes into a fingerprint, at most
+NAMED = 10  # folders that an error names, at most
+SIZES = 1000  # files whose size goes into a fingerprint, at most
 
 
 class PhotoFolder(Images):
@@ -47,7 +48,9 @@ class PhotoFolder(Images):
 
     def fingerprint(self):
         """From the names of all files and the sizes of some, evenly spread: a million files take no minutes."""
-        names = zlib.crc32(os.fsencode("\0".join(self.files)), zlib.crc32(self.labels, zlib.crc32(self.preparation.encode())))
+        names = zlib.crc32(
+            os.fsencode("\0".join(self.files)), zlib.crc32(self.labels, zlib.crc32(self.preparation.encode()))
+        )
         some = np.linspace(0, len(self) - 1, min(SIZES, len(self))).astype(np.int64)
         try:
             return f"{zlib.crc32(str([_size(self.path(place)) for place in some]).encode(), names):08x}"
@@ -77,14 +80,22 @@ def split(folder, progress=True):
         train, test = scan(folder / "train", progress), scan(held_out, progress)
         if list(train) != list(test):
             differing = ", ".join(sorted(train.keys() ^ test.keys()))
-            raise DataError(f"{folder / 'train'} and {held_out} must have the same classes; only one of them has: {differing}")
+            raise DataError(
+                f"{folder / 'train'} and {held_out} must have the same classes; only one of them has: {differing}"
+            )
         return (f"{folder.name} train", folder / "train", train), (f"{folder.name} test", held_out, test)
     classes = scan(folder, progress)
     if all(len(files) == 1 for files in classes.values()):
-        return (f"{folder.name} train", folder, classes), (f"{folder.name} train {NOT_HELD_OUT}", folder, classes)
+        return (f"{folder.name} train", folder, classes), (
+            f"{folder.name} train {NOT_HELD_OUT}",
+            folder,
+            classes,
+        )
     if single := [name for name, files in classes.items() if len(files) < 2]:
-        raise DataError(f"{folder}: {_some(single)} {'hold' if single[1:] else 'holds'} one image only; splitting a class into training and test "
-                        "takes two")
+        raise DataError(
+            f"{folder}: {_some(single)} {'hold' if single[1:] else 'holds'} one image only; splitting a class into training and test "
+            "takes two"
+        )
     test = {name: files[::5] for name, files in classes.items()}
     train = {name: [file for i, file in enumerate(files) if i % 5] for name, files in classes.items()}
     return (f"{folder.name} train", folder, train), (f"{folder.name} test", folder, test)
@@ -95,31 +106,44 @@ def scan(folder, progress=True):
 
     Only folders are read, no file is touched: a million files take seconds.
     """
-    readable = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}   # pdf can just be written
+    readable = {
+        ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN
+    }  # pdf can just be written
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
         numeric = all(name.isdecimal() for name in names)
         names.sort(key=lambda name: (int(name) if numeric else 0, name))
         classes = {}
-        for name in tqdm(names, desc=f"files of {Path(folder).name}", unit="class", delay=1, disable=not progress):
+        for name in tqdm(
+            names, desc=f"files of {Path(folder).name}", unit="class", delay=1, disable=not progress
+        ):
             with os.scandir(os.path.join(folder, name)) as entries:
                 classes[name] = sorted(entry.name for entry in entries if _is_image(entry, readable))
     except OSError as why:
-        raise DataError(f"{folder} cannot be read as a folder of images: {why.filename}: {why.strerror}") from why
+        raise DataError(
+            f"{folder} cannot be read as a folder of images: {why.filename}: {why.strerror}"
+        ) from why
     if not any(classes.values()):
-        raise DataError(f"{folder} holds no images: expected one sub-folder a class with image files in it, such as "
-                        f"{Path(folder) / 'cat' / '1.png'}; or sub-folders train and test that look so")
+        raise DataError(
+            f"{folder} holds no images: expected one sub-folder a class with image files in it, such as "
+            f"{Path(folder) / 'cat' / '1.png'}; or sub-folders train and test that look so"
+        )
     if empty := [name for name, files in classes.items() if not files]:
-        raise DataError(f"{folder}: {_some(empty)} {'hold' if empty[1:] else 'holds'} no images; remove {'them' if empty[1:] else 'it'} or put images "
-                        "there")
+        raise DataError(
+            f"{folder}: {_some(empty)} {'hold' if empty[1:] else 'holds'} no images; remove {'them' if empty[1:] else 'it'} or put images "
+            "there"
+        )
     return classes
 
 
 def _is_image(entry, readable):
     """A link to nothing is one too, which cannot be read: so whoever reads it will name it."""
-    return (os.path.splitext(entry.name)[1].lower() in readable and not entry.name.startswith(".")
-            and (entry.is_file() or entry.is_symlink() and not os.path.exists(entry.path)))
+    return (
+        os.path.splitext(entry.name)[1].lower() in readable
+        and not entry.name.startswith(".")
+        and (entry.is_file() or entry.is_symlink() and not os.path.exists(entry.path))
+    )
 
 
 def _size(path):
@@ -136,8 +160,17 @@ def _labels(classes):
 
 def _in_memory(photos, progress):
     images = np.empty((len(photos), *photos.shape), np.uint8)
-    with Ahead(lambda place: prepare_image(photos.path(place), photos.preparation), range(len(photos))) as decoded:
-        for place, image in enumerate(tqdm(decoded, desc=photos.name, total=len(photos), unit="image",
-                                           disable=not progress or len(photos) < 500)):     # fewer take no time worth a bar
+    with Ahead(
+        lambda place: prepare_image(photos.path(place), photos.preparation), range(len(photos))
+    ) as decoded:
+        for place, image in enumerate(
+            tqdm(
+                decoded,
+                desc=photos.name,
+                total=len(photos),
+                unit="image",
+                disable=not progress or len(photos) < 500,
+            )
+        ):  # fewer take no time worth a bar
             images[place] = image
     return Dataset(photos.name, images, photos.labels, photos.class_names, photos.preparation)

@@ -8,8 +8,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DataError
 
-
-SIZE = (28, 28)                                             # of grey images: MNIST's
+SIZE = (28, 28)  # of grey images: MNIST's
 
 
 def prepare_image(path, preparation):
@@ -42,8 +41,10 @@ def prepared_shape(preparation):
 def check_preparation(preparation, name=None):
     """Raises DataError for a preparation that prepare_image does not know."""
     if preparation not in ("digit", "fit") and not re.fullmatch("photo [1-9][0-9]{0,3}", str(preparation)):
-        raise DataError(f"{name + ': ' if name else ''}preparation must be 'digit', 'fit', or 'photo N' with N pixels up to 9999, such as "
-                        f"'photo 256'; got {preparation!r}")
+        raise DataError(
+            f"{name + ': ' if name else ''}preparation must be 'digit', 'fit', or 'photo N' with N pixels up to 9999, such as "
+            f"'photo 256'; got {preparation!r}"
+        )
 
 
 def _open(path, work):
@@ -51,7 +52,9 @@ def _open(path, work):
     try:
         with Image.open(path) as image:
             return work(image)
-    except Exception as why:  # Pillow's decoders raise nearly anything for a damaged file, and all of it means the same here
+    except (
+        Exception
+    ) as why:  # Pillow's decoders raise nearly anything for a damaged file, and all of it means the same here
         name = getattr(path, "name", "the picture") if hasattr(path, "read") else path
         raise DataError(f"{name} cannot be read as an image: {_say(why)}") from why
 
@@ -60,14 +63,18 @@ def _say(why):
     """What is wrong with the file, and what to do."""
     if isinstance(why, UnidentifiedImageError):
         return "it is in no format that Pillow knows; give a picture file such as PNG or JPEG"
-    if isinstance(why, OSError):                            # the system's, such as "No such file or directory"; or Pillow's of a truncated file
+    if isinstance(
+        why, OSError
+    ):  # the system's, such as "No such file or directory"; or Pillow's of a truncated file
         return why.strerror or f"{why}; take another copy of it"
     return f"{why}; save it anew as PNG or JPEG"
 
 
 def _photo(image, N):
     scale = N / min(image.size)
-    image.draft(None, tuple(math.ceil(side * scale) for side in image.size))    # a JPEG is decoded to the next larger eighth only
+    image.draft(
+        None, tuple(math.ceil(side * scale) for side in image.size)
+    )  # a JPEG is decoded to the next larger eighth only
     ImageOps.exif_transpose(image, in_place=True)
     image = _without_depth(image).convert("RGB")
     side = min(image.size)
@@ -84,8 +91,12 @@ def _grey(image):
 def _without_depth(image):
     """The image with 8 bits a channel, and white where it is transparent."""
     if image.mode == "F":
-        raise ValueError("pixels are floating-point numbers, whose range is anyone's guess (save it with 8 or 16 bits)")
-    if image.mode.startswith("I"):  # 16 bits a pixel: scaled here, as Pillow would clip all above 255 to white
+        raise ValueError(
+            "pixels are floating-point numbers, whose range is anyone's guess (save it with 8 or 16 bits)"
+        )
+    if image.mode.startswith(
+        "I"
+    ):  # 16 bits a pixel: scaled here, as Pillow would clip all above 255 to white
         return Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -96,7 +107,9 @@ def _without_depth(image):
 def _fit(grey, size):
     height, width = size
     scale = min(width / grey.width, height / grey.height)
-    small = grey.resize((max(1, round(grey.width * scale)), max(1, round(grey.height * scale))), Image.Resampling.BICUBIC)
+    small = grey.resize(
+        (max(1, round(grey.width * scale)), max(1, round(grey.height * scale))), Image.Resampling.BICUBIC
+    )
     out = Image.new("L", (width, height))
     out.paste(small, ((width - small.width) // 2, (height - small.height) // 2))
     return np.asarray(out)
@@ -114,9 +127,11 @@ def _digit(grey, size, path):
 
     # The pixel nearest to the centre of mass goes to pixel (14, 14) of 28x28, which is where MNIST has it.
     out = np.zeros(size, np.uint8)
-    top, left = (int(np.clip(round(whole // 2 - centre), 0, whole - side))
-                 for whole, side, centre in zip(size, ink.shape, _centre_of_mass(ink)))
-    out[top:top + height, left:left + width] = ink.round()
+    top, left = (
+        int(np.clip(round(whole // 2 - centre), 0, whole - side))
+        for whole, side, centre in zip(size, ink.shape, _centre_of_mass(ink))
+    )
+    out[top : top + height, left : left + width] = ink.round()
     return out
 
 
@@ -126,12 +141,16 @@ def _ink(grey, path):
     if np.median(border) > (grey.min() + grey.max()) / 2:  # dark on light
         grey, border = 255 - grey, 255 - border
     background = np.median(border)
-    noise = np.median(np.abs(border - background))  # robust: a stroke that runs over the border does not count as noise
+    noise = np.median(
+        np.abs(border - background)
+    )  # robust: a stroke that runs over the border does not count as noise
     ink = (grey - background).clip(0)
     peak = ink.max()
     if peak < max(32, 6 * noise):
-        raise DataError(f"{path} shows no digit: nothing stands out from its background (by {peak:.0f} of 255, "
-                        f"with noise of {noise:.0f}); give a picture with more contrast")
+        raise DataError(
+            f"{path} shows no digit: nothing stands out from its background (by {peak:.0f} of 255, "
+            f"with noise of {noise:.0f}); give a picture with more contrast"
+        )
     # Paper's grain, or its shadows, stay below 9 times this median deviation (6 sigma); never remove the stroke itself.
     grain = min(9 * noise, peak / 2)
     # A fifth of the peak keeps JPEG's ripples out of the box, and of 60,000 MNIST digits still finds nearly every edge.

@@ -6,6 +6,7 @@ noise along the principal components of RGB. Testing sees the central crop, or t
 What is random about an image follows from its key alone (splitmix64 of seed, epoch and the image's index: `image_keys`). So any number of threads,
 and a run that was interrupted, give the same bits.
 """
+
 import json
 import math
 import zipfile
@@ -15,12 +16,12 @@ from tqdm import tqdm
 
 from ..errors import CheckpointError, DataError
 from ..files import write_atomically
-from ..kernels._views import add_pixels, draw_keys, draw_views, take_views
+from ..kernels.views import add_pixels, draw_keys, draw_views, take_views
 from .ahead import Ahead
 from .download import cache_folder
 
 FORMAT = "tinyconv inputs, format 1"
-KEPT = 2 ** 28                                              # bytes of images from which on what was measured is kept: less takes a second
+KEPT = 2**28  # bytes of images from which on what was measured is kept: less takes a second
 
 
 class Inputs:
@@ -43,31 +44,64 @@ class Inputs:
     Raises DataError for images of another shape or dtype than these.
     """
 
-    def __init__(self, image_shape, *, crop=None, scale=1.0, mean=0.0, mirror=False, colour=0.0, shift=0, components=None, crops=1, outside=0.0):
+    def __init__(
+        self,
+        image_shape,
+        *,
+        crop=None,
+        scale=1.0,
+        mean=0.0,
+        mirror=False,
+        colour=0.0,
+        shift=0,
+        components=None,
+        crops=1,
+        outside=0.0,
+    ):
         self.image_shape = C, H, W = tuple(map(int, image_shape))
         h, w = (H, W) if crop is None else (crop, crop) if np.ndim(crop) == 0 else crop
         self.shape, self.crops = (C, int(h), int(w)), crops
-        self.scale, self.mirror, self.colour, self.shift, self.outside = float(scale), bool(mirror), float(colour), int(shift), float(outside)
+        self.scale, self.mirror, self.colour, self.shift, self.outside = (
+            float(scale),
+            bool(mirror),
+            float(colour),
+            int(shift),
+            float(outside),
+        )
         self.mean = np.asarray(mean, np.float32)
-        self.components = None if components is None else tuple(np.asarray(part, np.float64) for part in components)
+        self.components = (
+            None if components is None else tuple(np.asarray(part, np.float64) for part in components)
+        )
         self._check()
         # In float64 and rounded once: LeNet's -0.1 comes out as such.
-        self._offset = np.ascontiguousarray(np.broadcast_to(-self.scale * self.mean.astype(np.float64), self.image_shape), np.float32)
-        self._centre = np.array([int((H - h) / 2), int((W - w) / 2)])       # towards 0: an odd pixel of padding goes below, or right
+        self._offset = np.ascontiguousarray(
+            np.broadcast_to(-self.scale * self.mean.astype(np.float64), self.image_shape), np.float32
+        )
+        self._centre = np.array(
+            [int((H - h) / 2), int((W - w) / 2)]
+        )  # towards 0: an odd pixel of padding goes below, or right
         self._corner = np.minimum(self._centre, 0) - self.shift
         self._room = np.maximum([H - h, W - w], 0) + 2 * self.shift
-        self._axes = np.zeros((C, C)) if not self.colour else self.colour * self.scale * 255 * self.components[1] * self.components[0]
+        self._axes = (
+            np.zeros((C, C))
+            if not self.colour
+            else self.colour * self.scale * 255 * self.components[1] * self.components[0]
+        )
 
     def _check(self):
         C, H, W = self.image_shape
+
         def refuse(what):
             raise ValueError(f"Inputs of images {C}x{H}x{W}: {what}")
+
         if min(self.image_shape) < 1 or min(self.shape) < 1:
             refuse(f"expected sides of 1 or more, got a crop of {self.shape[1]}x{self.shape[2]}")
         if self.crops not in (1, 10):
             refuse(f"crops: expected 1 or 10, got {self.crops!r}")
         if self.crops == 10 and (self.shape[1] > H or self.shape[2] > W):
-            refuse(f"ten crops of {self.shape[1]}x{self.shape[2]} do not fit into them; use larger images or crops=1")
+            refuse(
+                f"ten crops of {self.shape[1]}x{self.shape[2]} do not fit into them; use larger images or crops=1"
+            )
         if self.shift < 0 or self.colour < 0:
             refuse(f"shift and colour: expected 0 or more, got {self.shift} and {self.colour}")
         try:
@@ -75,7 +109,9 @@ class Inputs:
         except ValueError:
             refuse(f"expected a mean that broadcasts to them, got one of shape {self.mean.shape}")
         if self.components is not None and [part.shape for part in self.components] != [(C,), (C, C)]:
-            refuse(f"components: expected eigenvalues {(C,)} and vectors {(C, C)}, got {' and '.join(str(part.shape) for part in self.components)}")
+            refuse(
+                f"components: expected eigenvalues {(C,)} and vectors {(C, C)}, got {' and '.join(str(part.shape) for part in self.components)}"
+            )
         if self.colour and self.components is None:
             refuse("colour noise needs their principal components: Inputs.measured finds them")
 
@@ -87,10 +123,14 @@ class Inputs:
         Raises DataError where the network cannot see such images.
         """
         (C, H, W), (channels, h, w) = image_shape, network_shape
-        if C != channels:
-            raise DataError(f"images of {C} channels do not suit a network that sees {channels}; use other images or another model")
-        if H > h or W > w:
-            raise DataError(f"images of {H}x{W} do not fit into {h}x{w}; use smaller images or a model with a larger input")
+        if channels != C:
+            raise DataError(
+                f"images of {C} channels do not suit a network that sees {channels}; use other images or another model"
+            )
+        if h < H or w < W:
+            raise DataError(
+                f"images of {H}x{W} do not fit into {h}x{w}; use smaller images or a model with a larger input"
+            )
         return cls(image_shape, crop=(h, w), scale=1.275 / 255, mean=0.1 * 255 / 1.275, outside=-0.1)
 
     @classmethod
@@ -103,12 +143,12 @@ class Inputs:
         try:
             kept = cls.load(path)
             found = {"mean": kept.mean, "components": kept.components}
-        except (CheckpointError, OSError):                  # not there, or damaged
+        except (CheckpointError, OSError):  # not there, or damaged
             found = _measure(images, progress, workers)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 cls(images.shape, **found).save(path)
-            except OSError:                                 # a cache that cannot be written is done without
+            except OSError:  # a cache that cannot be written is done without
                 pass
         return cls(images.shape, **found, **options)
 
@@ -126,11 +166,17 @@ class Inputs:
         if not self.random:
             return self._views(images, self._centre[None], [0], out)
         if key is None:
-            raise ValueError("Inputs draw crops, reflections or noise at random: expected key, uint64 (n,), one an image")
+            raise ValueError(
+                "Inputs draw crops, reflections or noise at random: expected key, uint64 (n,), one an image"
+            )
         key = np.ascontiguousarray(key, np.uint64)
         if key.shape != (n,):
             raise ValueError(f"expected key of shape {(n,)}, one an image, got {key.shape}")
-        corners, mirrored, noise = np.empty((n, 2), np.int64), np.empty(n, np.uint8), np.empty((n, len(self._axes)))
+        corners, mirrored, noise = (
+            np.empty((n, 2), np.int64),
+            np.empty(n, np.uint8),
+            np.empty((n, len(self._axes))),
+        )
         draw_views(key, self._corner, self._room, self.mirror, self._axes, corners, mirrored, noise)
         return self._take(images, np.arange(n), corners, mirrored, noise, out)
 
@@ -139,31 +185,71 @@ class Inputs:
         if self.crops == 1:
             return self._views(images, self._centre[None], [0], out)
         bottom, right = self.image_shape[1] - self.shape[1], self.image_shape[2] - self.shape[2]
-        return self._views(images, np.array([(0, 0), (0, right), (bottom, 0), (bottom, right), self._centre] * 2), [0] * 5 + [1] * 5, out)
+        return self._views(
+            images,
+            np.array([(0, 0), (0, right), (bottom, 0), (bottom, right), self._centre] * 2),
+            [0] * 5 + [1] * 5,
+            out,
+        )
 
     def _views(self, images, corners, mirrored, out):
         """The same views of every image, without noise."""
         n, views = len(images), len(corners)
-        return self._take(images, np.repeat(np.arange(n), views), np.tile(corners, (n, 1)), np.tile(np.array(mirrored, np.uint8), n),
-                          np.zeros((n * views, len(self._axes))), out)
+        return self._take(
+            images,
+            np.repeat(np.arange(n), views),
+            np.tile(corners, (n, 1)),
+            np.tile(np.array(mirrored, np.uint8), n),
+            np.zeros((n * views, len(self._axes))),
+            out,
+        )
 
     def _take(self, images, chosen, corners, mirrored, noise, out):
         images = np.ascontiguousarray(images)
         if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
-            raise DataError(f"expected images uint8 (n, {', '.join(map(str, self.image_shape))}), got {images.dtype} {images.shape}")
+            raise DataError(
+                f"expected images uint8 (n, {', '.join(map(str, self.image_shape))}), got {images.dtype} {images.shape}"
+            )
         x = np.empty((len(chosen), *self.shape), np.float32) if out is None else out
         if x.shape != (len(chosen), *self.shape) or x.dtype != np.float32:
             raise ValueError(f"expected out float32 {(len(chosen), *self.shape)}, got {x.dtype} {x.shape}")
-        take_views(images, chosen, corners, mirrored, noise.astype(np.float32), np.float32(self.scale), self._offset, np.float32(self.outside), x)
+        take_views(
+            images,
+            chosen,
+            corners,
+            mirrored,
+            noise.astype(np.float32),
+            np.float32(self.scale),
+            self._offset,
+            np.float32(self.outside),
+            x,
+        )
         return x
 
     def save(self, path):
         """Write all of it to `path`, a .npz file. Raises OSError."""
-        options = {"format": FORMAT, "image_shape": self.image_shape, "crop": self.shape[1:], "scale": self.scale, "mirror": self.mirror,
-                   "colour": self.colour, "shift": self.shift, "crops": self.crops, "outside": self.outside}
+        options = {
+            "format": FORMAT,
+            "image_shape": self.image_shape,
+            "crop": self.shape[1:],
+            "scale": self.scale,
+            "mirror": self.mirror,
+            "colour": self.colour,
+            "shift": self.shift,
+            "crops": self.crops,
+            "outside": self.outside,
+        }
         eigenvalues, vectors = self.components or (np.zeros(0), np.zeros(0))
-        write_atomically(path, lambda file: np.savez(file, options=np.array(json.dumps(options)), mean=self.mean, eigenvalues=eigenvalues,
-                                                     vectors=vectors))
+        write_atomically(
+            path,
+            lambda file: np.savez(
+                file,
+                options=np.array(json.dumps(options)),
+                mean=self.mean,
+                eigenvalues=eigenvalues,
+                vectors=vectors,
+            ),
+        )
 
     @classmethod
     def load(cls, path):
@@ -176,16 +262,32 @@ class Inputs:
                     raise ValueError(f"expected {FORMAT!r}")
                 return cls(options.pop("image_shape"), mean=file["mean"], components=components, **options)
         except FileNotFoundError:
-            raise CheckpointError(f"{path}: no such file; it belongs to a training run and is written when that starts") from None
+            raise CheckpointError(
+                f"{path}: no such file; it belongs to a training run and is written when that starts"
+            ) from None
         except PermissionError:
             raise
-        except (ValueError, KeyError, TypeError, EOFError, OSError, RuntimeError, zipfile.BadZipFile) as error:     # what zip and NumPy raise
-            raise CheckpointError(f"{path}: damaged, or not written by Inputs.save ({error}); train again or take another copy") from None
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            EOFError,
+            OSError,
+            RuntimeError,
+            zipfile.BadZipFile,
+        ) as error:  # what zip and NumPy raise
+            raise CheckpointError(
+                f"{path}: damaged, or not written by Inputs.save ({error}); train again or take another copy"
+            ) from None
 
     def __repr__(self):
-        parts = [f"{'x'.join(map(str, self.image_shape))} → {'x'.join(map(str, self.shape))}",
-                 *(["random crops"] if self._room.any() else []), *(["reflections"] if self.mirror else []),
-                 *([f"colour noise {self.colour:g}"] if self.colour else []), *(["ten crops in testing"] if self.crops == 10 else [])]
+        parts = [
+            f"{'x'.join(map(str, self.image_shape))} → {'x'.join(map(str, self.shape))}",
+            *(["random crops"] if self._room.any() else []),
+            *(["reflections"] if self.mirror else []),
+            *([f"colour noise {self.colour:g}"] if self.colour else []),
+            *(["ten crops in testing"] if self.crops == 10 else []),
+        ]
         return f"Inputs({', '.join(parts)})"
 
 
@@ -200,21 +302,30 @@ def _measure(images, progress, workers):
     """The mean of each pixel, and the principal components of the colour of all pixels."""
     C, H, W = images.shape
     sums, products = np.zeros((C, H, W), np.int64), np.zeros((C, C), np.int64)
-    together = max(1, 2 ** 22 // (C * H * W))           # images, 4 MiB of them
+    together = max(1, 2**22 // (C * H * W))  # images, 4 MiB of them
 
     def measure(start):
         mine = np.zeros_like(sums), np.zeros_like(products)
         add_pixels(images.read(slice(start, start + together)), *mine)
         return mine
 
-    with tqdm(total=len(images), desc=f"mean of {images.name}", unit="image", disable=not progress or len(images) < 500) as bar, \
-            Ahead(measure, range(0, len(images), together), workers=workers) as parts:
-        for more in parts:                               # whole numbers: the order of adding makes no difference
+    with (
+        tqdm(
+            total=len(images),
+            desc=f"mean of {images.name}",
+            unit="image",
+            disable=not progress or len(images) < 500,
+        ) as bar,
+        Ahead(measure, range(0, len(images), together), workers=workers) as parts,
+    ):
+        for more in parts:  # whole numbers: the order of adding makes no difference
             sums += more[0]
             products += more[1]
             bar.update(min(together, len(images) - bar.n))
     colour = sums.sum((1, 2)) / (len(images) * H * W)
     covariance = products / (len(images) * H * W) - np.outer(colour, colour)
-    values, vectors = np.linalg.eigh(covariance / 255 ** 2)                      # of which it reads the lower triangle
-    vectors = vectors[:, ::-1] * np.where(vectors.sum(0)[::-1] < 0, -1, 1)       # the largest first; either sign is right, one is fixed
+    values, vectors = np.linalg.eigh(covariance / 255**2)  # of which it reads the lower triangle
+    vectors = vectors[:, ::-1] * np.where(
+        vectors.sum(0)[::-1] < 0, -1, 1
+    )  # the largest first; either sign is right, one is fixed
     return {"mean": (sums / len(images)).astype(np.float32), "components": (values[::-1].clip(0), vectors)}

@@ -15,7 +15,10 @@ from ..errors import DataError, reason
 from .dataset import Dataset
 from .download import download, homes, mirrors
 
-MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
 
 # MD5 of the unpacked bytes: mirrors may compress them differently.
 CHECKSUMS = {
@@ -35,15 +38,21 @@ def load(data_dir=None, progress=True):
     files = find(data_dir) or _fetch_missing(homes(data_dir)[0] / "mnist", progress)
     train, test = _pair("mnist train", *files[:2]), _pair("mnist test", *files[2:])
     if train.images.shape[2:] != test.images.shape[2:]:
-        raise DataError(f"{files[0]} and {files[2]} must hold images of one size, "
-                        f"got {train.images.shape[2:]} and {test.images.shape[2:]}")
+        raise DataError(
+            f"{files[0]} and {files[2]} must hold images of one size, "
+            f"got {train.images.shape[2:]} and {test.images.shape[2:]}"
+        )
     return train, test
 
 
 def where(data_dir=None):
     """One line that says where the files are, or where they would be downloaded to."""
     files = find(data_dir)
-    return f"{files[0].parent}" if files else f"not found; first use downloads it into {homes(data_dir)[0] / 'mnist'}"
+    return (
+        f"{files[0].parent}"
+        if files
+        else f"not found; first use downloads it into {homes(data_dir)[0] / 'mnist'}"
+    )
 
 
 def find(data_dir=None):
@@ -58,7 +67,9 @@ def find(data_dir=None):
 
 def _file(folder, name):
     # Some archives replace the last dash, as in train-images.idx3-ubyte.
-    spellings = (spelling + ending for spelling in (name, name.replace("-idx", ".idx")) for ending in ("", ".gz"))
+    spellings = (
+        spelling + ending for spelling in (name, name.replace("-idx", ".idx")) for ending in ("", ".gz")
+    )
     return next((folder / spelling for spelling in spellings if (folder / spelling).is_file()), None)
 
 
@@ -67,8 +78,10 @@ def _fetch_missing(folder, progress):
     for name, path in present.items():
         if path and _md5(_unpacked(path)) != CHECKSUMS[name]:
             # Else the missing files would come from another data set than this one.
-            raise DataError(f"{path} is damaged or not MNIST's own, so the files missing beside it cannot be downloaded; "
-                            "delete it, or complete the four files by hand")
+            raise DataError(
+                f"{path} is damaged or not MNIST's own, so the files missing beside it cannot be downloaded; "
+                "delete it, or complete the four files by hand"
+            )
     for name in CHECKSUMS:
         if not present[name]:
             urls = [f"{mirror.rstrip('/')}/{name}.gz" for mirror in mirrors("TINYCONV_MNIST_MIRROR", MIRRORS)]
@@ -107,22 +120,30 @@ def read_idx(path, dimensions):
     content = _unpacked(path)
     magic, header = bytes((0, 0, 8, dimensions)), 4 + 4 * dimensions
     if content[:4] != magic or len(content) < header:
-        raise DataError(f"{path} is no IDX file of bytes in {dimensions} dimensions: it should begin with "
-                        f"{magic.hex()}, got {content[:4].hex() or 'nothing'} in a file of {len(content)} bytes; "
-                        "delete it to download it again")
+        raise DataError(
+            f"{path} is no IDX file of bytes in {dimensions} dimensions: it should begin with "
+            f"{magic.hex()}, got {content[:4].hex() or 'nothing'} in a file of {len(content)} bytes; "
+            "delete it to download it again"
+        )
     shape = tuple(int(size) for size in np.frombuffer(content, ">u4", dimensions, offset=4))
     if len(content) != header + math.prod(shape):
-        raise DataError(f"{path} is truncated or corrupt: its header announces {shape}, so {header + math.prod(shape)} bytes, "
-                        f"got {len(content)}; delete it to download it again")
+        raise DataError(
+            f"{path} is truncated or corrupt: its header announces {shape}, so {header + math.prod(shape)} bytes, "
+            f"got {len(content)}; delete it to download it again"
+        )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
 def _pair(name, image_file, label_file):
     images, labels = read_idx(image_file, 3), read_idx(label_file, 1)
     if len(images) != len(labels):
-        raise DataError(f"{image_file} has {len(images)} images but {label_file} has {len(labels)} labels; "
-                        "delete both to download them again")
+        raise DataError(
+            f"{image_file} has {len(images)} images but {label_file} has {len(labels)} labels; "
+            "delete both to download them again"
+        )
     if labels.size and labels.max() > 9:
         first = (labels > 9).argmax()
-        raise DataError(f"{label_file}: labels must be 0..9, label {first} is {labels[first]}; delete it to download it again")
+        raise DataError(
+            f"{label_file}: labels must be 0..9, label {first} is {labels[first]}; delete it to download it again"
+        )
     return Dataset(name, images[:, None], labels.astype(np.int64), tuple("0123456789"), "digit")

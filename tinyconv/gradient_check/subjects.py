@@ -1,10 +1,11 @@
 """What can be checked, and how each kind is called: all become a Subject, whose forward is a pure function of named arrays.
 
-    a layer, network or loss    forward(x) and backward(dy), with params and grads (dicts) if it has parameters
-    (forward, backward)         plain functions: y = forward(x, weight), dx, dweight = backward(dy, x, weight)
-                                or those of cs231n: out, cache = forward(x, w, b); dx, dw, db = backward(dout, cache)
-    a class, not an instance    in the style of torch.autograd.Function: static forward(ctx, x, weight) and backward(ctx, dy)
+a layer, network or loss    forward(x) and backward(dy), with params and grads (dicts) if it has parameters
+(forward, backward)         plain functions: y = forward(x, weight), dx, dweight = backward(dy, x, weight)
+                            or those of cs231n: out, cache = forward(x, w, b); dx, dw, db = backward(dout, cache)
+a class, not an instance    in the style of torch.autograd.Function: static forward(ctx, x, weight) and backward(ctx, dy)
 """
+
 import copy
 import importlib.util
 import inspect
@@ -14,17 +15,25 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import device as door
+from ..device import to_host
 from ..errors import DataError, DtypeError
 
 
 def subject(obj, x, labels=None, training=False, dtype=np.float64):
     """The Subject for obj at the point x. Raises TypeError for what is none of the kinds above, DtypeError for an x that is not real."""
-    if isinstance(obj, type) and _is_torch_style(obj) or isinstance(obj, tuple) and len(obj) == 2 and all(map(callable, obj)):
+    if (
+        isinstance(obj, type)
+        and _is_torch_style(obj)
+        or isinstance(obj, tuple)
+        and len(obj) == 2
+        and all(map(callable, obj))
+    ):
         return FunctionSubject(obj, x)
     for method in ("forward", "backward"):
         if isinstance(obj, type) or not callable(getattr(obj, method, None)):
-            raise TypeError(f"check_gradients: expected an object with forward(x) and backward(dy), or a pair of functions, got {obj!r} without {method}")
+            raise TypeError(
+                f"check_gradients: expected an object with forward(x) and backward(dy), or a pair of functions, got {obj!r} without {method}"
+            )
     return ObjectSubject(obj, x, labels, training, dtype)
 
 
@@ -32,7 +41,13 @@ def name_of(obj):
     """What obj is called in a report: its repr, unless that is the address that Python gives to what has none."""
     if isinstance(obj, tuple):
         return " and ".join(map(name_of, obj))
-    return obj.__name__ if hasattr(obj, "__name__") else type(obj).__name__ if type(obj).__repr__ is object.__repr__ else repr(obj)
+    return (
+        obj.__name__
+        if hasattr(obj, "__name__")
+        else type(obj).__name__
+        if type(obj).__repr__ is object.__repr__
+        else repr(obj)
+    )
 
 
 def is_float(value):
@@ -62,14 +77,21 @@ class Subject:
         self.title, self.values = textwrap.shorten(title, 130, placeholder=" ..."), values
         self.y = self.forward()
         if self.y.dtype != np.float64:
-            raise DtypeError(f"check_gradients: differences need float64, forward of {self.title} gives {self.y.dtype}; keep its parameters in float64")
+            raise DtypeError(
+                f"check_gradients: differences need float64, forward of {self.title} gives {self.y.dtype}; keep its parameters in float64"
+            )
         if not np.all(np.isfinite(self.y)):
-            raise ValueError(f"check_gradients: forward of {self.title} gives numbers that are not finite at this x; check at another point")
+            raise ValueError(
+                f"check_gradients: forward of {self.title} gives numbers that are not finite at this x; check at another point"
+            )
 
     def earlier_values(self):
         """Another point of the same shapes: the same numbers in another order, and moved."""
         rng = np.random.default_rng(1)
-        return {name: 0.9 * rng.permutation(value.reshape(-1)).reshape(value.shape) + 0.01 for name, value in self.values.items()}
+        return {
+            name: 0.9 * rng.permutation(value.reshape(-1)).reshape(value.shape) + 0.01
+            for name, value in self.values.items()
+        }
 
 
 class ObjectSubject(Subject):
@@ -80,20 +102,30 @@ class ObjectSubject(Subject):
     """
 
     def __init__(self, obj, x, labels, training, dtype=np.float64):
-        needed = [p for p in inspect.signature(obj.forward).parameters.values() if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+        needed = [
+            p
+            for p in inspect.signature(obj.forward).parameters.values()
+            if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+        ]
         if labels is None and len(needed) > 1:
-            raise TypeError(f"check_gradients: forward of {obj!r} takes {', '.join(p.name for p in needed)}; for a loss give labels=...")
+            raise TypeError(
+                f"check_gradients: forward of {obj!r} takes {', '.join(p.name for p in needed)}; for a loss give labels=..."
+            )
         self.labels, self.dtype = labels, np.dtype(dtype)
         self.call_options = {"training": True} if training else {}
         self.takes_dy = bool(inspect.signature(obj.backward).parameters)
         self.tested = _with_dtype(obj, self.dtype)
-        self.exact = _with_dtype(obj, np.float64)            # what forward is asked of: in float64, and not on a GPU
+        self.exact = _with_dtype(obj, np.float64)  # what forward is asked of: in float64, and not on a GPU
         if getattr(obj, "device", None) == "cuda":
             self.exact.to("reference")
         x = _real(x)
-        params = {name: door.as_numpy(value) for name, value in getattr(self.exact, "params", {}).items()}
+        params = {name: to_host(value) for name, value in getattr(self.exact, "params", {}).items()}
         values = {"x": x, **{name: value for name, value in params.items() if is_float(value)}}
-        self.complex = copy.deepcopy(self.exact).to("reference") if hasattr(obj, "device") and hasattr(obj, "to") else self.exact
+        self.complex = (
+            copy.deepcopy(self.exact).to("reference")
+            if hasattr(obj, "device") and hasattr(obj, "to")
+            else self.exact
+        )
         super().__init__(name_of(obj), values)
         self.obj = obj
         self._use_before()
@@ -106,8 +138,12 @@ class ObjectSubject(Subject):
             if y.shape == dy.shape and np.all(np.isfinite(y)):
                 obj.backward(*([dy.astype(y.dtype)] if self.takes_dy else []))
         self.earlier = {"x": x, "dy": dy}
-        self.fixed = {name: np.asarray(value, np.float64) for name, value in getattr(self.exact, "state", {}).items() if is_float(door.as_numpy(value))}
-        self.y = self.forward()                              # the mask of dropout is another one now
+        self.fixed = {
+            name: np.asarray(value, np.float64)
+            for name, value in getattr(self.exact, "state", {}).items()
+            if is_float(to_host(value))
+        }
+        self.y = self.forward()  # the mask of dropout is another one now
 
     def forward(self, values={}, **options):
         imaginary = any(np.iscomplexobj(value) for value in values.values())
@@ -125,15 +161,21 @@ class ObjectSubject(Subject):
         dy = np.array(dy, y.dtype)
         dx = obj.backward(*([dy] if self.takes_dy else []))
         if not self.takes_dy and dx is not None:
-            dx = dy * dx                                     # a loss has no dy: its y is one number
+            dx = dy * dx  # a loss has no dy: its y is one number
         grads = getattr(obj, "grads", {})
-        return {name: door.as_numpy(dx if name == "x" else grads.get(name)) for name in self.values}, x, dy, obj
+        return {name: to_host(dx if name == "x" else grads.get(name)) for name in self.values}, x, dy, obj
 
     def _call(self, obj, x):
-        return np.asarray(obj.forward(x, **self.call_options) if self.labels is None else obj.forward(x, self.labels, **self.call_options))
+        return np.asarray(
+            obj.forward(x, **self.call_options)
+            if self.labels is None
+            else obj.forward(x, self.labels, **self.call_options)
+        )
 
     def params_of(self, obj):
-        return {name: door.as_numpy(value) for name, value in getattr(obj, "params", {}).items() if name in self.values}
+        return {
+            name: to_host(value) for name, value in getattr(obj, "params", {}).items() if name in self.values
+        }
 
 
 def _with_dtype(obj, dtype):
@@ -141,13 +183,19 @@ def _with_dtype(obj, dtype):
     if hasattr(obj, "astype"):
         return copy.deepcopy(obj).astype(dtype)
     params = getattr(obj, "params", {})
-    return copy.deepcopy(obj, {id(value): value.astype(dtype) for value in params.values() if is_float(value)})
+    return copy.deepcopy(
+        obj, {id(value): value.astype(dtype) for value in params.values() if is_float(value)}
+    )
 
 
 def _twin(obj, values, options):
     """A deep copy in which arrays are replaced wherever they stand: memo is where deepcopy looks what an object became. The others are shared."""
     arrays = {**getattr(obj, "params", {}), **getattr(obj, "state", {})}
-    memo = {id(array): values.get(name, array) for name, array in arrays.items() if name in values or name in getattr(obj, "params", {})}
+    memo = {
+        id(array): values.get(name, array)
+        for name, array in arrays.items()
+        if name in values or name in getattr(obj, "params", {})
+    }
     twin = copy.deepcopy(obj, memo)
     for name, value in options.items():
         setattr(twin, name, value)
@@ -178,14 +226,21 @@ class FunctionSubject(Subject):
         self.obj, self.torch_style = obj, isinstance(obj, type)
         self.functions = (obj.forward, obj.backward) if self.torch_style else obj
         title = name_of(obj)
-        names = list(inspect.signature(self.functions[0]).parameters)[self.torch_style:]
+        names = list(inspect.signature(self.functions[0]).parameters)[self.torch_style :]
         given = x if isinstance(x, (tuple, list)) else (x,)
         if len(given) > len(names):
-            raise TypeError(f"check_gradients: forward of {title} takes {', '.join(names)}; got {len(given)} arguments in x")
-        arguments = [np.asarray(value) if np.ndim(value) or isinstance(value, np.generic) else value for value in given]
+            raise TypeError(
+                f"check_gradients: forward of {title} takes {', '.join(names)}; got {len(given)} arguments in x"
+            )
+        arguments = [
+            np.asarray(value) if np.ndim(value) or isinstance(value, np.generic) else value for value in given
+        ]
         if isinstance(arguments[0], np.ndarray):
             arguments[0] = _real(arguments[0])
-        self.arguments = {name: value.astype(np.float64) if is_float(value) else value for name, value in zip(names, arguments)}
+        self.arguments = {
+            name: value.astype(np.float64) if is_float(value) else value
+            for name, value in zip(names, arguments)
+        }
         self.dtype = np.dtype(np.float64)
         super().__init__(title, {name: value for name, value in self.arguments.items() if is_float(value)})
         before = self.earlier_values()
@@ -230,16 +285,24 @@ class FunctionSubject(Subject):
     def _by_name(backward, arguments, y, dy):
         """What backward is called with: its arguments that forward has too, y under its name, and for the one that is left: dy."""
         known = {**arguments, **{name: y for name in ("y", "out", "output") if name not in arguments}}
-        names = [name for name, p in inspect.signature(backward).parameters.items() if name in known or p.default is p.empty]
+        names = [
+            name
+            for name, p in inspect.signature(backward).parameters.items()
+            if name in known or p.default is p.empty
+        ]
         left = [name for name in names if name not in known]
         if len(left) != 1:
-            raise TypeError(f"check_gradients: backward takes {', '.join(names)}; expected dy and arguments that are named as those of forward "
-                            f"({', '.join(arguments)})")
+            raise TypeError(
+                f"check_gradients: backward takes {', '.join(names)}; expected dy and arguments that are named as those of forward "
+                f"({', '.join(arguments)})"
+            )
         return {name: dy if name == left[0] else known[name] for name in names}
 
 
 def _is_torch_style(cls):
-    return all(isinstance(inspect.getattr_static(cls, name, None), staticmethod) for name in ("forward", "backward"))
+    return all(
+        isinstance(inspect.getattr_static(cls, name, None), staticmethod) for name in ("forward", "backward")
+    )
 
 
 def from_file(address):
@@ -249,10 +312,12 @@ def from_file(address):
     """
     path, _, expression = address.partition(":")
     if not Path(path).is_file() or not expression.strip():
-        raise DataError(f"expected FILE.py:CLASS, FILE.py:CLASS(ARGUMENTS) or FILE.py:FORWARD,BACKWARD with a file that is there, got {address!r}")
+        raise DataError(
+            f"expected FILE.py:CLASS, FILE.py:CLASS(ARGUMENTS) or FILE.py:FORWARD,BACKWARD with a file that is there, got {address!r}"
+        )
     spec = importlib.util.spec_from_file_location(f"_checked_{Path(path).stem}", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(Path(path).resolve().parent))     # what the file imports from beside it
+    sys.path.insert(0, str(Path(path).resolve().parent))  # what the file imports from beside it
     try:
         spec.loader.exec_module(module)
         obj = eval(expression, vars(module))

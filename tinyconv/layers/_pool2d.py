@@ -1,5 +1,6 @@
 """What max_pool2d and avg_pool2d share: windows that slide over a map."""
-from ..kernels._windows import pool_output_shape
+
+from ..kernels.max_pool2d import output_shape
 from ..layer import Layer, pair, positive
 
 
@@ -11,19 +12,20 @@ class Pool2d(Layer):
     padding is not smaller than the size.
     """
 
-    settings = ("size", "stride", "padding")
+    settings = ("size", "stride", "padding", "ceil")
 
     def __init__(self, size, stride=None, padding=0, ceil=False):
         super().__init__()
         self.size = positive(pair(size, "size"), "size")
         self.stride = self.size if stride is None else positive(pair(stride, "stride"), "stride")
         self.padding, self.ceil = pair(padding, "padding"), bool(ceil)
-        self.settings += ("ceil",) if ceil else ()            # only where set: networks saved before it was there are known by their repr
         if any(not 0 <= p < s for p, s in zip(self.padding, self.size)):
-            raise ValueError(f"padding: expected 0 or more and less than the size {self.size}, got {padding!r}")
+            raise ValueError(
+                f"padding: expected 0 or more and less than the size {self.size}, got {padding!r}"
+            )
 
     def _backward_input(self, dy):
         return self.kernel.backward_input(dy, self.cache, self.size, self.stride, self.padding)
 
     def _output_shape(self, x_shape):
-        return pool_output_shape(x_shape, self.size, self.stride, self.padding, self.ceil)
+        return output_shape(x_shape, self.size, self.stride, self.padding, self.ceil)

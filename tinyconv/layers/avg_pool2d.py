@@ -1,4 +1,5 @@
 """Average pooling: the mean of each window."""
+
 from ._pool2d import Pool2d
 
 
@@ -13,6 +14,7 @@ class AvgPool2d(Pool2d):
     """
 
     operation = "avg_pool2d"
+    recordable = per_image = True
 
     def _forward(self, x, training):
         self.cache = x.shape

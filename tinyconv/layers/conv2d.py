@@ -1,4 +1,7 @@
 """Two-dimensional convolution."""
+
+from math import prod
+
 import numpy as np
 
 from ..initializers import fan_in_uniform
@@ -22,20 +25,46 @@ class Conv2d(Layer):
     """
 
     operation = "conv2d"
-    settings = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "groups", "bias")
+    settings = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "groups", "bias", "ceil")
+    recordable = per_image = True
 
-    def __init__(self, in_channels, out_channels, kernel_size, *, stride=1, padding=0, groups=1, bias=True, ceil=False, rng=None,
-                 initial_weight=fan_in_uniform, initial_bias=fan_in_uniform):
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        *,
+        stride=1,
+        padding=0,
+        groups=1,
+        bias=True,
+        ceil=False,
+        rng=None,
+        initial_weight=fan_in_uniform,
+        initial_bias=fan_in_uniform,
+    ):
         super().__init__()
-        self.in_channels, self.out_channels = positive(in_channels, "in_channels"), positive(out_channels, "out_channels")
-        self.kernel_size, self.stride = positive(pair(kernel_size, "kernel_size"), "kernel_size"), positive(pair(stride, "stride"), "stride")
-        self.padding, self.groups, self.bias, self.ceil = pair(padding, "padding"), positive(groups, "groups"), bias, bool(ceil)
-        self.settings += ("ceil",) if ceil else ()            # only where set: networks saved before it was there are known by their repr
+        self.in_channels, self.out_channels = (
+            positive(in_channels, "in_channels"),
+            positive(out_channels, "out_channels"),
+        )
+        self.kernel_size, self.stride = (
+            positive(pair(kernel_size, "kernel_size"), "kernel_size"),
+            positive(pair(stride, "stride"), "stride"),
+        )
+        self.padding, self.groups, self.bias, self.ceil = (
+            pair(padding, "padding"),
+            positive(groups, "groups"),
+            bias,
+            bool(ceil),
+        )
         if min(self.padding) < 0:
             raise ValueError(f"padding: expected 0 or more, got {padding!r}")
         if in_channels % groups or out_channels % groups:
-            raise ValueError(f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}")
-        rng, shape = np.random.default_rng(rng), (out_channels, in_channels // groups, *self.kernel_size)
+            raise ValueError(
+                f"groups={groups} must divide in_channels={in_channels} and out_channels={out_channels}"
+            )
+        rng, shape = np.random.default_rng(rng), self.param_shapes()["weight"]
         fan_in = shape[1] * shape[2] * shape[3]
         self.params["weight"] = initial_weight(rng, shape, fan_in)
         if bias:
@@ -44,22 +73,46 @@ class Conv2d(Layer):
     def _forward(self, x, training):
         self.cache = x
         forward = self.kernel.with_relu if "relu behind" in self.fused else self.kernel.forward
-        return forward(x, self._parameter("weight", x), self._parameter("bias", x), self.stride, self.padding, self.groups, self.ceil)
+        return forward(
+            x,
+            self._parameter("weight", x),
+            self._parameter("bias", x, optional=not self.bias),
+            self.stride,
+            self.padding,
+            self.groups,
+            self.ceil,
+        )
 
     def _backward_input(self, dy):
         x = self.cache
-        if "relu before" in self.fused:                      # its y is our x
-            return self.kernel.masked_backward_input(dy, self._parameter("weight", x), x.shape, self.stride, self.padding, self.groups, x)
-        return self.kernel.backward_input(dy, self._parameter("weight", x), x.shape, self.stride, self.padding, self.groups)
+        if "relu before" in self.fused:  # its y is our x
+            return self.kernel.masked_backward_input(
+                dy, self._parameter("weight", x), x.shape, self.stride, self.padding, self.groups, x
+            )
+        return self.kernel.backward_input(
+            dy, self._parameter("weight", x), x.shape, self.stride, self.padding, self.groups
+        )
 
     def _backward_parameters(self, dy):
-        grads = {"weight": self.kernel.backward_weight(dy, self.cache, self.kernel_size, self.stride, self.padding, self.groups)}
-        if self.bias:
+        grads = {
+            "weight": self.kernel.backward_weight(
+                dy, self.cache, self.kernel_size, self.stride, self.padding, self.groups
+            )
+        }
+        if "bias" in self.params:
             grads["bias"] = self.kernel.backward_bias(dy)
         return grads
 
+    def param_shapes(self):
+        return {
+            "weight": (self.out_channels, self.in_channels // self.groups, *self.kernel_size),
+            "bias": (self.out_channels,),
+        }
+
     def _output_shape(self, x_shape):
-        return contract.output_shape(x_shape, self.params["weight"].shape, self.stride, self.padding, self.groups, self.ceil)
+        return contract.output_shape(
+            x_shape, self.param_shapes()["weight"], self.stride, self.padding, self.groups, self.ceil
+        )
 
     def connections(self, x_shape):
         _, O, OH, OW = self.output_shape(x_shape)
@@ -67,4 +120,4 @@ class Conv2d(Layer):
 
     def multiply_adds(self, x_shape):
         OH, OW = self.output_shape(x_shape)[2:]
-        return OH * OW * self.params["weight"].size
+        return OH * OW * prod(self.param_shapes()["weight"])

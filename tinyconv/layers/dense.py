@@ -1,4 +1,5 @@
 """Fully connected layer."""
+
 import numpy as np
 
 from ..initializers import fan_in_uniform
@@ -20,10 +21,23 @@ class Dense(Layer):
 
     operation = "dense"
     settings = ("in_features", "out_features", "bias")
+    recordable = per_image = True
 
-    def __init__(self, in_features, out_features, *, bias=True, rng=None, initial_weight=fan_in_uniform, initial_bias=fan_in_uniform):
+    def __init__(
+        self,
+        in_features,
+        out_features,
+        *,
+        bias=True,
+        rng=None,
+        initial_weight=fan_in_uniform,
+        initial_bias=fan_in_uniform,
+    ):
         super().__init__()
-        self.in_features, self.out_features = positive(in_features, "in_features"), positive(out_features, "out_features")
+        self.in_features, self.out_features = (
+            positive(in_features, "in_features"),
+            positive(out_features, "out_features"),
+        )
         self.bias, rng = bias, np.random.default_rng(rng)
         self.params["weight"] = initial_weight(rng, (out_features, in_features), in_features)
         if bias:
@@ -32,25 +46,28 @@ class Dense(Layer):
     def _forward(self, x, training):
         self.cache = x
         forward = self.kernel.with_relu if "relu behind" in self.fused else self.kernel.forward
-        return forward(x, self._parameter("weight", x), self._parameter("bias", x))
+        return forward(x, self._parameter("weight", x), self._parameter("bias", x, optional=not self.bias))
 
     def _backward_input(self, dy):
-        if "relu before" in self.fused:                      # its y is our x
+        if "relu before" in self.fused:  # its y is our x
             return self.kernel.masked_backward_input(dy, self._parameter("weight", dy), self.cache)
         return self.kernel.backward_input(dy, self._parameter("weight", dy))
 
     def _backward_parameters(self, dy):
         grads = {"weight": self.kernel.backward_weight(dy, self.cache)}
-        if self.bias:
+        if "bias" in self.params:
             grads["bias"] = self.kernel.backward_bias(dy)
         return grads
 
+    def param_shapes(self):
+        return {"weight": (self.out_features, self.in_features), "bias": (self.out_features,)}
+
     def _output_shape(self, x_shape):
-        return contract.output_shape(x_shape, self.params["weight"].shape)
+        return contract.output_shape(x_shape, self.param_shapes()["weight"])
 
     def connections(self, x_shape):
         positions = int(np.prod(x_shape[2:]))
         return self.multiply_adds(x_shape) + (self.out_features * positions if self.bias else 0)
 
     def multiply_adds(self, x_shape):
-        return self.params["weight"].size * int(np.prod(x_shape[2:]))
+        return self.out_features * self.in_features * int(np.prod(x_shape[2:]))

@@ -1,6 +1,8 @@
 """Dropout."""
+
 import numpy as np
 
+from ..errors import DtypeError, ShapeError
 from ..layer import Layer
 
 SCALES = ("training", "test")
@@ -19,7 +21,8 @@ class Dropout(Layer):
 
     operation = "dropout"
     settings = ("rate", "scale")
-    divisible = False                                       # one draw is for a whole batch
+    recordable = True
+    per_image = False  # one draw of masks is for a whole batch
 
     def __init__(self, rate=0.5, *, scale="training", rng=None):
         super().__init__()
@@ -28,19 +31,30 @@ class Dropout(Layer):
         if scale not in SCALES:
             raise ValueError(f"scale: expected {' or '.join(map(repr, SCALES))}, got {scale!r}")
         self.rate, self.scale = float(rate), scale
-        seed = np.random.default_rng(rng).integers(2 ** 32, dtype=np.uint64)
+        seed = np.random.default_rng(rng).integers(2**32, dtype=np.uint64)
         self.state = {"seed": np.array(seed), "draws": np.array(0, np.uint64)}
 
     def _forward(self, x, training):
         if training:
-            key = self.kernel.draw(self.state["seed"].reshape(1), self.state["draws"].reshape(1))
+            key = self.kernel.draw(self._counter("seed"), self._counter("draws"))
             self.cache = self.rate, key, 0, 1 / (1 - self.rate) if self.scale == "training" else 1.0
         elif self.scale == "test":
-            self.cache = 0.0, self.state["seed"].reshape(1), 0, 1 - self.rate   # nothing is masked, whatever the key
+            self.cache = 0.0, self._counter("seed"), 0, 1 - self.rate  # nothing is masked, whatever the key
         else:
             self.cache = None
             return x
         return self.kernel.forward(x, *self.cache)
+
+    def _counter(self, name):
+        """A state as an array (1,), which shares its memory. Raises ShapeError or DtypeError for an array that is no single uint64."""
+        value = self.state.get(name)
+        if getattr(value, "dtype", None) != np.uint64:
+            raise DtypeError(
+                f"{self!r}: expected the state {name} as an array of one uint64, got {value!r}; use numpy.array(..., numpy.uint64)"
+            )
+        if tuple(value.shape) != ():
+            raise ShapeError(f"{self!r}: expected the state {name} of shape (), got {tuple(value.shape)}")
+        return value.reshape(1)
 
     def _backward_input(self, dy):
         return dy if self.cache is None else self.kernel.backward_input(dy, *self.cache)

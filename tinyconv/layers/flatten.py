@@ -1,4 +1,5 @@
 """Maps to features."""
+
 from ..layer import Layer
 
 
@@ -10,6 +11,7 @@ class Flatten(Layer):
     """
 
     settings = ("scan",)
+    recordable = per_image = True
 
     def __init__(self, scan=False):
         super().__init__()

@@ -1,4 +1,5 @@
 """Local response normalisation."""
+
 from ..kernels import local_response_norm as contract
 from ..layer import Layer
 
@@ -11,16 +12,26 @@ class LocalResponseNorm(Layer):
     """
 
     operation = "local_response_norm"
-    settings = ("size", "k", "alpha", "beta")
+    settings = ("size", "k", "alpha", "beta", "alpha_over_size")
+    recordable = per_image = True
 
     def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, alpha_over_size=False):
         super().__init__()
         if size < 1 or size % 2 == 0:
-            raise ValueError(f"size: expected an odd number (a map and as many neighbours on either side), got {size}")
+            raise ValueError(
+                f"size: expected an odd number (a map and as many neighbours on either side), got {size}"
+            )
         if not k > 0 or alpha < 0:
-            raise ValueError(f"expected k above 0 and alpha not below 0 (the denominator must stay positive), got k={k}, alpha={alpha}")
-        self.size, self.k, self.alpha, self.beta, self.alpha_over_size = int(size), float(k), float(alpha), float(beta), bool(alpha_over_size)
-        self.settings += ("alpha_over_size",) if alpha_over_size else ()         # as ceil in Conv2d
+            raise ValueError(
+                f"expected k above 0 and alpha not below 0 (the denominator must stay positive), got k={k}, alpha={alpha}"
+            )
+        self.size, self.k, self.alpha, self.beta, self.alpha_over_size = (
+            int(size),
+            float(k),
+            float(alpha),
+            float(beta),
+            bool(alpha_over_size),
+        )
 
     def _forward(self, x, training):
         self.cache = x

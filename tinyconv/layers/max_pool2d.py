@@ -1,4 +1,5 @@
 """Max pooling: the largest input of each window."""
+
 from ._pool2d import Pool2d
 
 
@@ -13,6 +14,7 @@ class MaxPool2d(Pool2d):
     """
 
     operation = "max_pool2d"
+    recordable = per_image = True
 
     def _forward(self, x, training):
         self.cache = x

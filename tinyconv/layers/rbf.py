@@ -1,4 +1,5 @@
 """Euclidean radial basis function units."""
+
 import numpy as np
 
 from ..kernels import rbf as contract
@@ -17,12 +18,15 @@ class RBF(Layer):
 
     operation = "rbf"
     settings = ("classes", "features")
+    recordable = per_image = True
 
     def __init__(self, centers):
         super().__init__()
         self.state["centers"] = np.array(centers, np.float32)
         if self.state["centers"].ndim != 2:
-            raise ValueError(f"centers: expected an array (classes, features), got shape {self.state['centers'].shape}")
+            raise ValueError(
+                f"centers: expected an array (classes, features), got shape {self.state['centers'].shape}"
+            )
         self.classes, self.features = self.state["centers"].shape
 
     def _forward(self, x, training):
@@ -31,6 +35,9 @@ class RBF(Layer):
 
     def _backward_input(self, dy):
         return self.kernel.backward_input(dy, self.cache, self._parameter("centers", dy))
+
+    def param_shapes(self):
+        return {"centers": (self.classes, self.features)}
 
     def _output_shape(self, x_shape):
         return contract.output_shape(x_shape, (self.classes, self.features))

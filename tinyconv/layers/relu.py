@@ -1,4 +1,5 @@
 """The rectified linear unit."""
+
 from ..layer import Layer
 
 
@@ -6,6 +7,7 @@ class ReLU(Layer):
     """y = max(x, 0), for x of any shape (N, ...). The derivative at 0 is 0. Source: Krizhevsky et al. 2012, section 3.1."""
 
     operation = "relu"
+    recordable = per_image = True
 
     def _forward(self, x, training):
         self.cache = x

@@ -1,4 +1,5 @@
 """The squashing function of LeNet-5."""
+
 from ..layer import Layer
 
 
@@ -10,6 +11,7 @@ class ScaledTanh(Layer):
 
     operation = "scaled_tanh"
     settings = ("amplitude", "slope")
+    recordable = per_image = True
 
     def __init__(self, amplitude=1.7159, slope=2 / 3):
         super().__init__()

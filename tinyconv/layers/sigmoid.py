@@ -1,4 +1,5 @@
 """The logistic function."""
+
 from ..layer import Layer
 
 
@@ -6,6 +7,7 @@ class Sigmoid(Layer):
     """y = 1 / (1 + e^-x), for x of any shape (N, ...)."""
 
     operation = "sigmoid"
+    recordable = per_image = True
 
     def _forward(self, x, training):
         y = self.cache = self.kernel.forward(x)

@@ -1,4 +1,5 @@
 """Trainable subsampling."""
+
 import numpy as np
 
 from ..initializers import fan_in_uniform
@@ -19,6 +20,7 @@ class Subsample2d(Layer):
 
     operation = "subsample2d"
     settings = ("channels", "size")
+    recordable = per_image = True
 
     def __init__(self, channels, size=2, *, rng=None):
         super().__init__()
@@ -29,22 +31,30 @@ class Subsample2d(Layer):
 
     def _forward(self, x, training):
         self.cache = x
-        return self.kernel.forward(x, self._parameter("coefficient", x), self._parameter("bias", x), self.size)
+        return self.kernel.forward(
+            x, self._parameter("coefficient", x), self._parameter("bias", x), self.size
+        )
 
     def _backward_input(self, dy):
         x = self.cache
         return self.kernel.backward_input(dy, self._parameter("coefficient", x), x.shape, self.size)
 
     def _backward_parameters(self, dy):
-        return {"coefficient": self.kernel.backward_coefficient(dy, self.cache, self.size), "bias": self.kernel.backward_bias(dy)}
+        return {
+            "coefficient": self.kernel.backward_coefficient(dy, self.cache, self.size),
+            "bias": self.kernel.backward_bias(dy),
+        }
+
+    def param_shapes(self):
+        return {"coefficient": (self.channels,), "bias": (self.channels,)}
 
     def _output_shape(self, x_shape):
         return contract.output_shape(x_shape, self.channels, self.size)
 
     def connections(self, x_shape):
         _, C, OH, OW = self.output_shape(x_shape)
-        return C * OH * OW * (self.size[0] * self.size[1] + 1)             # the inputs of the window and the bias
+        return C * OH * OW * (self.size[0] * self.size[1] + 1)  # the inputs of the window and the bias
 
     def multiply_adds(self, x_shape):
         _, C, OH, OW = self.output_shape(x_shape)
-        return C * OH * OW                                                 # one multiplication by the coefficient
+        return C * OH * OW  # one multiplication by the coefficient

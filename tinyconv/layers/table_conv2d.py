@@ -1,4 +1,5 @@
 """Convolution with a connection table."""
+
 import numpy as np
 
 from ..initializers import fan_in_uniform
@@ -22,18 +23,30 @@ class TableConv2d(Layer):
 
     operation = "table_conv2d"
     settings = ("kernel_size", "connected")
+    recordable = per_image = True
 
     def __init__(self, table, kernel_size, *, rng=None):
         super().__init__()
-        self.table, self.kernel_size = np.array(table, bool), positive(pair(kernel_size, "kernel_size"), "kernel_size")
+        self.table, self.kernel_size = (
+            np.array(table, bool),
+            positive(pair(kernel_size, "kernel_size"), "kernel_size"),
+        )
         if self.table.ndim != 2 or not self.table.any(axis=1).all():
-            raise ValueError(f"table: expected a bool array (O, C) with a True in every row, got shape {self.table.shape}")
-        self.pairs = np.argwhere(self.table)
+            raise ValueError(
+                f"table: expected a bool array (O, C) with a True in every row, got shape {self.table.shape}"
+            )
+        # a tape keeps the table as it was when it was recorded
+        self.table.flags.writeable = False
         rng = np.random.default_rng(rng)
         fan_in = self.table.sum(axis=1) * self.kernel_size[0] * self.kernel_size[1]
         shape = (len(self.pairs), *self.kernel_size)
         self.params["weight"] = fan_in_uniform(rng, shape, fan_in[self.pairs[:, 0], None, None])
         self.params["bias"] = fan_in_uniform(rng, len(self.table), fan_in)
+
+    @property
+    def pairs(self):
+        """The connections (o, c) of the table, row by row: (K, 2)."""
+        return np.argwhere(self.table)
 
     @property
     def connected(self):
@@ -49,8 +62,13 @@ class TableConv2d(Layer):
         return self.kernel.backward_input(dy, self._parameter("weight", x), self.pairs, x.shape)
 
     def _backward_parameters(self, dy):
-        return {"weight": self.kernel.backward_weight(dy, self.cache, self.pairs, self.kernel_size),
-                "bias": self.kernel.backward_bias(dy)}
+        return {
+            "weight": self.kernel.backward_weight(dy, self.cache, self.pairs, self.kernel_size),
+            "bias": self.kernel.backward_bias(dy),
+        }
+
+    def param_shapes(self):
+        return {"weight": (len(self.pairs), *self.kernel_size), "bias": (len(self.table),)}
 
     def _output_shape(self, x_shape):
         return contract.output_shape(x_shape, self.kernel_size, self.table.shape)
@@ -61,4 +79,4 @@ class TableConv2d(Layer):
 
     def multiply_adds(self, x_shape):
         OH, OW = self.output_shape(x_shape)[2:]
-        return OH * OW * self.params["weight"].size
+        return OH * OW * len(self.pairs) * self.kernel_size[0] * self.kernel_size[1]

@@ -1,4 +1,5 @@
 """The hyperbolic tangent."""
+
 from ..layer import Layer
 
 
@@ -6,6 +7,7 @@ class Tanh(Layer):
     """y = tanh(x), for x of any shape (N, ...)."""
 
     operation = "tanh"
+    recordable = per_image = True
 
     def _forward(self, x, training):
         y = self.cache = self.kernel.forward(x)

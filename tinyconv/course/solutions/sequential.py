@@ -25,5 +25,5 @@ def forward(x, layers):
 def backward_input(dy, layers):
     """dx; on the way every layer's backward is called once, so that its grads are set."""
     for layer in reversed(layers):
-        dy = layer.backward(dy)                              # reverses: x = layer.forward(x)
+        dy = layer.backward(dy)  # reverses: x = layer.forward(x)
     return dy

@@ -18,6 +18,7 @@ A sum hands dy to each of its terms. So backward is the same loop, and each roun
 Go on: which index of dy belongs to connection k? An input map feeds several output maps, and its pixels lie under several taps: how do all
 these contributions come together?
 """
+
 import numpy as np
 
 
@@ -27,7 +28,7 @@ def forward(x, weight, bias, connections):
     y = np.zeros((N, len(bias), OH, OW), x.dtype) + bias[:, None, None]
     for k, (o, c) in enumerate(connections):
         for u, v in np.ndindex(KH, KW):
-            y[:, o] += weight[k, u, v] * x[:, c, u:u + OH, v:v + OW]
+            y[:, o] += weight[k, u, v] * x[:, c, u : u + OH, v : v + OW]
     return y
 
 
@@ -37,7 +38,9 @@ def backward_input(dy, x, weight, connections):
     dx = np.zeros(x.shape)
     for k, (o, c) in enumerate(connections):
         for u, v in np.ndindex(*weight.shape[1:]):
-            dx[:, c, u:u + OH, v:v + OW] += weight[k, u, v] * dy[:, o]      # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
+            dx[:, c, u : u + OH, v : v + OW] += (
+                weight[k, u, v] * dy[:, o]
+            )  # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
     return dx
 
 
@@ -47,10 +50,12 @@ def backward_weight(dy, x, weight, connections):
     dweight = np.empty(weight.shape)
     for k, (o, c) in enumerate(connections):
         for u, v in np.ndindex(*weight.shape[1:]):
-            dweight[k, u, v] = np.sum(dy[:, o] * x[:, c, u:u + OH, v:v + OW])   # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
+            dweight[k, u, v] = np.sum(
+                dy[:, o] * x[:, c, u : u + OH, v : v + OW]
+            )  # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
     return dweight
 
 
 def backward_bias(dy):
     """dbias (O,)."""
-    return dy.sum(axis=(0, 2, 3))                            # reverses: y = bias + ...
+    return dy.sum(axis=(0, 2, 3))  # reverses: y = bias + ...

@@ -1,0 +1,256 @@
+"""The printed report: tables, errors and missing rows with their reasons, goals met or not met."""
+
+from ..report import seconds
+
+BAD = "failed", "wrong"
+PRODUCTS = "conv2d", "dense"
+DIRECTIONS = "forward", "backward_input", "backward_weight"
+
+
+def lines(result):
+    rows = result["rows"]
+    of = lambda section: [row for row in rows if row["section"] == section]
+    yield from _environment(of("environment"), result)
+    yield from _checks(of("checks"))
+    yield from _ceilings(of("ceilings"))
+    yield from _operations(of("operations"))
+    yield from _networks(of("networks"))
+    yield from _training(of("training"))
+    yield from _reasons(rows)
+    yield from ("", "asked for:", *asked_for(rows, complete(result)))
+
+
+def wrong(result):
+    """Whether anything failed."""
+    return any(row["status"] in BAD for row in result["rows"])
+
+
+def complete(result):
+    """Whether all was checked that there is to check, PyTorch's presence aside: in full size, in all sections, to the end."""
+    sections = {row["section"] for row in result["rows"]}
+    return (
+        result.get("sizes") == "full"
+        and not result.get("interrupted")
+        and {"checks", "operations", "networks", "training"} <= sections
+        and not any(
+            row["status"] == "not measured"
+            for row in result["rows"]
+            if row["section"] in ("checks", "operations")
+        )
+    )
+
+
+def asked_for(rows, complete=True):
+    """What tinyconv wants to reach on an H200, each as met, not met, or not measured. complete: whether every check was made."""
+    checks = [row for row in rows if row["section"] in ("checks", "operations", "networks")]
+    bad = sum(row["status"] in BAD for row in checks)
+    skipped = sum(row["status"] == "skipped" for row in checks)
+    yield _met(
+        False if bad else skipped == 0 if checks and complete else None,
+        "all parity checks pass",
+        f"{len(checks)} rows, {bad} wrong or failed, {skipped} skipped",
+    )
+    for precision, least, peer in (
+        ("float32", 0.9, "cuDNN and cuBLAS, TF32 off"),
+        ("tf32", 0.6, "cuDNN, TF32 on"),
+    ):
+        some = [
+            row
+            for row in rows
+            if row["section"] == "operations"
+            and row.get("model") == "alexnet"
+            and row["operation"] in PRODUCTS
+            and row["direction"] in DIRECTIONS
+            and row["precision"] == precision
+            and "times_torch" in row
+        ]
+        found, said = None, ""
+        if some:
+            slowest = min(some, key=lambda row: row["times_torch"])
+            together = sum(row["torch_median"] for row in some) / sum(row["median"] for row in some)
+            found = slowest["times_torch"] >= least
+            said = (
+                f"{sum(row['times_torch'] >= least for row in some)} of {len(some)} reach it; the slowest, {slowest['layer']} {slowest['direction']}, "
+                f"{slowest['times_torch']:.2f} times; all together {together:.2f} times"
+            )
+        yield _met(
+            found, f"{precision} conv2d and dense of AlexNet, batch 128: at least {least} times {peer}", said
+        )
+    for precision in ("float32", "tf32"):
+        yield _step(rows, "alexnet", 128, precision, 1)
+    yield _step(rows, "lenet5", 64, "float32", 5)
+    row = next(
+        (
+            row
+            for row in rows
+            if row["section"] == "training" and row["title"].startswith("MNIST") and row["status"] == "ok"
+        ),
+        None,
+    )
+    yield _met(
+        row and row["test_error"] <= 0.0095 and row["seconds"] < 10,
+        "MNIST to 0.95 % or better in under 10 s of training",
+        row and f"{100 * row['test_error']:.2f} % in {row['seconds']:.1f} s, {row['epochs']} epochs",
+    )
+
+
+def _step(rows, model, batch, precision, least):
+    row = next(
+        (
+            row
+            for row in rows
+            if row["section"] == "networks"
+            and row.get("model") == model
+            and row.get("batch") == batch
+            and row.get("precision") == precision
+            and row.get("work") == "training step"
+            and "times_torch" in row
+            and "against" not in row
+        ),
+        None,
+    )
+    return _met(
+        row and row["times_torch"] >= least,
+        f"{model} training step, batch {batch}, {precision}: at least {least} times PyTorch eager",
+        row
+        and f"{row['times_torch']:.2f} times; with the batch on the GPU already {row['times_torch_resident']:.2f} times",
+    )
+
+
+def _met(found, what, said=""):
+    return f"  {'not measured' if found is None else 'met' if found else 'NOT MET':12}  {what}" + (
+        f": {said}" if said else ""
+    )
+
+
+def _environment(rows, result):
+    for row in rows:
+        if "gpu" in row:
+            gpu, versions = row["gpu"], row["versions"]
+            yield (
+                f"{gpu['name']}, compute capability {'.'.join(map(str, gpu['compute_capability']))}, {gpu['multiprocessors']} multiprocessors"
+                + (f", driver {row['driver']}" if row.get("driver") else "")
+            )
+            yield ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+            yield f"{row['machine']['processor']}, {row['machine']['cores_for_this_process']} threads; {result['date']}"
+
+
+def _checks(rows):
+    if rows:
+        right = [row for row in rows if row["status"] == "ok"]
+        tight = max(
+            (row for row in right if row.get("error") is not None and "<dy" not in row["title"]),
+            key=lambda row: row["error"],
+            default=None,
+        )
+        yield f"\nchecks: {len(right)} of {len(rows)} right" + (
+            f"; the tightest, {tight['title']}: error {tight['error']:.2g}" if tight else ""
+        )
+
+
+def _ceilings(rows):
+    if rows:
+        yield "\nceilings"
+    for row in rows:
+        if row["status"] == "ok":
+            yield f"  {row['title']:40} " + ", ".join(
+                filter(
+                    None,
+                    [
+                        f"{row['flops'] / 1e12:.1f} TFLOP/s" if "flops" in row else "",
+                        f"{row['bytes_per_second'] / 1e9:.0f} GB/s" if "bytes_per_second" in row else "",
+                        f"{1e6 * row['from_python']:.2f} us from Python, {1e6 * row['in_a_graph']:.2f} us in a graph, {1e6 * row['a_graph']:.2f} us a graph"
+                        if "from_python" in row
+                        else "",
+                    ],
+                )
+            )
+
+
+def _operations(rows):
+    rows = [row for row in rows if "median" in row]
+    if rows:
+        yield "\noperations: time between events; x torch: how many times faster than PyTorch; error in units of sqrt(K) eps, of tf32 as a share of its bound"
+        yield f"  {'':44} {'batch':>5} {'precision':9} {'tinyconv':>10} {'spread':>6} {'PyTorch':>10} {'x torch':>7} {'speed':>14} {'of the roof':>15} {'error':>6}"
+    for row in rows:
+        rate = (
+            f"{row['rate'] / 1e3:.1f} T{row['unit'][1:]}"
+            if row.get("unit") == "GFLOP/s"
+            else f"{row['rate']:.0f} GB/s"
+            if "rate" in row
+            else ""
+        )
+        roof = f"{100 * row['share']:.0f}% {row['roof']}" if "share" in row else ""
+        yield (
+            f"  {row['model'] + ' ' + row['layer'] + ' ' + row['operation'] + ' ' + row['direction']:44} {row['batch']:5} {row['precision']:9} "
+            f"{seconds(row['median']):>10} {100 * row['spread']:5.0f}% {seconds(row['torch_median']) if 'torch_median' in row else '':>10} "
+            f"{_times(row):>7} {rate:>14} {roof:>15} {row['error']:6.2g}"
+            + ("" if row["how"] == "graph" else "  launched from Python")
+        )
+
+
+def _networks(rows):
+    rows = [row for row in rows if row["status"] == "ok"]
+    timed = [row for row in rows if "median" in row]
+    if timed:
+        yield "\nnetworks: from NumPy arrays to updated weights or scores, copies included; resident: the batch lies on the GPU already, no Python in between"
+        yield f"  {'':56} {'tinyconv':>10} {'PyTorch':>10} {'x torch':>7} {'resident':>10} {'PyTorch':>10}"
+    for row in timed:
+        cells = [
+            seconds(row[name]) if name in row else ""
+            for name in ("median", "torch_median", "resident_median", "torch_resident_median")
+        ]
+        yield f"  {row['title']:56} {cells[0]:>10} {cells[1]:>10} {_times(row):>7} {cells[2]:>10} {cells[3]:>10}"
+    for row in rows:
+        if "times" in row:
+            yield f"  {row['model']}, training step on GPU and CPU ({row['threads']} threads): " + "; ".join(
+                f"{one['batch']} images {seconds(one['cuda'])} and {seconds(one['cpu'])}"
+                for one in row["times"]
+            )
+            yield (
+                f"  the GPU is faster from {row['from_batch']} images on"
+                if row["from_batch"]
+                else "  the CPU is faster at all of these"
+            )
+
+
+def _training(rows):
+    for row in rows:
+        if row["status"] == "ok" and "epochs" in row:
+            yield (
+                f"\n{row['title']}: test error {100 * row['test_error']:.2f} %, {row['epochs']:.3g} epochs in {row['seconds']:.1f} s of training"
+                + (f", of which {row['waited']:.1f} s waiting for data" if row["waited"] > 0.1 else "")
+                + (
+                    f", {row['images_per_second']:.0f} images/s, {row['precision']}"
+                    if "images_per_second" in row
+                    else ""
+                )
+            )
+
+
+def _reasons(rows):
+    """What is wrong, one line each; what was not measured, grouped by the reason."""
+    bad = [row for row in rows if row["status"] in BAD]
+    if bad:
+        yield "\nwrong or failed"
+    for row in bad:
+        yield f"  {row['section']}, {row['title']}: {row['status'].upper()}: {row['why']}"
+    grouped = {}
+    for row in rows:
+        why = row["why"] if row["status"] in ("not measured", "skipped") else row.get("torch")
+        if why:
+            grouped.setdefault(
+                (row["status"] if row["status"] != "ok" else "PyTorch not compared", why), []
+            ).append(row["title"])
+    if grouped:
+        yield ""
+    for (status, why), titles in grouped.items():
+        yield (
+            f"{status} ({len(titles)} rows, {titles[0]} ...): {why}"
+            if len(titles) > 1
+            else f"{status} ({titles[0]}): {why}"
+        )
+
+
+def _times(row):
+    return f"{row['times_torch']:.2f}" if "times_torch" in row else ""

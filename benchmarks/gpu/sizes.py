@@ -1,0 +1,71 @@
+"""Sizes of a run, in batches, repetitions and seconds: "full", "quick", and "rehearsal" for the simulator."""
+
+from dataclasses import dataclass, field, replace
+
+from ...kernels._cuda import gpu
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is measured, and for how long. batches: of checks; the last one is timed too."""
+
+    cases: object = "all"  # of gradient_cases.py, by name
+    batches: dict = field(default_factory=lambda: {"lenet5": (64, 256), "alexnet": (128,)})
+    steps: dict = field(default_factory=lambda: {"lenet5": (64, 256, 1024), "alexnet": (128,)})
+    tf32_steps: tuple = ("alexnet",)
+    predictions: dict = field(default_factory=lambda: {"lenet5": (1, 10_000), "alexnet": (1, 64)})
+    compiled: tuple = ("lenet5", "alexnet")  # by torch.compile
+    crossing: tuple = ("lenet5", (1, 4, 16, 64, 256, 1024))
+    seconds: float = 0.05  # of the samples of one contender
+    fma_steps: int = 2000
+    copied: int = 2**30  # bytes
+    crossed: int = 2**28
+    launches: int = 1000
+    matrix: int = 8192
+    images: int | None = None  # of training; None: all
+    training: dict = field(default_factory=dict)  # settings of MNIST's recipe that are others here
+    mnist_seconds: float = 60
+    alexnet_seconds: float = 90
+    alexnet_precision: str = "tf32"
+    tested: int = 2000  # images of CIFAR-10, enlarged
+    torch_device: str = "cuda"
+
+    @staticmethod
+    def multiprocessors():
+        return gpu.facts()["multiprocessors"]
+
+
+FULL = Sizes()
+QUICK = replace(
+    FULL,
+    batches={"lenet5": (256,), "alexnet": (128,)},
+    steps={"lenet5": (64,), "alexnet": (128,)},
+    compiled=(),
+    crossing=(),
+    seconds=0.02,
+    training={"epochs": 4},
+    alexnet_seconds=20,
+)
+# In the simulator, where a launch takes a tenth of a second. "tiny" is a network of the tests; PyTorch has no GPU there either.
+REHEARSAL = Sizes(
+    cases=("relu", "softmax_cross_entropy"),
+    batches={"tiny": (1, 3)},
+    steps={"tiny": (3,)},
+    tf32_steps=(),
+    predictions={"tiny": (2,)},
+    compiled=("tiny",),
+    crossing=("tiny", (1,)),
+    seconds=1e-4,
+    fma_steps=1,
+    copied=256,
+    crossed=256,
+    launches=3,
+    matrix=16,
+    images=4,
+    training={"epochs": 1, "batch_size": 2},
+    mnist_seconds=1e9,
+    alexnet_seconds=0,
+    tested=2,
+    torch_device="cpu",
+)
+SIZES = {"full": FULL, "quick": QUICK, "rehearsal": REHEARSAL}
