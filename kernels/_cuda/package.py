@@ -14,8 +14,9 @@ OLDEST = 8, 0  # compute capability: cp.async and tf32 begin there
 
 cuda = driver = types = intrinsic = nvvm = bindings_version = None
 FakeCUDAArray = DeviceNDArray = MemoryPointer = None
-# numba-cuda 0.30.4 names np.row_stack, which NumPy 2.5 no longer has, in the file that it reads when it compiles its first
-# kernel. The name is there while that file is read. This block goes when the oldest numba-cuda of setup.cfg does without it.
+# numba-cuda 0.30.4 names np.row_stack, which NumPy 2.5 no longer has, in the file that it reads when it
+# compiles its first kernel. The name is there while that file is read. This block goes when the oldest
+# numba-cuda of setup.cfg does without it.
 if INSTALLED and not SIMULATOR and not hasattr(np, "row_stack"):
     np.row_stack = np.vstack
     try:

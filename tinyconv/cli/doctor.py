@@ -84,8 +84,8 @@ def versions(numpy: str, numba: str, numba_cuda: str | None) -> str:
     if numba_cuda is not None and _release(numpy) >= NUMPY_UNKNOWN_TO_NUMBA_CUDA:
         below = ".".join(map(str, NUMPY_UNKNOWN_TO_NUMBA_CUDA))
         return (
-            f"expected a numpy below {below} beside numba-cuda {numba_cuda}, got {numpy}: tinyconv puts back the one name "
-            "that is missing there; for a pair made for each other, pip install 'tinyconv[cuda]'"
+            f"expected a numpy below {below} beside numba-cuda {numba_cuda}, got {numpy}: tinyconv puts back "
+            "the one name that is missing there; for a pair made for each other, pip install 'tinyconv[cuda]'"
         )
     return "fit each other"
 
