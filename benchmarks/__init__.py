@@ -17,3 +17,9 @@
 To add a model: the `bench` of its Model (tinyconv/recipe.py). To add a backend: its class in backends.BACKENDS. To
 compare another operation with PyTorch: its forward in pytorch.FORWARD.
 """
+
+if __name__ != "tinyconv.benchmarks":
+    # One file is one module under one name: a second one would have classes and caches of its own.
+    raise ImportError(
+        f"expected the name tinyconv.benchmarks, got {__name__}: write `import tinyconv.benchmarks`"
+    )

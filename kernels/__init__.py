@@ -12,6 +12,10 @@ functions with the same parameters: `forward`, then one `backward_<array>` for e
     >>> y = conv2d.forward(x, weight, bias, stride=(1, 1), padding=(0, 0), groups=1)
 """
 
+if __name__ != "tinyconv.kernels":
+    # One file is one module under one name: a second one would have classes and caches of its own.
+    raise ImportError(f"expected the name tinyconv.kernels, got {__name__}: write `import tinyconv.kernels`")
+
 from functools import cache
 from importlib import import_module
 from pathlib import Path

@@ -4,6 +4,10 @@ To add one: a file in this folder that ends in a Model (tinyconv/recipe.py), its
 MODELS.
 """
 
+if __name__ != "tinyconv.models":
+    # One file is one module under one name: a second one would have classes and caches of its own.
+    raise ImportError(f"expected the name tinyconv.models, got {__name__}: write `import tinyconv.models`")
+
 from .alexnet import alexnet
 from .alexnet_recipe import ALEXNET
 from .cifar_net import CIFAR_NET, cifar_net

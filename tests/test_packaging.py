@@ -1,12 +1,16 @@
 """What is installed is what is in the repository: a wheel is built and installed, and every module is imported from it."""
 
 import configparser
+import importlib
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import tinyconv
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {
@@ -30,14 +34,49 @@ def setup_cfg():
     return config
 
 
-def test_every_package_is_listed():
-    listed = set(setup_cfg()["options"]["packages"].split())
-    found = {
-        ".".join((package, *path.relative_to(ROOT / folder).parent.parts))
-        for folder, package in FOLDERS.items()
-        for path in (ROOT / folder).rglob("*.py")
-    }
-    assert listed == found
+@pytest.mark.parametrize("room", [folder for folder in FOLDERS if folder != "tinyconv"])
+def test_a_room_has_one_name(room, tmp_path):
+    """One file is one module: the bare name says which one is meant, and the link leads to the folder."""
+    done = subprocess.run([sys.executable, "-c", f"import {room}"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 1 and f"write `import tinyconv.{room}`" in done.stderr
+    assert (ROOT / "tinyconv" / room).samefile(ROOT / room)
+
+
+def test_tinyconv_is_not_inside_itself():
+    with pytest.raises(ImportError, match="tinyconv.tinyconv"):
+        importlib.import_module("tinyconv.tinyconv.layer")
+
+
+def test_names_are_public_and_found():
+    assert set(tinyconv.__all__) <= set(dir(tinyconv))
+    assert not [name for name in dir(tinyconv) if name.startswith("_") and not name.endswith("__")]
+    assert all(getattr(tinyconv, name) for name in tinyconv.__all__)
+
+
+@pytest.mark.parametrize("code, expected", [
+    ("tc.Seq", "Sequential"),
+    ("tc.layers.Conv2", "Conv2d"),
+    ("tc.kernels.conv", "conv2d"),
+    ("tc.models.lenet5().train_s", "train_step"),
+])  # fmt: skip
+def test_an_editor_completes(code, expected):
+    jedi = pytest.importorskip("jedi", reason="completion is tested with jedi (pip install 'tinyconv[test]')")
+    script = jedi.Script(f"import tinyconv as tc\n{code}", project=jedi.Project(ROOT))
+    assert expected in {completion.name for completion in script.complete()}
+
+
+def test_links_that_are_text_files_are_named(tmp_path):
+    """So Git makes them on Windows, where links are not allowed."""
+    package = tmp_path / "tinyconv"
+    package.mkdir()
+    for name in ("__init__.py", "version.py"):
+        (package / name).write_bytes((ROOT / "tinyconv" / name).read_bytes())
+    (package / "kernels").write_text("../kernels")
+    done = subprocess.run(
+        [sys.executable, "-c", "import tinyconv"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "expected a link to the folder kernels" in done.stderr
 
 
 def test_requirements():
@@ -63,10 +102,13 @@ def installed(tmp_path_factory):
         ROOT / "README.md",
         *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py")),
     ]
+    tracked.append(ROOT / "tinyconv" / "py.typed")
     for path in tracked:  # a copy, so that no build/ is left in the repository
         copy = source / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
+    for room in FOLDERS.keys() - {"tinyconv"}:
+        (source / "tinyconv" / room).symlink_to(Path("..", room))
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run(
         [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", wheels, source],
@@ -74,6 +116,7 @@ def installed(tmp_path_factory):
     )
     (wheel,) = wheels.glob("tinyconv-*.whl")
     subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", target, wheel], check=True)
+    assert (target / "tinyconv" / "py.typed").exists()
     return target
 
 

@@ -8,14 +8,88 @@
 True
 """
 
-from importlib import import_module
-from pathlib import Path
+import typing as _typing
+from importlib import import_module as _import_module
+from pathlib import Path as _Path
 
-from .version import __version__  # noqa: E402
+from .version import __version__ as __version__
 
-# In a checkout kernels/ and models/ stand beside this folder, not in it; setup.cfg installs them inside. Here they are found either way.
-if not (Path(__file__).parent / "kernels").is_dir():
-    __path__.append(str(Path(__file__).parent.parent))
+# In a checkout links stand here to the folders beside this one. Where Git made text files of them, say so at once.
+for _room in ("kernels", "models", "benchmarks"):
+    if not (_Path(__file__).parent / _room).is_dir():
+        raise ImportError(
+            f"expected a link to the folder {_room} at tinyconv/{_room}, got none: clone again where links can be made "
+            "(on Windows: developer mode, and git clone -c core.symlinks=true)"
+        )
+
+# Editors and type checkers read these lines, and nothing runs them.
+if _typing.TYPE_CHECKING:
+    from . import (
+        benchmarks as benchmarks,
+    )
+    from . import (
+        data as data,
+    )
+    from . import (
+        errors as errors,
+    )
+    from . import (
+        initializers as initializers,
+    )
+    from . import (
+        kernels as kernels,
+    )
+    from . import (
+        layers as layers,
+    )
+    from . import (
+        losses as losses,
+    )
+    from . import (
+        models as models,
+    )
+    from . import (
+        optim as optim,
+    )
+    from . import (
+        optimizers as optimizers,
+    )
+    from . import (
+        training as training,
+    )
+    from .composite import (
+        Composite as Composite,
+    )
+    from .composite import (
+        Residual as Residual,
+    )
+    from .composite import (
+        Sequential as Sequential,
+    )
+    from .gradient_check import (
+        assert_gradients as assert_gradients,
+    )
+    from .gradient_check import (
+        check_gradients as check_gradients,
+    )
+    from .layer import (
+        Layer as Layer,
+    )
+    from .losses import (
+        RBFLoss as RBFLoss,
+    )
+    from .losses import (
+        SoftmaxCrossEntropy as SoftmaxCrossEntropy,
+    )
+    from .optim import (
+        SGD as SGD,
+    )
+    from .optim import (
+        Adam as Adam,
+    )
+    from .optim import (
+        Optimizer as Optimizer,
+    )
 
 # What a name stands for is imported when it is first asked for: `import tinyconv` alone costs nothing, so that the pytest plugin, which every pytest
 # of the environment loads, costs nothing either.
@@ -44,10 +118,12 @@ __all__ = [
     "Sequential",
     "SoftmaxCrossEntropy",
     "assert_gradients",
+    "benchmarks",
     "check_gradients",
     "data",
     "errors",
     "initializers",
+    "kernels",
     "layers",
     "losses",
     "models",
@@ -59,10 +135,10 @@ __all__ = [
 
 def __getattr__(name):
     if name in _HOME:
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        return getattr(_import_module(f"{__name__}.{_HOME[name]}"), name)
     if not name.startswith("_"):
         try:
-            return import_module(f"{__name__}.{name}")
+            return _import_module(f"{__name__}.{name}")
         except ModuleNotFoundError as error:
             if error.name != f"{__name__}.{name}":  # it is there, and what it needs is not
                 raise
@@ -70,4 +146,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"])

@@ -1,5 +1,6 @@
 """The CUDA package: numba-cuda, or its simulator where NUMBA_ENABLE_CUDASIM=1. The only file that imports it."""
 
+import importlib
 import importlib.util
 import sys
 import threading
@@ -13,11 +14,16 @@ OLDEST = 8, 0  # compute capability: cp.async and tf32 begin there
 
 cuda = driver = types = intrinsic = nvvm = bindings_version = None
 FakeCUDAArray = DeviceNDArray = MemoryPointer = None
+# numba-cuda 0.30.4 names np.row_stack, which NumPy 2.5 no longer has, in the file that it reads when it
+# compiles its first kernel. The name is there while that file is read. This block goes when the oldest
+# numba-cuda of setup.cfg does without it.
+if INSTALLED and not SIMULATOR and not hasattr(np, "row_stack"):
+    np.row_stack = np.vstack
+    try:
+        importlib.import_module("numba.cuda.np.arrayobj")
+    finally:
+        del np.row_stack
 if INSTALLED:
-    if not hasattr(
-        np, "row_stack"
-    ):  # NumPy 2.5 took it away, and numba-cuda up to 0.30.4 names it when a kernel is compiled
-        np.row_stack = np.vstack
     from numba import cuda
     from numba.cuda.core import config
 

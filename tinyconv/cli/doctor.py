@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from ..kernels.backends import backend
 from ..kernels.recording import lanes, vector_bytes
 from ..models import MODELS
 from . import options
+
+# As in setup.cfg, which a test compares.
+OLDEST_NUMBA = 0, 65
+NUMPY_UNKNOWN_TO_NUMBA_CUDA = 2, 5
 
 
 def add_parser(commands):
@@ -42,6 +47,7 @@ def run(args):
                 ("numba-cuda", "cuda"),
             )
         },
+        "versions": versions(_installed("numpy"), _installed("numba"), _installed("numba-cuda")),
         "processor": llvm.get_host_cpu_name(),
         "SIMD width": f"{8 * vector_bytes()} bits: {lanes(np.float32)} float32 or {lanes(np.float64)} float64 images side by side",
         "threads": f"{available_threads()} processors for this process, of {os.cpu_count()}",
@@ -57,11 +63,36 @@ def run(args):
     return 0
 
 
-def _version(package, extra):
+def _installed(package: str) -> str | None:
+    """The version of an installed package; None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
-        return f"not installed (pip install 'tinyconv[{extra}]')"
+        return None
+
+
+def _version(package, extra):
+    return _installed(package) or f"not installed (pip install 'tinyconv[{extra}]')"
+
+
+def versions(numpy: str, numba: str, numba_cuda: str | None) -> str:
+    """One sentence: "fit each other", or the first pair that does not and what to do. Compiles nothing."""
+    if _release(numba) < OLDEST_NUMBA:
+        return (
+            f"expected numba {'.'.join(map(str, OLDEST_NUMBA))} or newer, got {numba}: pip install -U numba"
+        )
+    if numba_cuda is not None and _release(numpy) >= NUMPY_UNKNOWN_TO_NUMBA_CUDA:
+        below = ".".join(map(str, NUMPY_UNKNOWN_TO_NUMBA_CUDA))
+        return (
+            f"expected a numpy below {below} beside numba-cuda {numba_cuda}, got {numpy}: tinyconv puts back "
+            "the one name that is missing there; for a pair made for each other, pip install 'tinyconv[cuda]'"
+        )
+    return "fit each other"
+
+
+def _release(text: str) -> tuple[int, ...]:
+    """(2, 5) of "2.5.1": the first two numbers of a version."""
+    return tuple(map(int, re.findall(r"\d+", text)[:2]))
 
 
 def _strategy(build):

@@ -1,0 +1,62 @@
+"""Versions of NumPy, Numba and numba-cuda: a kernel for a GPU compiles with those that are installed, and doctor names a misfit."""
+
+import configparser
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinyconv.cli import doctor
+
+ROOT = Path(__file__).parent.parent
+COMPILE = """
+import numpy as np
+before = hasattr(np, "row_stack")
+from tinyconv.kernels._cuda.launch import kernel, machine_code
+from tinyconv.kernels._cuda.package import cuda
+assert hasattr(np, "row_stack") == before, "a name that NumPy lacks is left behind"
+@kernel
+def doubled(x):
+    for e in range(cuda.grid(1), len(x), cuda.gridsize(1)):
+        x[e] += x[e]
+(ptx, report), = machine_code(doubled, [np.zeros(3, np.float32)], [(9, 0)])
+assert "doubled" in ptx
+"""
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None, reason="needs numba-cuda (pip install 'tinyconv[cuda]')"
+)
+def test_a_kernel_compiles_with_the_numpy_that_is_installed(tmp_path):
+    # Numba keeps what it compiles beside a file, so the program is one.
+    program = tmp_path / "program.py"
+    program.write_text(COMPILE)
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "numpy, numba, numba_cuda, expected",
+    [
+        ("2.4.6", "0.68.1", "0.30.4", "fit each other"),
+        ("2.5.5", "0.68.1", None, "fit each other"),
+        ("2.5.5", "0.68.1", "0.30.4", "expected a numpy below 2.5 beside numba-cuda 0.30.4, got 2.5.5"),
+        ("2.4.6", "0.64.0", "0.30.4", "expected numba 0.65 or newer, got 0.64.0"),
+    ],
+)
+def test_doctor_names_versions_that_do_not_fit(numpy, numba, numba_cuda, expected):
+    assert doctor.versions(numpy, numba, numba_cuda).startswith(expected)
+
+
+def test_doctor_knows_what_setup_cfg_asks_for():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    oldest = ".".join(map(str, doctor.OLDEST_NUMBA))
+    below = ".".join(map(str, doctor.NUMPY_UNKNOWN_TO_NUMBA_CUDA))
+    assert f"numba>={oldest}" in config["options"]["install_requires"].split()
+    extras = config["options.extras_require"]
+    assert all(f"numpy<{below}" in extras[name].split() for name in ("cuda", "cuda12"))
