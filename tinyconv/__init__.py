@@ -26,50 +26,24 @@ for _room in ("kernels", "models", "benchmarks"):
 if _typing.TYPE_CHECKING:
     from . import (
         benchmarks as benchmarks,
-    )
-    from . import (
         data as data,
-    )
-    from . import (
         errors as errors,
-    )
-    from . import (
         initializers as initializers,
-    )
-    from . import (
         kernels as kernels,
-    )
-    from . import (
         layers as layers,
-    )
-    from . import (
         losses as losses,
-    )
-    from . import (
         models as models,
-    )
-    from . import (
         optim as optim,
-    )
-    from . import (
         optimizers as optimizers,
-    )
-    from . import (
         training as training,
     )
     from .composite import (
         Composite as Composite,
-    )
-    from .composite import (
         Residual as Residual,
-    )
-    from .composite import (
         Sequential as Sequential,
     )
     from .gradient_check import (
         assert_gradients as assert_gradients,
-    )
-    from .gradient_check import (
         check_gradients as check_gradients,
     )
     from .layer import (
@@ -77,17 +51,11 @@ if _typing.TYPE_CHECKING:
     )
     from .losses import (
         RBFLoss as RBFLoss,
-    )
-    from .losses import (
         SoftmaxCrossEntropy as SoftmaxCrossEntropy,
     )
     from .optim import (
         SGD as SGD,
-    )
-    from .optim import (
         Adam as Adam,
-    )
-    from .optim import (
         Optimizer as Optimizer,
     )
 
