@@ -11,6 +11,7 @@ from tinyconv import execution
 from tinyconv.device import move
 from tinyconv.errors import DtypeError, RecordingError, ShapeError
 from tinyconv.layers import RBF, Conv2d, Dense, Dropout, Flatten, ReLU, Subsample2d, TableConv2d, Tanh
+from tinyconv.network import walk
 
 LOSS = tc.SoftmaxCrossEntropy()
 
@@ -430,6 +431,26 @@ def test_a_nested_network_is_counted_once_and_whole():
     summary = net.summary()
     assert summary.multiply_adds == 72 == net.multiply_adds((1, 4)) and summary.parameters == 72 + 16
     assert [row[0] for row in summary.rows] == ["A", "S.B", "S.C"]
+
+
+def test_a_block_that_changes_the_shape_is_walked():
+    block = tc.Residual(
+        tc.Sequential(
+            a=Conv2d(2, 4, 3, stride=2, padding=1, rng=0), r=ReLU(), b=Conv2d(4, 4, 3, padding=1, rng=1)
+        ),
+        Conv2d(2, 4, 1, stride=2, rng=2),
+    )
+    net = tc.Sequential(block=block, F=Flatten(), D=Dense(64, 3, rng=3), input_shape=(2, 8, 8))
+    nodes = {node.name: node for node in walk(net, (5, 2, 8, 8))}
+    assert nodes["block"].x_shape == nodes["block"].y_shape == (5, 4, 4, 4)
+    assert nodes["block"].sources == ("block.body.b", "block.shortcut") and nodes["F"].sources == ("block",)
+    assert nodes["block.shortcut"].sources == nodes["block.body.a"].sources == ("x",)
+    assert net.summary().multiply_adds == 16 * (4 * 2 * 9 + 4 * 4 * 9 + 4 * 2) + 64 * 3
+    x = np.random.default_rng(0).standard_normal((5, 2, 8, 8)).astype(np.float32)
+    net.train_step(x, np.arange(5) % 3, LOSS, tc.SGD(net))
+    assert execution.strategy(net, x).name == "images"
+    with pytest.raises(ShapeError, match=r"^Conv2d\(in_channels=2.*expected x of shape \(N, 2, H, W\)"):
+        net.summary((3, 8, 8))
 
 
 def test_fusing_looks_at_edges():

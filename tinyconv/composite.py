@@ -200,7 +200,7 @@ class Residual(Composite):
     def _forward(self, x, training):
         y = self._layers["body"].forward(x, training)
         other = self._layers["shortcut"].forward(x, training) if "shortcut" in self._layers else x
-        self._check_sum(y.shape, other.shape)
+        self.joined_shape(y.shape, other.shape)
         return self.kernel.forward(y, other)
 
     def _backward(self, dy, need_dx):
@@ -214,12 +214,11 @@ class Residual(Composite):
         return [*paths, ("sum", self, ("body", "shortcut" if "shortcut" in self._layers else INPUT))]
 
     def _output_shape(self, x_shape):
-        y_shape = self._layers["body"].output_shape(x_shape)
-        return self._check_sum(
-            y_shape, self._layers["shortcut"].output_shape(x_shape) if "shortcut" in self._layers else x_shape
-        )
+        paths = [layer.output_shape(x_shape) for layer in self.layers]
+        return self.joined_shape(*paths, *([] if "shortcut" in self._layers else [x_shape]))
 
-    def _check_sum(self, y_shape, other_shape):
+    def joined_shape(self, y_shape, other_shape):
+        """Return the shape of the sum of two arrays. Raises ShapeError where their shapes differ."""
         try:
             return add_contract.output_shape(y_shape, other_shape)
         except ValueError as error:

@@ -214,6 +214,8 @@ class Layer:
         """Return the shape of y for an x of x_shape, both with the batch. Raises ShapeError where the layer cannot take it."""
         try:
             return self._output_shape(tuple(x_shape))
+        except ShapeError:
+            raise  # of an inner layer, which it names
         except ValueError as error:
             raise ShapeError(f"{self!r}: {error}") from None
 
@@ -236,6 +238,10 @@ class Layer:
     def named_layers(self) -> "dict[str, Layer]":
         """The layers that this one is made of, by name: none, unless it is a composite."""
         return {}
+
+    def joined_shape(self, *shapes):
+        """Return the shape of the output of a composite that joins arrays of these shapes: see edges."""
+        raise NotImplementedError(f"{type(self).__name__} joins nothing")
 
     def edges(self) -> "list[tuple[str, Layer, tuple[str, ...]]] | None":
         """Return how the inner layers are connected, as (name, layer, names of its sources); None for a layer that is computed as one."""

@@ -69,22 +69,21 @@ def _visit(nodes, name, layer, source, x_shape):
     """Append the nodes of `layer`, whose input is that of `source`; return the name of the last one, and the shape of its output."""
     edges = layer.edges()
     if edges is None:
-        return _append(nodes, name or type(layer).__name__, layer, x_shape, (source,))
+        nodes.append(
+            Node(name or type(layer).__name__, layer, x_shape, layer.output_shape(x_shape), (source,))
+        )
+        return nodes[-1].name, nodes[-1].y_shape
     made = {INPUT: (source, x_shape)}
     for inner_name, inner, sources in edges:
         names, shapes = zip(*(made[place] for place in sources))
         if inner is layer:  # the composite itself joins what its layers made
-            made[inner_name] = _append(nodes, name or inner_name, layer, shapes[0], names)
+            nodes.append(Node(name or inner_name, layer, shapes[0], layer.joined_shape(*shapes), names))
+            made[inner_name] = nodes[-1].name, nodes[-1].y_shape
         else:
             made[inner_name] = _visit(
                 nodes, f"{name}.{inner_name}" if name else inner_name, inner, names[0], shapes[0]
             )
     return made[edges[-1][0]]
-
-
-def _append(nodes, name, layer, x_shape, sources):
-    nodes.append(Node(name, layer, x_shape, layer.output_shape(x_shape), sources))
-    return name, nodes[-1].y_shape
 
 
 def tree(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
