@@ -21,7 +21,9 @@ class NotMeasured(TinyconvError):
 
 
 class Reference:
-    """NumPy arrays, the whole batch in one call. NumPy decides by itself how many threads its matrix products take."""
+    """NumPy arrays, the whole batch in one call. NumPy decides by itself how many threads its matrix products
+    take.
+    """
 
     def parts(self, arrays, threads):
         return [arrays]
@@ -30,7 +32,9 @@ class Reference:
 
 
 class Cpu:
-    """Images innermost. Each thread takes whole blocks of images, as in training: the threads meet once a sample, not once a call."""
+    """Images innermost. Each thread takes whole blocks of images, as in training: the threads meet once a
+    sample, not once a call.
+    """
 
     def parts(self, arrays, threads):
         arrays = {
@@ -97,7 +101,9 @@ def _recorded(function, arguments):
 
 
 def _shared(function, arguments, threads):
-    """The same as a tape whose calls several threads share, in memory that is planned once: as training plays it where layers are large."""
+    """The same as a tape whose calls several threads share, in memory that is planned once: as training plays
+    it where layers are large.
+    """
     arena = Arena()
     tape = SharedTape(PARTS * threads, arena)
     with taking_from(arena), recording(tape):
@@ -117,11 +123,13 @@ def kernel_contender(backend, workload, batch, dtype, threads):
 
 
 def contender(name, function, form, workload, batch, dtype, threads):
-    """`function` on the arrays of `workload` in the native form `form`. What adds up over images is added up, and that is timed too.
+    """`function` on the arrays of `workload` in the native form `form`. What adds up over images is added up,
+    and that is timed too.
 
-    One thread calls it from Python, as it calls PyTorch. Several threads play a kernel of tinyconv from tapes, as a training step does: called from
-    Python they would wait for each other's turn with the interpreter. (Weights are packed once a sample then, in training once a step.) Where
-    training shares each call among its threads, they do so here.
+    One thread calls it from Python, as it calls PyTorch. Several threads play a kernel of tinyconv from
+    tapes, as a training step does: called from Python they would wait for each other's turn with the
+    interpreter. (Weights are packed once a sample then, in training once a step.) Where training shares each
+    call among its threads, they do so here.
     """
     arrays, ours = (
         workload.arrays(batch, dtype),

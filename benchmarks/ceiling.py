@@ -1,10 +1,11 @@
 """What this machine can do at most, measured in the same run as the kernels: the two roofs of a roofline.
 
-Arithmetic: multiply-adds that touch nothing but registers. Each vector register is a chain acc = acc * a + b; a multiply-add must wait for
-the one before it in its chain, so as many chains run side by side as the pipeline is deep. No kernel can be faster.
+Arithmetic: multiply-adds that touch nothing but registers. Each vector register is a chain acc = acc * a + b;
+a multiply-add must wait for the one before it in its chain, so as many chains run side by side as the
+pipeline is deep. No kernel can be faster.
 
-Bytes: copying one array to another, bytes read and bytes written counted (as STREAM does), once for each level of the memory: arrays that
-fit half of L2, that fit half of L3, and that are far larger than any cache.
+Bytes: copying one array to another, bytes read and bytes written counted (as STREAM does), once for each
+level of the memory: arrays that fit half of L2, that fit half of L3, and that are far larger than any cache.
 """
 
 from functools import cache
@@ -25,10 +26,11 @@ DTYPES = {"float32": (ir.FloatType(), types.float32), "float64": (ir.DoubleType(
 
 
 def measure(dtype, threads, seconds=0.3):
-    """{"arithmetic": {"flops", "samples"}, "L2": {"bytes_per_second", "fits", "samples"}, "L3": ..., "memory": ...}, on all `threads` at once.
+    """{"arithmetic": {"flops", "samples"}, "L2": {"bytes_per_second", "fits", "samples"}, "L3": ...,
+    "memory": ...}, on all `threads` at once.
 
-    A ceiling is the best sample, not the median: what once was reached is possible. "fits" is the largest working set, in bytes for all
-    threads together, that is held against this level; None for the memory.
+    A ceiling is the best sample, not the median: what once was reached is possible. "fits" is the largest
+    working set, in bytes for all threads together, that is held against this level; None for the memory.
     """
     chains = fma_chains(dtype)
     contenders = [
@@ -50,7 +52,9 @@ def measure(dtype, threads, seconds=0.3):
 
 
 def _levels(threads):
-    """(level, bytes that each thread's copy touches, largest working set held against it); caches that the system does not tell are left out."""
+    """(level, bytes that each thread's copy touches, largest working set held against it); caches that the
+    system does not tell are left out.
+    """
     known = machine.caches()
     if "L2" in known:
         yield "L2", known["L2"] // 2, known["L2"] * threads

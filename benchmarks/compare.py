@@ -1,4 +1,6 @@
-"""One comparison: the same work done by several contenders, each checked, then all timed in turns. Its rows are what the JSON holds."""
+"""One comparison: the same work done by several contenders, each checked, then all timed in turns. Its rows
+are what the JSON holds.
+"""
 
 from . import parity
 from .backends import NotMeasured
@@ -6,9 +8,11 @@ from .timing import first_call, interleaved, summary
 
 
 def kernels(described, makers, workload, batch, dtype, ceilings, seconds, doubtful=None):
-    """The rows of one workload. `makers` are (name, threads, function that makes the Contender, or raises NotMeasured).
+    """The rows of one workload. `makers` are (name, threads, function that makes the Contender, or raises
+    NotMeasured).
 
-    doubtful  {name: further check that gives a Parity} for those that are not ours: whatever they raise makes them wrong, and stops nothing
+    doubtful  {name: further check that gives a Parity} for those that are not ours: whatever they raise makes
+              them wrong, and stops nothing
     """
     expected, doubtful = workload.expected(batch), doubtful or {}
     terms, rows, sound = workload.terms(batch, expected), [], {}
@@ -37,7 +41,9 @@ def kernels(described, makers, workload, batch, dtype, ceilings, seconds, doubtf
 
 
 def timed(rows, sound, ceilings, seconds):
-    """`rows` with the samples of the contenders `sound` (by name), their rates, and their speed against PyTorch: eager ("torch"), and at its best."""
+    """`rows` with the samples of the contenders `sound` (by name), their rates, and their speed against
+    PyTorch: eager ("torch"), and at its best.
+    """
     for name, samples in interleaved(list(sound.values()), seconds).items():
         row = next(row for row in rows if row["contender"] == name)
         row["samples"] = samples
@@ -54,7 +60,9 @@ def timed(rows, sound, ceilings, seconds):
 
 
 def rate(work, seconds, ceilings):
-    """What was reached, and its share of the roof that is lower for this work: arithmetic, or the memory in which its arrays lie."""
+    """What was reached, and its share of the roof that is lower for this work: arithmetic, or the memory in
+    which its arrays lie.
+    """
     times = {"arithmetic": work["flop"] / ceilings["arithmetic"]["flops"]}
     if work["bytes"]:
         fits = lambda level: ceilings[level]["fits"] is None or work["footprint"] <= ceilings[level]["fits"]

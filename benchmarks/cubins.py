@@ -1,16 +1,20 @@
-"""Every kernel of the cuda backend as machine code, without a GPU: how many registers, how much memory, and that nothing is float64 unasked.
+"""Every kernel of the cuda backend as machine code, without a GPU: how many registers, how much memory, and
+that nothing is float64 unasked.
 
     python -m tinyconv.benchmarks.cubins [--arch sm_80,sm_90] [--update]
 
-What training launches is noted, not made: all layers and losses of gradient_cases.py in float32 and float64, every operation of LeNet-5 and AlexNet,
-and their whole training steps, in float32 and in tf32. Each kernel is then compiled for each kind of argument it was given, and held to
-tests/cubins.json, in a checkout of the repository:
+What training launches is noted, not made: all layers and losses of gradient_cases.py in float32 and float64,
+every operation of LeNet-5 and AlexNet, and their whole training steps, in float32 and in tf32. Each kernel is
+then compiled for each kind of argument it was given, and held to tests/cubins.json, in a checkout of the
+repository:
 
     registers  no more than in the table       shared memory  as in the table       stack  no more than in the table
     spills     none: registers that do not suffice go through memory, in the innermost loop
-    float64    no instruction where all arrays are of float32 or integers: a GPU computes them at 1/2 to 1/64 of the speed
+    float64    no instruction where all arrays are of float32 or integers: a GPU computes them at 1/2 to 1/64
+               of the speed
 
-Another version of the compiler may take other registers: then they are held to what the launch allows, threads times registers <= 65,536.
+Another version of the compiler may take other registers: then they are held to what the launch allows,
+threads times registers <= 65,536.
 --update writes the table anew.
 """
 
@@ -68,7 +72,9 @@ class Launch:
 
 @dataclass(frozen=True)
 class Resources:
-    """registers a thread, bytes of stack a thread, bytes of shared memory a block, bytes spilled a thread; float64: how many instructions."""
+    """registers a thread, bytes of stack a thread, bytes of shared memory a block, bytes spilled a thread;
+    float64: how many instructions.
+    """
 
     registers: int
     stack: int
@@ -164,7 +170,9 @@ def _training_step(model, images, precision):
 
 
 def name(kernel, arguments):
-    """conv2d._forward(float32[:,:], int64), and in brackets what tells it from others that the same function has made."""
+    """conv2d._forward(float32[:,:], int64), and in brackets what tells it from others that the same function
+    has made.
+    """
     module = re.sub(r"^tinyconv\.kernels\.|\.cuda$", "", kernel.__module__)
     return f"{module}.{kernel.__name__}{f'[{kernel.made_with}]' if kernel.made_with else ''}({', '.join(map(_type, arguments))})"
 

@@ -20,8 +20,9 @@ CHECKED = 100  # images of a prediction that are held against the reference
 # model -> images of each prediction, of which contestants in this process take the best of CHUNKS
 PREDICTED = {name: model.bench.predictions for name, model in MEASURED.items()}
 CHUNKS = (100, 250, 500, 1000, 2500, 10_000)
-# Large networks get a process for each contestant, whose peak memory tells something then. PyTorch comes in its variants, {name: what its
-# environment must say before it starts}: eager, compiled, and eager with glibc told to keep memory that was given back to it.
+# Large networks get a process for each contestant, whose peak memory tells something then. PyTorch comes in
+# its variants, {name: what its environment must say before it starts}: eager, compiled, and eager with glibc
+# told to keep memory that was given back to it.
 IN_PROCESSES = {name for name, model in MEASURED.items() if model.bench.alone}
 TORCH = {
     "torch": {},
@@ -162,7 +163,9 @@ class Torch(Contestant):
 
 
 def make(name, task, checked=False):
-    """The contestant of that name: a backend, or a variant of PyTorch. Raises NotMeasured where there is none."""
+    """The contestant of that name: a backend, or a variant of PyTorch. Raises NotMeasured where there is
+    none.
+    """
     return (Torch if name in TORCH else Ours)(name, task, checked)
 
 

@@ -10,7 +10,9 @@ SHARE = 0.05  # of a gradient's length; each layer by itself is held to LIMIT
 
 @dataclass(frozen=True)
 class Parity:
-    """error: the largest |found - expected| / (sqrt(K) eps max |expected|), K the terms of one sum; why: a sentence where it is wrong."""
+    """error: the largest |found - expected| / (sqrt(K) eps max |expected|), K the terms of one sum; why: a
+    sentence where it is wrong.
+    """
 
     error: float
     why: str = ""
@@ -29,7 +31,9 @@ class Parity:
 
 
 def check(found, expected, dtype, terms):
-    """The Parity of the array `found`, which ought to be `expected` up to the rounding of `dtype` in sums of `terms` terms."""
+    """The Parity of the array `found`, which ought to be `expected` up to the rounding of `dtype` in sums of
+    `terms` terms.
+    """
     if not isinstance(found, np.ndarray):
         return Parity(np.inf, f"expected a NumPy array, got {type(found).__name__}")
     if found.shape != expected.shape:
@@ -51,10 +55,12 @@ def check(found, expected, dtype, terms):
 
 
 def check_as_a_whole(found, expected, dtype, terms):
-    """The Parity of a gradient that has come through a deep network with ReLU and max pools: of its distance, not of its largest error.
+    """The Parity of a gradient that has come through a deep network with ReLU and max pools: of its distance,
+    not of its largest error.
 
-    Where two inputs of a maximum are equal up to rounding, another one gets the gradient. That changes single elements as much as it likes, in
-    any float32 implementation, but the whole by little. error: |found - expected| / (sqrt(K) eps |expected|), lengths of the arrays as vectors.
+    Where two inputs of a maximum are equal up to rounding, another one gets the gradient. That changes single
+    elements as much as it likes, in any float32 implementation, but the whole by little. error: |found -
+    expected| / (sqrt(K) eps |expected|), lengths of the arrays as vectors.
     """
     exact = check(found, expected, dtype, terms)
     if exact.ok or not np.isfinite(exact.error):

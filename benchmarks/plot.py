@@ -1,4 +1,6 @@
-"""The picture: the ladder as bars, one panel a shape and direction; without a ladder, the rows under their roofs."""
+"""The picture: the ladder as bars, one panel a shape and direction; without a ladder, the rows under their
+roofs.
+"""
 
 from pathlib import Path
 

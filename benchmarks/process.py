@@ -1,8 +1,10 @@
-"""A contestant in a process of its own, so that its environment is set before it starts and its peak memory is its own.
+"""A contestant in a process of its own, so that its environment is set before it starts and its peak memory
+is its own.
 
-`python -m tinyconv.benchmarks.process JOB`, JOB as JSON: a task, the name of a contestant, and where its result is to be written, if it is to be
-checked. Otherwise it waits for lines: a number n means do the task n times, and is answered by the seconds that it took. So nothing
-runs in it while another one has its turn. Answers are lines of JSON; "failed" is why there is none.
+`python -m tinyconv.benchmarks.process JOB`, JOB as JSON: a task, the name of a contestant, and where its
+result is to be written, if it is to be checked. Otherwise it waits for lines: a number n means do the task n
+times, and is answered by the seconds that it took. So nothing runs in it while another one has its turn.
+Answers are lines of JSON; "failed" is why there is none.
 """
 
 import dataclasses

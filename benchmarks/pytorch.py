@@ -1,4 +1,6 @@
-"""The same work in PyTorch, eager and on the CPU, as its user writes it: operations for the way forward, autograd for the way back."""
+"""The same work in PyTorch, eager and on the CPU, as its user writes it: operations for the way forward,
+autograd for the way back.
+"""
 
 import numpy as np
 
@@ -17,12 +19,15 @@ def _rbf_loss(torch, t):
 
 
 def _dropout(torch, t):
-    """2012's leaves out the factor 1 / (1 - rate) in training, and halves in testing; PyTorch's is the other one."""
+    """2012's leaves out the factor 1 / (1 - rate) in training, and halves in testing; PyTorch's is the other
+    one.
+    """
     y, factor = torch.nn.functional.dropout(t["x"], t["rate"], t["training"]), t["scale"] * (1 - t["rate"])
     return y if factor == 1 else factor * y
 
 
-# operation -> its forward; t holds tensors and options by the names that our kernels use. To compare another operation: a line here.
+# operation -> its forward; t holds tensors and options by the names that our kernels use. To compare another
+# operation: a line here.
 FORWARD = {
     "conv2d": lambda torch, t: torch.nn.functional.conv2d(
         t["x"], t["weight"], t["bias"], t["stride"], t["padding"], 1, t["groups"]
@@ -66,7 +71,9 @@ def load():
 
 
 def contender(workload, batch, dtype, threads):
-    """The workload as a Contender named "torch". Raises NotMeasured where PyTorch, or its counterpart of the operation, is missing."""
+    """The workload as a Contender named "torch". Raises NotMeasured where PyTorch, or its counterpart of the
+    operation, is missing.
+    """
     torch = load()
     if workload.updates:
         return _optimizer(torch, workload, dtype, threads)
@@ -134,7 +141,9 @@ def _optimizer(torch, workload, dtype, threads):
 
 
 def tensors(torch, operation, given, device="cpu"):
-    """Our arguments as PyTorch takes them, on its `device`. It has no table of connections: a full bank of filters, masked, stands for it."""
+    """Our arguments as PyTorch takes them, on its `device`. It has no table of connections: a full bank of
+    filters, masked, stands for it.
+    """
     t = {
         name: torch.from_numpy(value) if isinstance(value, np.ndarray) and value.dtype.kind in "fi" else value
         for name, value in given.items()

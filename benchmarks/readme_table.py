@@ -1,10 +1,11 @@
-"""Writes README's benchmark section from the results in benchmarks/results/: `python benchmarks/readme_table.py`, in a checkout.
+"""Writes README's benchmark section from the results in benchmarks/results/: `python
+benchmarks/readme_table.py`, in a checkout.
 
 Results come from these commands, NAME saying the machine:
 
     tinyconv bench lenet5 conv2d --against torch --batch 1,64,256 --json benchmarks/results/NAME.json
-    tinyconv bench alexnet --whole --against torch --batch 64,128 --threads 2 --json benchmarks/results/NAME-alexnet.json
-    python -m tinyconv.benchmarks.gpu
+    tinyconv bench alexnet --whole --against torch --batch 64,128 --threads 2 --json
+    benchmarks/results/NAME-alexnet.json python -m tinyconv.benchmarks.gpu
 """
 
 import json
@@ -33,7 +34,9 @@ def section():
 
 
 def with_section(readme):
-    """The text `readme` with the section between its markers replaced. Raises ValueError where there are none."""
+    """The text `readme` with the section between its markers replaced. Raises ValueError where there are
+    none.
+    """
     if BEGIN not in readme or END not in readme:
         raise ValueError(f"expected the markers {BEGIN} and {END}")
     return re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{section()}\n{END}", readme, flags=re.DOTALL)
@@ -49,8 +52,10 @@ def _part(result, name):
         for threads, found in sorted(result["ceilings"].items(), key=lambda item: int(item[0]))
     )
     lines = [
-        f"{machine['processor']}, {machine['vector_bits']} bits wide, {what['dtype']}, {result['date']}; Python {versions['python']}, "
-        f"Numba {versions['numba']}, PyTorch {versions['torch'] or 'not installed'}. Multiply-adds in registers reach {peak}. "
+        f"{machine['processor']}, {machine['vector_bits']} bits wide, {what['dtype']}, {result['date']}; "
+        f"Python {versions['python']}, "
+        f"Numba {versions['numba']}, PyTorch {versions['torch'] or 'not installed'}. Multiply-adds in "
+        f"registers reach {peak}. "
         f"All samples: [`{name}`](benchmarks/results/{name})."
     ]
     lines += _networks([row for row in ours if row["kind"] == "network"], result["rows"])
@@ -96,7 +101,8 @@ def _gpu_part(rows, date, name):
     }
     roofs = (
         [
-            f"multiply-adds in registers reach {ceiling['multiply-adds in registers']['flops'] / 1e12:.1f} TFLOP/s"
+            f"multiply-adds in registers reach {ceiling['multiply-adds in registers']['flops'] / 1e12:.1f} "
+            "TFLOP/s"
         ]
         if "multiply-adds in registers" in ceiling
         else []
@@ -107,7 +113,8 @@ def _gpu_part(rows, date, name):
         else []
     )
     lines = [
-        f"{one['gpu']['name']} ({one['machine']['processor']}, {one['machine']['cores_for_this_process']} threads), {date}; PyTorch "
+        f"{one['gpu']['name']} ({one['machine']['processor']}, {one['machine']['cores_for_this_process']} "
+        f"threads), {date}; PyTorch "
         f"{one['versions']['torch'] or 'not installed'}{'. On the GPU ' + ', '.join(roofs) if roofs else ''}. "
         f"All samples: [`{name}`](benchmarks/results/{name})."
     ]
@@ -121,7 +128,8 @@ def _gpu_part(rows, date, name):
     if steps:
         lines += [
             "",
-            "| | images | precision | tinyconv, GPU | tinyconv, CPU | PyTorch, GPU | torch.compile | times as fast as PyTorch |",
+            "| | images | precision | tinyconv, GPU | tinyconv, CPU | PyTorch, GPU | torch.compile | times "
+            "as fast as PyTorch |",
             "|---" * 8 + "|",
         ]
     for row in steps:
@@ -176,7 +184,9 @@ def _step_of(row):
 
 
 def _networks(ours, rows):
-    """A table of whole networks; where PyTorch came in variants, with each of them, its best, and the peak memory of each process."""
+    """A table of whole networks; where PyTorch came in variants, with each of them, its best, and the peak
+    memory of each process.
+    """
     if not ours:
         return []
     variants = list(

@@ -2,11 +2,12 @@
 
     python benchmarks/relu_against_tanh.py --out FOLDER
 
-Krizhevsky et al. 2012, section 3.1 and figure 1: a four-layer network got there six times faster with ReLU. As there, nothing regularises (no
-weight decay, augmentation or normalisation), the rate is constant, and each activation has the rate that is fastest for it: --relu-lr was chosen
-of 0.01, 0.02, 0.04 and 0.08, --tanh-lr of 0.005, 0.02 and 0.05, by the training error after up to three epochs. Every run is one of
-`tinyconv train` in a folder of its own: stopped, the script goes on where it was. It writes relu_against_tanh.json and .png (where matplotlib is
-there) to FOLDER and prints the table.
+Krizhevsky et al. 2012, section 3.1 and figure 1: a four-layer network got there six times faster with ReLU.
+As there, nothing regularises (no weight decay, augmentation or normalisation), the rate is constant, and each
+activation has the rate that is fastest for it: --relu-lr was chosen of 0.01, 0.02, 0.04 and 0.08, --tanh-lr
+of 0.005, 0.02 and 0.05, by the training error after up to three epochs. Every run is one of `tinyconv train`
+in a folder of its own: stopped, the script goes on where it was. It writes relu_against_tanh.json and .png
+(where matplotlib is there) to FOLDER and prints the table.
 """
 
 import argparse
@@ -111,7 +112,8 @@ def run(args):
     ratios = {key: means["tanh"][key] / means["relu"][key] for key in ("epochs", "seconds")}
     least = "" if all(r["reached"] for r in runs) else "at least "
     print(
-        f"tanh takes {least}{ratios['epochs']:.1f} times as many epochs and {ratios['seconds']:.1f} times as long; the paper: about six"
+        f"tanh takes {least}{ratios['epochs']:.1f} times as many epochs and {ratios['seconds']:.1f} times "
+        "as long; the paper: about six"
     )
     result = {
         "error": args.error,

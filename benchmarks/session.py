@@ -1,4 +1,6 @@
-"""One run of the benchmark: what was asked for, measured row by row, and everything that is needed to judge the numbers."""
+"""One run of the benchmark: what was asked for, measured row by row, and everything that is needed to judge
+the numbers.
+"""
 
 import datetime
 import json
@@ -73,7 +75,9 @@ class Session:
         }
 
     def run(self):
-        """Measure everything, with a bar on stderr. KeyboardInterrupt passes through: what was shown is all there is."""
+        """Measure everything, with a bar on stderr. KeyboardInterrupt passes through: what was shown is all
+        there is.
+        """
         tasks = [task for threads in self.threads for task in self._tasks(threads)]
         with tqdm(tasks, desc="bench", unit="row", leave=False) as bar:
             for title, task in bar:

@@ -15,7 +15,9 @@ SETTLE = 0.01  # seconds of calls at the start of a turn that are not counted
 
 @dataclass
 class Contender:
-    """Something to be timed: call(n) does it n times and leaves nothing undone; result() is what it computed, as a NumPy array."""
+    """Something to be timed: call(n) does it n times and leaves nothing undone; result() is what it computed,
+    as a NumPy array.
+    """
 
     name: str
     threads: int
@@ -30,7 +32,9 @@ class Contender:
 
 
 def team(jobs):
-    """Run the functions `jobs` at once, the first one in this thread, and give their results: on the threads that a training step uses."""
+    """Run the functions `jobs` at once, the first one in this thread, and give their results: on the threads
+    that a training step uses.
+    """
     return run(lambda job: job(), jobs)
 
 
@@ -44,8 +48,9 @@ def first_call(contender):
 def interleaved(contenders, seconds):
     """{name: samples}, each sample the seconds of one call; about `seconds` are spent on each contender.
 
-    Their turns alternate, so that a machine that gets slower or faster does so for all of them. A turn begins with calls that are not
-    counted, so that no one is charged for what the one before left behind: its data in the cache, its threads still spinning.
+    Their turns alternate, so that a machine that gets slower or faster does so for all of them. A turn begins
+    with calls that are not counted, so that no one is charged for what the one before left behind: its data
+    in the cache, its threads still spinning.
     """
     calls = {contender.name: _calls_in_a_sample(contender) for contender in contenders}
     samples = {contender.name: [] for contender in contenders}

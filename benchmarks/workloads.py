@@ -1,7 +1,9 @@
-"""The workloads: one operation in one direction on one layer's shapes, read off the models themselves, so that no shape is written twice.
+"""The workloads: one operation in one direction on one layer's shapes, read off the models themselves, so
+that no shape is written twice.
 
-A kernel's arguments are found by the names of its parameters (kernels/<op>/__init__.py, the same on every backend): x, dy and y are random
-arrays of the layer's shapes, weight, bias and the like are the layer's params and state, stride, size and the like its attributes.
+A kernel's arguments are found by the names of its parameters (kernels/<op>/__init__.py, the same on every
+backend): x, dy and y are random arrays of the layer's shapes, weight, bias and the like are the layer's
+params and state, stride, size and the like its attributes.
 """
 
 import inspect
@@ -37,8 +39,9 @@ MEASURED = {name: model for name, model in models.MODELS.items() if model.bench}
 MODELS = {name: _builder(model) for name, model in MEASURED.items()}
 RECIPES = {name: model.bench.optimizer for name, model in MEASURED.items()}
 
-# The float64 reference is slow: where it would take more than so many operations, the images of a batch are REPEATED ones over and over, and it
-# computes only those. Every element is still checked. They are no divisor of the lanes of a vector: neighbours differ.
+# The float64 reference is slow: where it would take more than so many operations, the images of a batch are
+# REPEATED ones over and over, and it computes only those. Every element is still checked. They are no divisor
+# of the lanes of a vector: neighbours differ.
 CHECKED, REPEATED, REPEATED_ELEMENTS = 10**8, 3, 10**6
 PER_ELEMENT = 32  # operations that an element of x counts for, besides multiply-adds
 
@@ -49,7 +52,9 @@ def distinct(images, operations):
 
 
 def parameters_of(operation, function):
-    """The names of a kernel's parameters, but for those with a default (ceil): no model that is measured here has another value."""
+    """The names of a kernel's parameters, but for those with a default (ceil): no model that is measured here
+    has another value.
+    """
     parameters = inspect.signature(getattr(load(operation, "reference"), function)).parameters.values()
     return tuple(parameter.name for parameter in parameters if parameter.default is parameter.empty)
 
@@ -66,7 +71,9 @@ class Workload:
     multiply_adds: int
     given: dict  # further arguments by name: parameters and options
     y_shape: tuple = ()  # that of the result of forward for one image
-    shared: bool = False  # whether training shares each call among threads ("layers" in tinyconv/execution/strategy.py), not whole chunks of images
+    # whether training shares each call among threads ("layers" in tinyconv/execution/strategy.py), not whole
+    # chunks of images
+    shared: bool = False
 
     @cached_property
     def parameters(self):
@@ -90,11 +97,15 @@ class Workload:
 
     @property
     def sums_over_images(self):
-        """Whether the results of two parts of a batch add up to that of the whole: the gradients of parameters."""
+        """Whether the results of two parts of a batch add up to that of the whole: the gradients of
+        parameters.
+        """
         return self.direction.startswith("backward_") and self.direction != "backward_input"
 
     def flop(self, batch):
-        """Useful floating-point operations: a multiplication and an addition for each connection, nothing for padding or unused lanes."""
+        """Useful floating-point operations: a multiplication and an addition for each connection, nothing for
+        padding or unused lanes.
+        """
         return 2 * self.multiply_adds * batch
 
     def distinct(self, batch):
@@ -111,7 +122,9 @@ class Workload:
         return "" if n == whole else f"{n:,} {'elements' if self.updates else 'images'}, repeated"
 
     def _different(self, n, dtype):
-        """{name: argument} of all directions for n different images, the same at every call; float64 arrays hold the numbers of float32."""
+        """{name: argument} of all directions for n different images, the same at every call; float64 arrays
+        hold the numbers of float32.
+        """
         rng = np.random.default_rng(0)
         found = {
             name: np.asarray(value, np.float32) if _is_float_array(value) else value
@@ -164,8 +177,8 @@ class Workload:
         return result if n == whole or result.shape[:1] != (n,) or self.sums_over_images else result[repeated]
 
     def work(self, batch, dtype, expected):
-        """{"flop", "bytes", "footprint"}: bytes are those that must move at least, each array that is read or written once; the footprint
-        is that of all arrays, which has to fit a cache."""
+        """{"flop", "bytes", "footprint"}: bytes are those that must move at least, each array that is read or
+        written once; the footprint is that of all arrays, which has to fit a cache."""
         given = {
             name: value.nbytes
             for name, value in self.arrays(batch, dtype).items()
@@ -192,7 +205,9 @@ class Workload:
 
 
 def of_model(model):
-    """All workloads of a model: each layer's directions, then the loss, then the optimiser over all its parameters at once."""
+    """All workloads of a model: each layer's directions, then the loss, then the optimiser over all its
+    parameters at once.
+    """
     net, loss = MODELS[model]()
     shape, found = (1, *net.input_shape), []
     shared = execution.strategy(net, np.empty(shape, np.float32), loss).name == "layers"
@@ -249,7 +264,9 @@ def options(layer):
 
 
 def chosen(names):
-    """The workloads that the command line names: models, and operations, on the layers of the first model that has them. Raises TinyconvError."""
+    """The workloads that the command line names: models, and operations, on the layers of the first model
+    that has them. Raises TinyconvError.
+    """
     found = {}
     for name in names:
         some = (
@@ -259,7 +276,8 @@ def chosen(names):
         )
         if not some:
             raise TinyconvError(
-                f"{name}: no layer of {', '.join(MODELS)} computes it, so there are no real shapes to measure it on yet"
+                f"{name}: no layer of {', '.join(MODELS)} computes it, so there are no real shapes to "
+                "measure it on yet"
             )
         found |= {(w.model, w.layer, w.direction): w for w in some}
     return list(found.values())
@@ -270,7 +288,9 @@ def _of_operation(model, operation):
 
 
 def ladder_shapes():
-    """The layers on which the ladder is climbed: C1, and one of C3's size in which every map sees every other."""
+    """The layers on which the ladder is climbed: C1, and one of C3's size in which every map sees every
+    other.
+    """
     net, _ = MODELS["lenet5"]()
     c1, c3 = net.named_layers["C1"], Conv2d(6, 16, 5, rng=0)
     shapes = (

@@ -5,8 +5,9 @@
     kernels/<op>/cpu.py         Numba: says in which order
     kernels/<op>/cuda.py        numba.cuda: says who computes what
 
-A kernel is pure: arrays in, new arrays out, inputs untouched, dtype kept. Every backend of an operation has the same public
-functions with the same parameters: `forward`, then one `backward_<array>` for each array that has a gradient.
+A kernel is pure: arrays in, new arrays out, inputs untouched, dtype kept. Every backend of an operation has
+the same public functions with the same parameters: `forward`, then one `backward_<array>` for each array that
+has a gradient.
 
     >>> conv2d = load("conv2d", "reference")
     >>> y = conv2d.forward(x, weight, bias, stride=(1, 1), padding=(0, 0), groups=1)

@@ -1,7 +1,8 @@
 """Arena: the memory of a tape. What a step no longer needs is given to what it needs next.
 
-While a step is recorded (kernels/_cpu/tape.py), its arrays are taken from an arena. An array that nobody holds any more gives its memory back, and
-the next one may get it. Playing the tape makes the same calls in the same order, so the same plan of memory serves every step.
+While a step is recorded (kernels/_cpu/tape.py), its arrays are taken from an arena. An array that nobody
+holds any more gives its memory back, and the next one may get it. Playing the tape makes the same calls in
+the same order, so the same plan of memory serves every step.
 """
 
 import ctypes
@@ -47,7 +48,9 @@ class Arena:
         )  # pieces that nobody has: address -> bytes; and those that have just come back
 
     def take(self, size):
-        """An array of `size` bytes, on a cache line of its own. With the last view of it the memory comes back."""
+        """An array of `size` bytes, on a cache line of its own. With the last view of it the memory comes
+        back.
+        """
         address, size = self._piece(size)
         owner = (ctypes.c_ubyte * size).from_address(address)
         self._comes_back_with(owner, address, size)

@@ -15,12 +15,14 @@ PRECISIONS = ("float32", "tf32")
 
 
 class Backend:
-    """The protocol of all backends. Where a method says nothing else, it is that of a device that computes on NumPy arrays as they are.
+    """The protocol of all backends. Where a method says nothing else, it is that of a device that computes on
+    NumPy arrays as they are.
 
     name        "reference", "cpu" or "cuda"
     dtypes      the dtypes that its kernels compute in
     precisions  of matrix products: "float32", exact, or "tf32", on tensor cores
-    records     how a step is recorded once and then repeated for every batch: on a "tape", as a "graph", or None: not at all
+    records     how a step is recorded once and then repeated for every batch: on a "tape", as a "graph", or
+                None: not at all
     copies_cache  copy.deepcopy can copy what a layer keeps for the way back
     """
 
@@ -31,7 +33,9 @@ class Backend:
     copies_cache = True
 
     def available(self) -> str | None:
-        """Return None where this process can compute here, else the sentence that says what is missing and how to get it."""
+        """Return None where this process can compute here, else the sentence that says what is missing and
+        how to get it.
+        """
         return None
 
     def load(self, operation: str) -> ModuleType:
@@ -51,7 +55,9 @@ class Backend:
         return np.empty(shape, dtype)
 
     def move(self, array):
-        """Return a plain array, from whatever device, where this device keeps it: the array itself, or a copy."""
+        """Return a plain array, from whatever device, where this device keeps it: the array itself, or a
+        copy.
+        """
         raise NotImplementedError
 
     def to_host(self, array):
@@ -77,7 +83,8 @@ class Backend:
     def recorded(
         self, step: Callable, arena: Arena, rehearsed: Callable | None = None
     ) -> tuple[Any, Callable[[], None]]:
-        """Call step() and record its kernel calls; return its result and a function that makes the calls again.
+        """Call step() and record its kernel calls; return its result and a function that makes the calls
+        again.
 
         rehearsed  called with the result of a step that comes before the recorded one
         """

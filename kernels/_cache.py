@@ -5,10 +5,12 @@ from pathlib import Path
 
 
 def kept_until_a_change(dispatcher):
-    """Return the dispatcher of a function that Numba keeps on disk, which is compiled again where any file that kernels share has changed.
+    """Return the dispatcher of a function that Numba keeps on disk, which is compiled again where any file
+    that kernels share has changed.
 
-    Numba compares only the file of the function itself; but the functions that it calls stand in the files that all kernels share (kernels/_*.py,
-    kernels/_cpu, kernels/_cuda), so the sizes and times of those belong to the stamp too.
+    Numba compares only the file of the function itself; but the functions that it calls stand in the files
+    that all kernels share (kernels/_*.py, kernels/_cpu, kernels/_cuda), so the sizes and times of those
+    belong to the stamp too.
     """
     kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if kept is not None:  # None under NUMBA_DISABLE_JIT, and in the simulator of a GPU

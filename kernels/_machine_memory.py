@@ -5,7 +5,9 @@ from pathlib import Path
 
 
 def free_memory():
-    """Return the bytes that this process can still take without swapping or being killed; None where the system does not say."""
+    """Return the bytes that this process can still take without swapping or being killed; None where the
+    system does not say.
+    """
     found = [amount for amount in (_free_of_the_machine(), *_free_of_the_groups()) if amount is not None]
     return min(found) if found else None
 
@@ -26,7 +28,9 @@ def _free_of_the_machine():
 
 
 def _free_of_the_groups():
-    """What is left of the limits that a container or job sets (Linux control groups), those of all groups above this process."""
+    """What is left of the limits that a container or job sets (Linux control groups), those of all groups
+    above this process.
+    """
     try:
         lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     except OSError:
@@ -48,7 +52,9 @@ def _free_of_the_groups():
 
 
 def _left(folder, limit, usage, files):
-    """Limit less usage, in bytes; file contents that are only kept because nobody needed the memory do not count as used."""
+    """Limit less usage, in bytes; file contents that are only kept because nobody needed the memory do not
+    count as used.
+    """
     try:
         limit, usage = (
             int((folder / name).read_text()) for name in (limit, usage)

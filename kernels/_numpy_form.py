@@ -1,6 +1,8 @@
-"""NumPy on native arrays: lets a layer of a user's own compute with `x + 1` or `numpy.tanh(x)` where x is in native form.
+"""NumPy on native arrays: lets a layer of a user's own compute with `x + 1` or `numpy.tanh(x)` where x is in
+native form.
 
-It is right on every device, and slow: each operation unpacks its inputs and packs its result. No kernel of ours uses it.
+It is right on every device, and slow: each operation unpacks its inputs and packs its result. No kernel of
+ours uses it.
 """
 
 import numpy as np
@@ -8,7 +10,9 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 
 class NumPyForm(NDArrayOperatorsMixin):
-    """Base of native forms. A subclass has shape, dtype, unpack(), the class method pack(x), and the name of its device."""
+    """Base of native forms. A subclass has shape, dtype, unpack(), the class method pack(x), and the name of
+    its device.
+    """
 
     device = ""
 
@@ -16,7 +20,9 @@ class NumPyForm(NDArrayOperatorsMixin):
         return self.unpack() if dtype is None else self.unpack().astype(dtype)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
-        """Return the result of x + 1, numpy.tanh(x) and the like: native where it is a batch, else a NumPy array."""
+        """Return the result of x + 1, numpy.tanh(x) and the like: native where it is a batch, else a NumPy
+        array.
+        """
         targets = options.pop("out", ())
         y = getattr(ufunc, method)(*_unpacked(inputs), **_unpacked(options))
         if not targets:

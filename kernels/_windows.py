@@ -2,10 +2,12 @@
 
 
 def output_size(size, window, stride, padding, ceil=False):
-    """Positions of a window along one axis: floor((size + 2 padding - window) / stride) + 1. Raises ValueError where there is none.
+    """Positions of a window along one axis: floor((size + 2 padding - window) / stride) + 1. Raises
+    ValueError where there is none.
 
-    ceil rounds up instead of down: where the windows that fit leave pixels over at the end, one more begins and reaches beyond the padded
-    map, unless it would begin behind the map itself and see nothing but padding.
+    ceil rounds up instead of down: where the windows that fit leave pixels over at the end, one more begins
+    and reaches beyond the padded map, unless it would begin behind the map itself and see nothing but
+    padding.
     """
     strides, left_over = divmod(size + 2 * padding - window, stride)
     positions = strides + 1
@@ -22,7 +24,9 @@ def output_map(x_shape, window, stride, padding, ceil=False):
 
 
 def pool_output_shape(x_shape, size, stride, padding, ceil=False):
-    """(N, C, OH, OW) of a pool. Raises ValueError for an x without maps, or padding that is not smaller than the window."""
+    """(N, C, OH, OW) of a pool. Raises ValueError for an x without maps, or padding that is not smaller than
+    the window.
+    """
     if len(x_shape) != 4:
         raise ValueError(f"expected x of shape (N, C, H, W), got {tuple(x_shape)}")
     if any(p >= s for p, s in zip(padding, size)):
@@ -31,5 +35,7 @@ def pool_output_shape(x_shape, size, stride, padding, ceil=False):
 
 
 def as_lengths(size):
-    """A window (vertical, horizontal) as two tuples of that length: the length is part of their type, so that kernels unroll their loops."""
+    """A window (vertical, horizontal) as two tuples of that length: the length is part of their type, so that
+    kernels unroll their loops.
+    """
     return (0,) * size[0], (0,) * size[1]

@@ -1,4 +1,5 @@
-"""Backends: one object a device, all with one protocol. Only a backend copies between a user's arrays and a device.
+"""Backends: one object a device, all with one protocol. Only a backend copies between a user's arrays and a
+device.
 
     device        native form of activations                                            parameters, states, gradients
     "reference"   the NumPy array itself, (N, C, H, W)                                   NumPy arrays
@@ -60,7 +61,9 @@ class CpuBackend(ReferenceBackend):
 
 @cache
 def backend(name: str) -> Backend:
-    """Return the backend of a device. Raises ValueError for a name that is none of "reference", "cpu" and "cuda"."""
+    """Return the backend of a device. Raises ValueError for a name that is none of "reference", "cpu" and
+    "cuda".
+    """
     if name not in BACKENDS:
         raise ValueError(f"unknown device {name!r}: expected one of {', '.join(BACKENDS)}")
     if name == "cuda":

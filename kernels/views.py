@@ -1,4 +1,6 @@
-"""What a network sees of images of bytes: a part of each, from either side, as float32; and what is random about it (tinyconv/data/inputs.py)."""
+"""What a network sees of images of bytes: a part of each, from either side, as float32; and what is random
+about it (tinyconv/data/inputs.py).
+"""
 
 import math
 
@@ -33,9 +35,11 @@ def draw_keys(seed, epoch, images, keys):
 
 @compiled
 def draw_views(keys, corner, room, mirror, axes, corners, mirrored, noise):
-    """What is random about images n: the view's upper left corner, whether it is mirrored, and the colour added to all its pixels.
+    """What is random about images n: the view's upper left corner, whether it is mirrored, and the colour
+    added to all its pixels.
 
-    corners[n] = corner + (0..room[0], 0..room[1]); mirrored[n] is 1 for every second image where mirror; noise[n] = axes @ N(0, 1) of (C,)
+    corners[n] = corner + (0..room[0], 0..room[1]); mirrored[n] is 1 for every second image where mirror;
+    noise[n] = axes @ N(0, 1) of (C,)
     """
     C = len(axes)
     for n in range(len(keys)):
@@ -51,9 +55,11 @@ def draw_views(keys, corner, room, mirror, axes, corners, mirrored, noise):
 
 @kernel(split=("chosen", "corners", "mirrored", "noise", "x"))
 def take_views(images, chosen, corners, mirrored, noise, scale, offset, outside, x):
-    """x[n, c, i, j] = scale images[chosen[n], c, top + i, left + j] + offset[c, top + i, left + j] + noise[n, c], `outside` beyond the image.
+    """x[n, c, i, j] = scale images[chosen[n], c, top + i, left + j] + offset[c, top + i, left + j] + noise[n,
+    c], `outside` beyond the image.
 
-    images uint8 (N, C, H, W); corners (n, 2) hold top and left; where mirrored[n], j runs from the right; offset (C, H, W); x (n, C, h, w).
+    images uint8 (N, C, H, W); corners (n, 2) hold top and left; where mirrored[n], j runs from the right;
+    offset (C, H, W); x (n, C, h, w).
     """
     C, H, W = images.shape[1:]
     h, w = x.shape[2:]

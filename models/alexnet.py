@@ -1,6 +1,8 @@
-"""AlexNet. Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural Networks, NIPS 2012, sections 3 to 5.
+"""AlexNet. Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural Networks,
+NIPS 2012, sections 3 to 5.
 
-Several networks go by this name. They are one table of layers here (`alexnet`), and PRESETS holds the facts in which they differ.
+Several networks go by this name. They are one table of layers here (`alexnet`), and PRESETS holds the facts
+in which they differ.
 """
 
 from dataclasses import dataclass, replace
@@ -66,9 +68,10 @@ CAFFE = replace(
 PRESETS = {
     # As the paper says; padding 2 makes its 55x55 maps from its 224x224 images.
     "paper": PAPER,
-    # The authors' own program: network 145 of the source code published by the Computer History Museum in 2025, whose recorded errors on
-    # ILSVRC-2010 are the paper's 37.5 % and 17.0 %. It also normalises within each half of the maps apart, and those of conv2 once more
-    # over 5x5 pixels: that is left out here, since the paper has neither.
+    # The authors' own program: network 145 of the source code published by the Computer History Museum in
+    # 2025, whose recorded errors on ILSVRC-2010 are the paper's 37.5 % and 17.0 %. It also normalises within
+    # each half of the maps apart, and those of conv2 once more over 5x5 pixels: that is left out here, since
+    # the paper has neither.
     "cuda-convnet": replace(
         PAPER,
         conv1_padding=0,
@@ -77,7 +80,8 @@ PRESETS = {
         norm_alpha_over_size=True,
         first_deviations=(0.01, 0.01, 0.03, 0.03, 0.03, 0.01, 0.01, 0.01),
     ),
-    # BVLC's Caffe, models/bvlc_alexnet and models/bvlc_reference_caffenet, train_val.prototxt (k = 1 is the default of Caffe's LRN).
+    # BVLC's Caffe, models/bvlc_alexnet and models/bvlc_reference_caffenet, train_val.prototxt (k = 1 is the
+    # default of Caffe's LRN).
     "caffe": CAFFE,
     "caffenet": replace(
         CAFFE,
@@ -85,8 +89,8 @@ PRESETS = {
         after_conv2=("relu", "pool", "norm"),
         first_biases=PAPER.first_biases,
     ),
-    # torchvision.models.alexnet after Krizhevsky 2014 (One weird trick for parallelizing convolutional neural networks), with PyTorch's usual
-    # first weights. Its adaptive pool does nothing to 6x6 maps.
+    # torchvision.models.alexnet after Krizhevsky 2014 (One weird trick for parallelizing convolutional neural
+    # networks), with PyTorch's usual first weights. Its adaptive pool does nothing to 6x6 maps.
     "torchvision": replace(
         PAPER,
         maps=(64, 192, 384, 256, 256),
@@ -119,10 +123,13 @@ HIDDEN = 54_534_144, 54_525_952  # of fc6 and fc7 together
 
 
 def alexnet(groups=None, classes=1000, rng=None, *, preset="paper"):
-    """60,965,224 parameters, 724,406,816 multiply-adds. x (N, 3, 224, 224), mean subtracted; y (N, classes) for SoftmaxCrossEntropy.
+    """60,965,224 parameters, 724,406,816 multiply-adds. x (N, 3, 224, 224), mean subtracted; y (N, classes)
+    for SoftmaxCrossEntropy.
 
-    groups   None: those of the preset. 2 in the paper, where each of two GPUs held half of the maps; 1: every map sees all, 62,378,344 parameters
-    rng      numpy Generator or seed; the paper's weights are Gaussian with deviation 0.01, its biases 1 in conv2, conv4, conv5, fc6 and fc7, else 0
+    groups   None: those of the preset. 2 in the paper, where each of two GPUs held half of the maps; 1: every
+             map sees all, 62,378,344 parameters
+    rng      numpy Generator or seed; the paper's weights are Gaussian with deviation 0.01, its biases 1 in
+             conv2, conv4, conv5, fc6 and fc7, else 0
     preset   a name in PRESETS; `tinyconv summary alexnet --diff paper,caffe` prints what differs
 
     Raises ValueError for another preset, groups that it does not have, or less than one class.
@@ -143,7 +150,9 @@ def alexnet(groups=None, classes=1000, rng=None, *, preset="paper"):
 
 
 def network(facts, classes, rng=None):
-    """The network of a Preset, be it one of PRESETS or another; the sizes of maps stand for those of the paper."""
+    """The network of a Preset, be it one of PRESETS or another; the sizes of maps stand for those of the
+    paper.
+    """
     rng, (M1, M2, M3, M4, M5), (D5, D6, D7), g = (
         np.random.default_rng(rng),
         facts.maps,
@@ -179,19 +188,31 @@ def network(facts, classes, rng=None):
         return {name: Dropout(0.5, scale=facts.dropout_scale, rng=rng)} if of == facts.dropout_of else {}
 
     # fmt: off
-    return Sequential(                                                                                              #        3x224x224
-        conv1=Conv2d(3, M1, 11, stride=4, padding=facts.conv1_padding, ceil=facts.conv1_ceil, **start("conv1")),    # ->    96x55x55
-        **stage(1, facts.after_conv1),                                                                              # ->    96x27x27
-        conv2=Conv2d(M1, M2, 5, padding=2, groups=g, **start("conv2")),                                             # ->   256x27x27
-        **stage(2, facts.after_conv2),                                                                              # ->   256x13x13
-        conv3=Conv2d(M2, M3, 3, padding=1, **start("conv3")), relu3=ReLU(),                                         # ->   384x13x13
-        conv4=Conv2d(M3, M4, 3, padding=1, groups=g, **start("conv4")), relu4=ReLU(),                               # ->   384x13x13
-        conv5=Conv2d(M4, M5, 3, padding=1, groups=g, **start("conv5")), **stage(5, ("relu", "pool")),               # ->   256x6x6
-        flat=Flatten(), **dropout("drop6", "inputs"),                                                               # ->  9216
-        fc6=Dense(D5, D6, **start("fc6")), relu6=ReLU(), **dropout("drop6", "outputs"),                             # ->  4096
+    # 3x224x224
+    return Sequential(
+        # ->    96x55x55
+        conv1=Conv2d(3, M1, 11, stride=4, padding=facts.conv1_padding, ceil=facts.conv1_ceil, **start("conv1")),
+        # ->    96x27x27
+        **stage(1, facts.after_conv1),
+        # ->   256x27x27
+        conv2=Conv2d(M1, M2, 5, padding=2, groups=g, **start("conv2")),
+        # ->   256x13x13
+        **stage(2, facts.after_conv2),
+        # ->   384x13x13
+        conv3=Conv2d(M2, M3, 3, padding=1, **start("conv3")), relu3=ReLU(),
+        # ->   384x13x13
+        conv4=Conv2d(M3, M4, 3, padding=1, groups=g, **start("conv4")), relu4=ReLU(),
+        # ->   256x6x6
+        conv5=Conv2d(M4, M5, 3, padding=1, groups=g, **start("conv5")), **stage(5, ("relu", "pool")),
+        # ->  9216
+        flat=Flatten(), **dropout("drop6", "inputs"),
+        # ->  4096
+        fc6=Dense(D5, D6, **start("fc6")), relu6=ReLU(), **dropout("drop6", "outputs"),
         **dropout("drop7", "inputs"),
-        fc7=Dense(D6, D7, **start("fc7")), relu7=ReLU(), **dropout("drop7", "outputs"),                             # ->  4096
-        fc8=Dense(D7, classes, **start("fc8")),                                                                     # ->  1000
+        # ->  4096
+        fc7=Dense(D6, D7, **start("fc7")), relu7=ReLU(), **dropout("drop7", "outputs"),
+        # ->  1000
+        fc8=Dense(D7, classes, **start("fc8")),
         input_shape=(3, facts.image_side, facts.image_side),
     )
     # fmt: on

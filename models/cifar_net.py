@@ -1,7 +1,9 @@
-"""Four layers with weights for CIFAR-10's 32x32 photographs, to compare ReLU with tanh, and with and without normalisation.
+"""Four layers with weights for CIFAR-10's 32x32 photographs, to compare ReLU with tanh, and with and without
+normalisation.
 
-Krizhevsky, Sutskever, Hinton 2012, section 3.1 and figure 1 (ReLU against tanh) and section 3.3 (normalisation), name "a four-layer
-convolutional network" without its sizes. These are the sizes of cuda-convnet's "layers-18pct" (Krizhevsky 2012), all of its pools max-pools.
+Krizhevsky, Sutskever, Hinton 2012, section 3.1 and figure 1 (ReLU against tanh) and section 3.3
+(normalisation), name "a four-layer convolutional network" without its sizes. These are the sizes of
+cuda-convnet's "layers-18pct" (Krizhevsky 2012), all of its pools max-pools.
 """
 
 from functools import partial
@@ -19,16 +21,19 @@ ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
 
 
 def cifar_net(activation="relu", norm=True, *, classes=10, rng=None):
-    """89,578 parameters, 12,298,240 multiply-adds. x (N, 3, 32, 32) of about unit variance; y (N, classes) for SoftmaxCrossEntropy.
+    """89,578 parameters, 12,298,240 multiply-adds. x (N, 3, 32, 32) of about unit variance; y (N, classes)
+    for SoftmaxCrossEntropy.
 
     activation  "relu" or "tanh" after each convolution (else ValueError)
-    norm        whether the pooled maps of the first two convolutions are normalised (LocalResponseNorm; it has no parameters): True or False
-                (else ValueError)
+    norm        whether the pooled maps of the first two convolutions are normalised (LocalResponseNorm; it
+                has no parameters): True or False (else ValueError)
     classes     1 or more (else ValueError)
-    rng         numpy Generator or seed: weights uniform in +-sqrt(3/fan-in), biases 0, whatever the activation. Weighted sums keep the mean
-                square of their inputs; a ReLU halves it, and the maximum over a window makes up for that
+    rng         numpy Generator or seed: weights uniform in +-sqrt(3/fan-in), biases 0, whatever the
+                activation. Weighted sums keep the mean square of their inputs; a ReLU halves it, and the
+                maximum over a window makes up for that
 
-    The paper's alpha of 1e-4 is for inputs of pixel size, whose activations are some 30 times larger: here it is 0.1, and k = 1.
+    The paper's alpha of 1e-4 is for inputs of pixel size, whose activations are some 30 times larger: here it
+    is 0.1, and k = 1.
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"cifar_net: expected the activation 'relu' or 'tanh', got {activation!r}")

@@ -1,7 +1,8 @@
 """The codes of LeNet-5's ten output units: a drawing of each digit, 7 wide and 12 high, ink +1 and paper -1.
 
-The 1998 paper draws its own (figure 3) so that classes that look alike have codes that are alike: mistakes then stay near. These are
-our drawings. Any two differ in at least 14 of 84 pixels (measured, and held by a test).
+The 1998 paper draws its own (figure 3) so that classes that look alike have codes that are alike: mistakes
+then stay near. These are our drawings. Any two differ in at least 14 of 84 pixels (measured, and held by a
+test).
 """
 
 import numpy as np

@@ -1,4 +1,6 @@
-"""LeNet-5 as of 1998. LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition, section II.B."""
+"""LeNet-5 as of 1998. LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document
+Recognition, section II.B.
+"""
 
 import numpy as np
 
@@ -29,18 +31,21 @@ HEADS = {"rbf": (0, 84), "dense": (85, 85)}  # the same of the output layer, for
 def lenet5(head="rbf", rng=None, *, classes=10):
     """60,000 parameters, 340,908 connections. x (N, 1, 32, 32), background -0.1 and ink 1.175; y (N, 10).
 
-    head     "rbf": penalties of ten units with fixed codes, smallest for the answer; train with RBFLoss. "dense": scores; train with
-             SoftmaxCrossEntropy (850 parameters more).
+    head     "rbf": penalties of ten units with fixed codes, smallest for the answer; train with RBFLoss.
+             "dense": scores; train with SoftmaxCrossEntropy (850 parameters more).
     rng      numpy Generator or seed for the weights, all uniform in +-2.4/fan-in
-    classes  10 in the paper. Fewer take the first codes; more have no codes and need the dense head (else ValueError)
+    classes  10 in the paper. Fewer take the first codes; more have no codes and need the dense head (else
+             ValueError)
 
-    A larger image is scanned: x (N, 1, 32, 64) gives y (N, 10, 1, 9), one column for every window 4 pixels further to the right.
+    A larger image is scanned: x (N, 1, 32, 64) gives y (N, 10, 1, 9), one column for every window 4 pixels
+    further to the right.
     """
     if head not in HEADS:
         raise ValueError(f"lenet5: expected head 'rbf' or 'dense', got {head!r}")
     if head == "rbf" and not 1 <= classes <= 10:
         raise ValueError(
-            f"lenet5: the rbf head has codes for 1 to 10 classes, got {classes}; use head='dense' (--loss softmax)"
+            f"lenet5: the rbf head has codes for 1 to 10 classes, got {classes}; use head='dense' (--loss "
+            "softmax)"
         )
     rng = np.random.default_rng(rng)
     # fmt: off
@@ -75,8 +80,8 @@ def _with_head(head):
     return lambda classes, rng: lenet5(head, rng, classes=classes)
 
 
-# The rate, clipping and weight decay of the first recipe were chosen on a held-out tenth of MNIST's training images,
-# five seeds a recipe.
+# The rate, clipping and weight decay of the first recipe were chosen on a held-out tenth of MNIST's training
+# images, five seeds a recipe.
 LENET5 = Model(
     lenet5,
     recipes={

@@ -9,7 +9,8 @@ from tinyconv.recipe import Model, Recipe, digits
 
 
 def mlp(hidden=100, classes=10, rng=None):
-    """784 pixels, `hidden` scaled tanh units, `classes` scores for SoftmaxCrossEntropy. x (N, 1, 28, 28), y (N, classes).
+    """784 pixels, `hidden` scaled tanh units, `classes` scores for SoftmaxCrossEntropy. x (N, 1, 28, 28), y
+    (N, classes).
 
     Parameters: 785 hidden + (hidden + 1) classes; 79,510 with 100 hidden units.
     Source: the two-layer networks of LeCun et al. 1998, section III.C.5.

@@ -9,7 +9,9 @@ import tempfile
 
 
 def gpu_driver():
-    """Whether this machine has an NVIDIA driver: then the cuda kernels are tested on its GPU, else in numba-cuda's simulator."""
+    """Whether this machine has an NVIDIA driver: then the cuda kernels are tested on its GPU, else in
+    numba-cuda's simulator.
+    """
     try:
         ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
     except OSError:
@@ -41,7 +43,9 @@ EVERYWHERE = pytest.mark.parametrize(
 
 
 def pytest_collection_finish(session):
-    """To compile every kernel of the GPU takes a processor over a minute: where that is to be tested, it begins now, beside the tests before it."""
+    """To compile every kernel of the GPU takes a processor over a minute: where that is to be tested, it
+    begins now, beside the tests before it.
+    """
     wanted = any(item.name == "test_every_kernel_is_as_in_the_table" for item in session.items)
     if wanted and importlib.util.find_spec("numba_cuda") and not session.config.option.collectonly:
         said = tempfile.TemporaryFile("w+")

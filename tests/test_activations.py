@@ -93,7 +93,9 @@ def test_dropout_draws_the_same_mask_on_every_backend_and_for_any_split(rng):
 
 @EVERYWHERE
 def test_dropout_scaled_at_test_time(device, rng):
-    """As in 2012: training leaves what it keeps as it is, testing multiplies all by the probability of being kept."""
+    """As in 2012: training leaves what it keeps as it is, testing multiplies all by the probability of being
+    kept.
+    """
     layer, x = Dropout(0.3, scale="test", rng=5).to(device), rng.standard_normal((17, 4)) + 5
     y = layer.forward(x, training=True)
     assert ((y == x) | (y == 0)).all() and 0 < (y == 0).mean() < 1

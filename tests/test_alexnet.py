@@ -341,7 +341,9 @@ def test_sampled_elements_in_float64(net, name, N, rng):
 
 
 def linear_part(layer, x):
-    """What a layer does to x as a linear map: to a small change of x for a normalisation, which is not linear; in float64."""
+    """What a layer does to x as a linear map: to a small change of x for a normalisation, which is not
+    linear; in float64.
+    """
     if not isinstance(layer, LocalResponseNorm):
         return None
     h, x, layer = 1e-4, x.astype(np.float64), layer.replica()
@@ -349,9 +351,11 @@ def linear_part(layer, x):
 
 
 def test_adjoint_identity_of_every_layer(net, rng):
-    """<dy, L(x)> = <dx, x> (and = <dweight, weight>) in float32 at batch 16, for 224x224 images, with the biases' share taken off.
+    """<dy, L(x)> = <dx, x> (and = <dweight, weight>) in float32 at batch 16, for 224x224 images, with the
+    biases' share taken off.
 
-    Each product is one of n random terms that are off by the rounding of sums of K terms, eps sqrt(K): together by eps sqrt(K n) of a term.
+    Each product is one of n random terms that are off by the rounding of sums of K terms, eps sqrt(K):
+    together by eps sqrt(K n) of a term.
     """
     checked = []
     for name, (layer, shape) in layers_with_input(net).items():

@@ -66,8 +66,8 @@ def test_only_within_the_context():
 
 
 def test_plans_of_a_network_share_one_memory(rng):
-    """Training and predicting with several sizes of batch, in turns: every answer is that of a network on its own, and the memory is that of the
-    largest, not of all."""
+    """Training and predicting with several sizes of batch, in turns: every answer is that of a network on its
+    own, and the memory is that of the largest, not of all."""
 
     def network():
         return tc.Sequential(

@@ -1,4 +1,6 @@
-"""The benchmark measures what it says, checks before it times, and says what it could not measure. No test here looks at a time."""
+"""The benchmark measures what it says, checks before it times, and says what it could not measure. No test
+here looks at a time.
+"""
 
 import contextlib
 import io
@@ -202,7 +204,9 @@ def test_parity_of_a_whole_gradient(rng):
 
 
 def test_the_ceiling_computes_what_it_counts():
-    """Three steps of acc = acc / 2 + 1 from acc = k, added up over the chains: none was left out or merged with another."""
+    """Three steps of acc = acc / 2 + 1 from acc = k, added up over the chains: none was left out or merged
+    with another.
+    """
     assert ceiling.fma_chains("float64")(3) == sum(k / 8 + 1.75 for k in range(ceiling.CHAINS))
 
 

@@ -1,4 +1,6 @@
-"""The benchmark of large networks: calls shared among threads, checks on few images, a process for each contestant. No test here looks at a time."""
+"""The benchmark of large networks: calls shared among threads, checks on few images, a process for each
+contestant. No test here looks at a time.
+"""
 
 import contextlib
 import io
@@ -19,7 +21,9 @@ from tinyconv.losses import SoftmaxCrossEntropy
 
 @pytest.fixture
 def small_alexnet(monkeypatch):
-    """AlexNet with its layers in their order, on 67x67 pixels with few maps, in place of the whole one; and checked as the whole one is."""
+    """AlexNet with its layers in their order, on 67x67 pixels with few maps, in place of the whole one; and
+    checked as the whole one is.
+    """
     facts = replace(PAPER, image_side=67, maps=(4, 8, 6, 8, 4), dense=(4, 12, 10))
     monkeypatch.setitem(
         workloads.MODELS, "alexnet", lambda: (network(facts, 10, rng=0), SoftmaxCrossEntropy())
@@ -147,7 +151,9 @@ def test_a_process_that_fails_says_why(name, error, words, monkeypatch):
 
 
 def test_readmes_table_of_alexnet():
-    """One line a task, with every variant of PyTorch and the best of them; a variant that was not measured is said to be so."""
+    """One line a task, with every variant of PyTorch and the best of them; a variant that was not measured is
+    said to be so.
+    """
     shared = {
         "kind": "network",
         "model": "alexnet",
@@ -170,8 +176,10 @@ def test_readmes_table_of_alexnet():
         shared | {"contender": "torch malloc", "median": 1.2, "peak_memory": 2.5e9},
     ]
     assert readme_table._networks(rows[:1], rows)[1:] == [
-        "| AlexNet, whole | images | threads | tinyconv | PyTorch | torch.compile | torch malloc | times as fast | as the best | "
+        "| AlexNet, whole | images | threads | tinyconv | PyTorch | torch.compile | torch malloc | times "
+        "as fast | as the best | "
         "peak memory, in that order |",
         "|---|---|---|---|---|---|---|---|---|---|",
-        "| training step | 64 | 2 | 800 ms | 1.80 s | not measured | 1.20 s | 2.25 | 1.50 | 1.40, 2.10, ?, 2.50 GB |",
+        "| training step | 64 | 2 | 800 ms | 1.80 s | not measured | 1.20 s | 2.25 | 1.50 | 1.40, 2.10, ?, "
+        "2.50 GB |",
     ]

@@ -1,4 +1,6 @@
-"""The command line as a user meets it: what it prints, its exit status, and no traceback for a mistake of his."""
+"""The command line as a user meets it: what it prints, its exit status, and no traceback for a mistake of
+his.
+"""
 
 import csv
 import json
@@ -375,7 +377,9 @@ def test_ctrl_c_leaves_a_run_that_resumes_to_the_same_bits(digits, tmp_path, cap
 
 
 def test_a_full_disk_is_one_sentence(capsys, monkeypatch, digits, tmp_path):
-    """The disk is full from the second checkpoint on: the first one stays, and the run goes on from it once there is room."""
+    """The disk is full from the second checkpoint on: the first one stays, and the run goes on from it once
+    there is room.
+    """
     from tinyconv import files
 
     real, calls = os.fsync, []

@@ -31,7 +31,9 @@ def digits(tmp_path_factory):
 
 
 def test_a_run_goes_from_device_to_device(digits, tmp_path, capsys, monkeypatch):
-    """Trained on the GPU, tested there and on the cpu, resumed on the cpu: the same network. With two hidden units: the simulator is slow."""
+    """Trained on the GPU, tested there and on the cpu, resumed on the cpu: the same network. With two hidden
+    units: the simulator is slow.
+    """
     recipes = MODELS["mlp"].recipes
     monkeypatch.setitem(
         recipes, "softmax", replace(recipes["softmax"], network=lambda classes, rng: mlp(2, classes, rng))

@@ -1,6 +1,8 @@
-"""The command line with photographs: training in colour with augmentation, ten crops, the best five answers, similar images.
+"""The command line with photographs: training in colour with augmentation, ten crops, the best five answers,
+similar images.
 
-AlexNet's and cifar_net's places in the table of recipes are taken by a tiny network, so that a run takes a second.
+AlexNet's and cifar_net's places in the table of recipes are taken by a tiny network, so that a run takes a
+second.
 """
 
 import csv

@@ -119,7 +119,9 @@ def test_table_is_conv2d_with_filters_left_out(device, rng):
     ids=["C1", "C5", "stride 4", "ceil"],
 )
 def test_adjoint_identity_at_full_size(layer, x_shape, dtype, rng):
-    """<dy, conv(x)> = <dx, x> = <dweight, weight>: a map and its transpose, whatever the size; no step, no second implementation."""
+    """<dy, conv(x)> = <dx, x> = <dweight, weight>: a map and its transpose, whatever the size; no step, no
+    second implementation.
+    """
     x = rng.standard_normal(x_shape).astype(dtype)
     y = layer.forward(x)
     dy = rng.standard_normal(y.shape).astype(dtype)

@@ -1,4 +1,6 @@
-"""The course: what is blank fails, what is right passes, and what is wrong in a known way gets the hint that belongs to it."""
+"""The course: what is blank fails, what is right passes, and what is wrong in a known way gets the hint that
+belongs to it.
+"""
 
 import time
 from pathlib import Path
@@ -12,7 +14,8 @@ from tinyconv.gradient_check import check_gradients
 from tinyconv.gradient_check.diagnosis.hypotheses import HYPOTHESES
 from tinyconv.gradient_check.self_test.mutants import MUTANTS
 
-# (exercise, array, a line of the solution, what a student wrote in its place, the names of the hints that help)
+# (exercise, array, a line of the solution, what a student wrote in its place, the names of the hints that
+# help)
 WRONG = [
     ("tanh", "dx", "dy * (1 - y * y)", "-dy * (1 - y * y)", "sign"),
     ("tanh", "dx", "dy * (1 - y * y)", "1 - y * y", "dy ignored"),
@@ -313,7 +316,8 @@ def test_a_loop_without_an_end_is_stopped(tmp_path):
     text = blank.source("tanh")
     text = text.replace(
         "    return dy",
-        "    while True:\n        try:\n            dy\n        except Exception:\n            pass\n    return dy",
+        "    while True:\n        try:\n            dy\n        except Exception:\n            pass\n    "
+        "return dy",
     )
     begin = time.perf_counter()
     grade = grade_text(tmp_path, "tanh", text, seconds=0.5)

@@ -1,4 +1,6 @@
-"""What every kernel of the cpu must bear: one image a block or many, being repeated from a tape, writing over its input, Python instead of Numba."""
+"""What every kernel of the cpu must bear: one image a block or many, being repeated from a tape, writing over
+its input, Python instead of Numba.
+"""
 
 import os
 import subprocess
@@ -137,7 +139,9 @@ def bits(array):
 @DTYPES
 @pytest.mark.parametrize("single", [False, True], ids=["L", "1"])
 def test_repeated_from_a_tape(case, dtype, single):
-    """All that a wrapper does to data is done by kernels, and they rely on nothing that stood in their outputs."""
+    """All that a wrapper does to data is done by kernels, and they rely on nothing that stood in their
+    outputs.
+    """
     given = list(arguments(case, dtype, 1 if single else lanes(dtype)))
     inputs = [
         value.data if isinstance(value, Native) else value

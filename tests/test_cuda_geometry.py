@@ -1,4 +1,6 @@
-"""Where the tiles that a GPU gets lay their numbers: all of them, from the constants of the kernels themselves, in NumPy, without a GPU or its simulator."""
+"""Where the tiles that a GPU gets lay their numbers: all of them, from the constants of the kernels
+themselves, in NumPy, without a GPU or its simulator.
+"""
 
 import inspect
 from types import SimpleNamespace
@@ -80,7 +82,8 @@ def test_geometry(tile, form):
                     at_k,
                 )
 
-    # every number of the result is put into shared memory once, in stores that lie at multiples of their length, and belongs to its thread
+    # every number of the result is put into shared memory once, in stores that lie at multiples of their
+    # length, and belongs to its thread
     put = np.zeros((tile.BM, tile.BN), int)
     for part in range(of.PARTS):
         rows = range(part * a.count // of.PARTS, (part + 1) * a.count // of.PARTS)
@@ -99,7 +102,9 @@ def test_geometry(tile, form):
 
 
 def copied(panel, t, first, line_words, number_words):
-    """{word: (row or column, k)} after the copies of a step, in which thread t takes the same piece of some lines, `width` words from there."""
+    """{word: (row or column, k)} after the copies of a step, in which thread t takes the same piece of some
+    lines, `width` words from there.
+    """
     piece = t % panel.pieces * panel.width
     line = np.where(panel.even | (t < panel.pieces * panel.together), t // panel.pieces, panel.lines)
     held = {}

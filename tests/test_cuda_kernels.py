@@ -1,4 +1,6 @@
-"""What the cuda kernels promise beyond parity with the reference: sums always in the same order, the very bits of dropout, ties, extremes, options on the GPU."""
+"""What the cuda kernels promise beyond parity with the reference: sums always in the same order, the very
+bits of dropout, ties, extremes, options on the GPU.
+"""
 
 import math
 from importlib import import_module
@@ -127,7 +129,8 @@ def test_windows_of_more_pixels_than_a_byte_counts(rng):
     )
 
 
-# ------------------------------------------------------------------------------------------------ local_response_norm
+# ------------------------------------------------------------------------------------------------
+# local_response_norm
 def test_a_large_neighbour_leaves_no_error_behind():
     x = np.ones((1, 9, 1, 2), np.float32)
     x[:, 1] = 1e6  # a running sum of squares would forget the ones
@@ -159,7 +162,8 @@ def test_dropout_keeps_what_is_exactly_at_the_rate():
     np.testing.assert_array_equal(y, reference.forward(x, rate, key, 0, 1.0))
 
 
-# ------------------------------------------------------------------------------------------------ losses and activations
+# ------------------------------------------------------------------------------------------------ losses and
+# activations
 @pytest.mark.parametrize(
     "N, K", [(1, 1), (3, 2), (5, 11)]
 )  # one image in a block of two; more classes than threads

@@ -1,4 +1,6 @@
-"""What the machine can answer, played: no GPU, an old one, a full one; and what only a real one would notice, read off the order of calls."""
+"""What the machine can answer, played: no GPU, an old one, a full one; and what only a real one would notice,
+read off the order of calls.
+"""
 
 from types import SimpleNamespace
 
@@ -61,7 +63,8 @@ def test_a_whole_machine_lacks_nothing(machine):
         ),
         (
             {"package_and_driver": lambda: (13, 12)},
-            r"needs a driver for CUDA 13.*this one is for CUDA 12: install a newer driver.*tinyconv\[cuda12\]",
+            r"needs a driver for CUDA 13.*this one is for CUDA 12: install a newer "
+            r"driver.*tinyconv\[cuda12\]",
         ),
         (
             {

@@ -1,4 +1,6 @@
-"""The captured step on the GPU, or in numba-cuda's simulator: it computes what the cpu computes, step after step, and notices what changes."""
+"""The captured step on the GPU, or in numba-cuda's simulator: it computes what the cpu computes, step after
+step, and notices what changes.
+"""
 
 import copy
 import gc
@@ -80,7 +82,8 @@ def same(a, b, tolerance=1e-12):
 def test_steps_are_those_of_the_cpu(batch, kind, options):
     (net, loss, optimizer), (gpu, gpu_loss, gpu_optimizer) = both(kind, **options)
     x, labels = batch
-    # Adam divides by the root of the square: where a gradient is nearly 0, its rounding error is as large as the step
+    # Adam divides by the root of the square: where a gradient is nearly 0, its rounding error is as large as
+    # the step
     tolerance = 1e-12 if kind is SGD else 1e-9
     for step in range(3):
         value, scores = execution.train_step(net, x + step, labels, loss, optimizer)
@@ -144,7 +147,9 @@ def test_settings_take_effect_at_the_next_captured_step(batch, kind, changes):
     "options", [{}, {"weight_decay": 0.1, "clip": 0.05}], ids=["plain", "decay and clip"]
 )
 def test_an_optimizer_of_ones_own_steps_in_numpy(batch, options):
-    """It is fetched from the GPU, computed and put back: as it is on the cpu. Its slots go where the parameters go."""
+    """It is fetched from the GPU, computed and put back: as it is on the cpu. Its slots go where the
+    parameters go.
+    """
 
     class Mine(Optimizer):
         slot_names = ("mean",)
@@ -289,7 +294,9 @@ def test_there_and_back_without_loss(batch, tmp_path):
 
 
 def test_a_capture_asks_for_no_memory(batch, monkeypatch):
-    """A driver refuses it. Where the pieces do not fit into what the rehearsal has left, the capture is made again, with more."""
+    """A driver refuses it. Where the pieces do not fit into what the rehearsal has left, the capture is made
+    again, with more.
+    """
     asked, grown = [], []
     ask, grow = CudaArena._ask_for, CudaArena.grow
     monkeypatch.setattr(_arena, "SLAB", 256)  # so that every piece has to be asked for

@@ -1,4 +1,6 @@
-"""conv2d and dense on the GPU, or in numba-cuda's simulator: the plain kernels, the tiles, and the intrinsics that the tiles are made of."""
+"""conv2d and dense on the GPU, or in numba-cuda's simulator: the plain kernels, the tiles, and the intrinsics
+that the tiles are made of.
+"""
 
 import numpy as np
 import pytest
@@ -72,7 +74,9 @@ def test_dense(x_shape, O, dtype, rng):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_relu_on_the_way(dtype, rng):
-    """with_relu and masked_backward_input are relu behind forward and its backward behind backward_input, to the bit."""
+    """with_relu and masked_backward_input are relu behind forward and its backward behind backward_input, to
+    the bit.
+    """
     conv2d, dense, relu = (load(name, "cuda") for name in ("conv2d", "dense", "relu"))
     x, weight, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((5, 2, 4, 5), (3, 2, 3, 3), 3))
     options, there, z = (
@@ -125,7 +129,9 @@ FORMS = [
     ids=lambda tile: f"{tile.BM}x{tile.BN}{' tf32' * tile.tensor}",
 )
 def test_every_tile(tile, splits, x_shape, O, kernel_size, stride, padding, groups, rng, monkeypatch):
-    """Whichever tile is taken and however often k is split: the same numbers, but for rounding. What goes on behind the sum goes on behind the last part."""
+    """Whichever tile is taken and however often k is split: the same numbers, but for rounding. What goes on
+    behind the sum goes on behind the last part.
+    """
     if not package.SIMULATOR and max(tile.BN, tile.BM) > tile.threads:
         pytest.skip("this tile has too few threads for copies of 4 bytes")
     monkeypatch.setattr(tiles, "choice", lambda *arguments: (tile, splits))

@@ -1,4 +1,6 @@
-"""The layers of tests/examples, as README has them: one command checks each, and names what is wrong with the last."""
+"""The layers of tests/examples, as README has them: one command checks each, and names what is wrong with the
+last.
+"""
 
 from pathlib import Path
 

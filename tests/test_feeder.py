@@ -1,4 +1,6 @@
-"""Feeder: the same batches whatever the threads, bounded, and errors and interrupts that leave nothing behind."""
+"""Feeder: the same batches whatever the threads, bounded, and errors and interrupts that leave nothing
+behind.
+"""
 
 import threading
 import time
@@ -138,9 +140,12 @@ def test_an_error_comes_in_its_place_with_its_name(workers, pieces_of_three):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_leaving_stops_the_threads(error, pieces_of_three):
     images = Slow(400, seconds=0.01)
-    with pytest.raises(error), Feeder(
-        images, Inputs(images.shape), np.arange(400).reshape(4, 100), training=False, ahead=2, workers=2
-    ) as feeder:
+    with (
+        pytest.raises(error),
+        Feeder(
+            images, Inputs(images.shape), np.arange(400).reshape(4, 100), training=False, ahead=2, workers=2
+        ) as feeder,
+    ):
         next(feeder)
         raise error
     read = len(images.reads)

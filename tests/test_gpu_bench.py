@@ -1,4 +1,6 @@
-"""The benchmark for a GPU machine, without one: rehearsed in the simulator on a tiny network; its process, its report, and what goes wrong in them."""
+"""The benchmark for a GPU machine, without one: rehearsed in the simulator on a tiny network; its process,
+its report, and what goes wrong in them.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""What the checker says of a wrong gradient: every mutant is found and, but for those that no hypothesis explains, named."""
+"""What the checker says of a wrong gradient: every mutant is found and, but for those that no hypothesis
+explains, named.
+"""
 
 import numpy as np
 import pytest
@@ -138,8 +140,8 @@ def test_of_a_network_the_layer_at_fault_is_named():
         ("S2.dx", "known factor")
     ]
     assert (
-        "in layer S2, Wrong(channels=3, size=(2, 2)): dx is the true gradient times 0.25, 1 / the product of size."
-        in str(report)
+        "in layer S2, Wrong(channels=3, size=(2, 2)): dx is the true gradient times 0.25, 1 / the product "
+        "of size." in str(report)
     )
 
 

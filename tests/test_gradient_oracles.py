@@ -52,7 +52,9 @@ def test_the_sharpest_oracle_that_is_right_is_taken(f, derivative, oracle):
 
 
 def test_differences_know_their_own_error():
-    """Along a line, of functions gentle and rough: the true slope lies within the error that is stated, and 9 digits are reached."""
+    """Along a line, of functions gentle and rough: the true slope lies within the error that is stated, and 9
+    digits are reached.
+    """
     for f, derivative, x in (
         (np.sin, np.cos, 0.4),
         (np.exp, np.exp, 3.0),

@@ -1,4 +1,6 @@
-"""Trust flows from finite differences and complex steps to the reference, from there to the cpu and to the GPU: every layer, loss and model."""
+"""Trust flows from finite differences and complex steps to the reference, from there to the cpu and to the
+GPU: every layer, loss and model.
+"""
 
 import pytest
 from conftest import NEEDS, SIMULATED

@@ -1,4 +1,6 @@
-"""Whether any picture file ends up as the images of a data set look: digits, images scaled to fit, and photographs."""
+"""Whether any picture file ends up as the images of a data set look: digits, images scaled to fit, and
+photographs.
+"""
 
 import io
 

@@ -1,4 +1,6 @@
-"""Inputs: crops, reflections, colour noise and means against plain NumPy, and draws that follow from the key alone."""
+"""Inputs: crops, reflections, colour noise and means against plain NumPy, and draws that follow from the key
+alone.
+"""
 
 import numpy as np
 import pytest

@@ -313,7 +313,9 @@ def test_save_and_load(batch, tmp_path):
 
 
 def test_state_is_saved_too(tmp_path):
-    """The codes of RBF units and the counter of a dropout's draws: without them a loaded network would answer, or go on, differently."""
+    """The codes of RBF units and the counter of a dropout's draws: without them a loaded network would
+    answer, or go on, differently.
+    """
     make = lambda centers: tc.Sequential(D=Dropout(0.5, rng=1), out=tc.layers.RBF(centers))
     net, other, x = make([[1.0, -1.0]]), make([[0.0, 0.0]]), np.ones((4, 2))
     net.forward(x, training=True)

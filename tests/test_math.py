@@ -1,4 +1,6 @@
-"""tanh, exp, log and sigmoid of kernels/_cpu/math.py: how far they are off, in ulp, and what they make of special numbers."""
+"""tanh, exp, log and sigmoid of kernels/_cpu/math.py: how far they are off, in ulp, and what they make of
+special numbers.
+"""
 
 import numpy as np
 import pytest
@@ -37,7 +39,8 @@ def of(function, x):
     return y
 
 
-# name: the kernel, the same in NumPy, the largest error in ulp in float32 and float64: the table of kernels/_cpu/math.py
+# name: the kernel, the same in NumPy, the largest error in ulp in float32 and float64: the table of
+# kernels/_cpu/math.py
 FUNCTIONS = {
     "tanh": (tanh, np.tanh, {"float32": 6.9, "float64": 3.0}),
     "exp": (exp, np.exp, {"float32": 1.0, "float64": 0.9}),

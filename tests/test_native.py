@@ -22,7 +22,9 @@ def test_round_trip(images, inner, dtype, rng):
 
 
 def test_few_images_stay_apart():
-    """Fewer than half a vector: then pixels, not images, lie side by side, and the array is plain (N, C, H, W)."""
+    """Fewer than half a vector: then pixels, not images, lie side by side, and the array is plain (N, C, H,
+    W).
+    """
     L = lanes(np.float32)
     assert [images_together(N, np.float32) for N in (1, L // 2 - 1, L // 2, L, 3 * L)] == [1, 1, L, L, L]
 

@@ -1,4 +1,6 @@
-"""Layers and blocks as a stranger writes them: right on every device, in a step, a test, a summary, a check, and from one saved run to the next."""
+"""Layers and blocks as a stranger writes them: right on every device, in a step, a test, a summary, a check,
+and from one saved run to the next.
+"""
 
 import copy
 
@@ -225,7 +227,9 @@ def trained(stranger, device, batches, threads=2):
 @EACH
 @EVERYWHERE
 def test_training_and_testing_are_those_of_plain_numpy(stranger, device):
-    """The expected numbers come from the reference, layer by layer; batches of 40 and 17 do not fill whole vectors."""
+    """The expected numbers come from the reference, layer by layer; batches of 40 and 17 do not fill whole
+    vectors.
+    """
     batches = [batch(40, 0), batch(40, 1), batch(17, 2)] if device != "cuda" else [batch(3, 0), batch(5, 1)]
     expected, found = trained(stranger, "reference", batches), trained(stranger, device, batches)
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-11)

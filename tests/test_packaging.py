@@ -1,4 +1,6 @@
-"""What is installed is what is in the repository: a wheel is built and installed, and every module is imported from it."""
+"""What is installed is what is in the repository: a wheel is built and installed, and every module is
+imported from it.
+"""
 
 import configparser
 import importlib
@@ -121,7 +123,9 @@ def installed(tmp_path_factory):
 
 
 def test_every_module_imports_from_the_wheel(installed):
-    modules = [name for name in modules_in_the_repository() if not name.endswith(("__main__", "tinyconv.tinyconv"))]
+    modules = [
+        name for name in modules_in_the_repository() if not name.endswith(("__main__", "tinyconv.tinyconv"))
+    ]
     program = (
         "import importlib, sys\n"
         f"for name in {modules}:\n"

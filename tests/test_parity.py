@@ -1,4 +1,6 @@
-"""The cpu and cuda kernels compute what the reference computes, in float64 and float32, through the same layers."""
+"""The cpu and cuda kernels compute what the reference computes, in float64 and float32, through the same
+layers.
+"""
 
 import copy
 import math
@@ -61,8 +63,9 @@ def test_backend_is_reference(case, dtype, device):
     dy = lambda y: np.random.default_rng(3).standard_normal(y.shape).astype(y.dtype)
     expected = run(copy.deepcopy(obj).to("reference"), x, dy, labels, training)
     found = run(obj.to(device), x.astype(dtype), dy, labels, training)
-    # Rounding errors of a sum of K terms grow like sqrt(K) eps; no sum here has more than x.size terms, or 400 (C5 of LeNet-5). The factor 8 covers
-    # that terms are larger than their sum, and dy, which float32 rounds too.
+    # Rounding errors of a sum of K terms grow like sqrt(K) eps; no sum here has more than x.size terms, or
+    # 400 (C5 of LeNet-5). The factor 8 covers that terms are larger than their sum, and dy, which float32
+    # rounds too.
     tolerance = 8 * np.sqrt(max(x.size, 400)) * np.finfo(dtype).eps
     for name, value in expected.items():
         assert labels is not None and name == "y" or found[name].dtype == dtype
@@ -74,7 +77,9 @@ def test_backend_is_reference(case, dtype, device):
 
 @pytest.mark.parametrize("case", ALL)
 def test_nothing_is_read_before_it_is_written(case, monkeypatch):
-    """Fresh memory full of NaN, and more NaN behind it: a kernel that reads a margin that nobody wrote, or beyond the end, gives NaN."""
+    """Fresh memory full of NaN, and more NaN behind it: a kernel that reads a margin that nobody wrote, or
+    beyond the end, gives NaN.
+    """
 
     def poisoned(shape, dtype, lasting=False):
         memory = aligned_empty((math.prod(shape) + 256,), dtype)
@@ -94,7 +99,9 @@ def test_nothing_is_read_before_it_is_written(case, monkeypatch):
 
 @on("reference", "cpu", "cuda")
 def test_inputs_stay_untouched(case, device):
-    """The very arrays that the kernels see, native and in the dtype of the parameters: nothing is copied on the way."""
+    """The very arrays that the kernels see, native and in the dtype of the parameters: nothing is copied on
+    the way.
+    """
     obj, x, options = case.build(seed=2)
     obj = obj.to(device).astype(np.float64) if hasattr(obj, "astype") else obj.to(device)
     enter = lambda array: door.enter(array, device, "test")

@@ -1,4 +1,6 @@
-"""A recorded training step computes what the layers compute one after the other, for any batch, any threads, again and again."""
+"""A recorded training step computes what the layers compute one after the other, for any batch, any threads,
+again and again.
+"""
 
 import copy
 import gc

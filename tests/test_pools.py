@@ -50,7 +50,8 @@ def test_minus_infinity_has_a_winner_inside_the_map(device):
     )  # each window holds one place of the map
 
 
-WINDOWS = [  # size of the map, window, stride, padding, ceil, positions; checked against PyTorch 2.13's max_pool1d
+# size of the map, window, stride, padding, ceil, positions; checked against PyTorch 2.13's max_pool1d
+WINDOWS = [
     (55, 3, 2, 0, False, 27),
     (55, 3, 2, 0, True, 27),
     (32, 3, 2, 0, False, 15),
@@ -74,7 +75,9 @@ def test_positions_of_a_window(H, window, stride, padding, ceil, positions):
 @pytest.mark.parametrize("N", [1, 17])
 @pytest.mark.parametrize("H, window, stride, padding, ceil, positions", WINDOWS[3:])
 def test_ceil_pools_what_is_there(H, window, stride, padding, ceil, positions, N, device, rng):
-    """A window that reaches beyond the map and its padding is cut off there: for the mean it counts less, for the maximum nothing changes."""
+    """A window that reaches beyond the map and its padding is cut off there: for the mean it counts less, for
+    the maximum nothing changes.
+    """
     N, W = (N, 40) if device != "cuda" else (min(N, 3), 8)  # the simulator is slow
     x = rng.standard_normal((N, 2, H, W))
     largest, mean = (

@@ -97,7 +97,8 @@ def outcome(tmp_path_factory):
     status, printed = run(folder, "-v")
     if "fixture 'gradcheck' not found" in printed:
         pytest.fail(
-            "pytest does not know the plugin: an installation from before it was there; install again (pip install -e .)"
+            "pytest does not know the plugin: an installation from before it was there; install again (pip "
+            "install -e .)"
         )
     assert status == 1, printed
     parts = re.split(r"(?m)^_{3,} (test_\w+) _{3,}$", printed)

@@ -1,4 +1,6 @@
-"""What a user brings is computed right, or refused by name: shapes of parameters, layers that nothing trains, recordings that lie."""
+"""What a user brings is computed right, or refused by name: shapes of parameters, layers that nothing trains,
+recordings that lie.
+"""
 
 import copy
 

@@ -263,7 +263,8 @@ def test_killed_and_continued(tmp_path):
     program = (
         "import sys, time\nfrom tinyconv.data import shards\nreal = shards.prepare_image\n"
         "shards.prepare_image = lambda *a: time.sleep(0.01) or real(*a)\n"
-        f"shards.prepare({str(tree)!r}, {str(tmp_path / 'out')!r}, 16, progress=False, workers=1, shard_bytes={4 * 3 * 16 * 16})"
+        f"shards.prepare({str(tree)!r}, {str(tmp_path / 'out')!r}, 16, progress=False, workers=1, "
+        f"shard_bytes={4 * 3 * 16 * 16})"
     )
     process = subprocess.Popen([sys.executable, "-c", program])
     deadline = time.time() + 60

@@ -1,4 +1,6 @@
-"""The micro-kernels compute the sums that their docstrings give, for every tile that exists, in both precisions."""
+"""The micro-kernels compute the sums that their docstrings give, for every tile that exists, in both
+precisions.
+"""
 
 import os
 import subprocess
@@ -11,7 +13,8 @@ from tinyconv.kernels._cpu import simd
 from tinyconv.kernels._cpu.native import lanes
 
 DTYPES = [np.float32, np.float64]
-# argument for argument what the tests call the micro-kernels with; an intrinsic can be called from compiled code alone
+# argument for argument what the tests call the micro-kernels with; an intrinsic can be called from compiled
+# code alone
 multiply_add = njit(lambda *a: simd.multiply_add(*a))
 dot = njit(lambda *a: simd.dot(*a))
 add_row = njit(lambda *a: simd.add_row(*a))

@@ -1,4 +1,6 @@
-"""Versions of NumPy, Numba and numba-cuda: a kernel for a GPU compiles with those that are installed, and doctor names a misfit."""
+"""Versions of NumPy, Numba and numba-cuda: a kernel for a GPU compiles with those that are installed, and
+doctor names a misfit.
+"""
 
 import configparser
 import importlib.util

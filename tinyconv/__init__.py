@@ -1,4 +1,5 @@
-"""tinyconv: convolutional networks without autograd. Every backward pass is written by hand and checked against finite differences.
+"""tinyconv: convolutional networks without autograd. Every backward pass is written by hand and checked
+against finite differences.
 
 >>> import tinyconv as tc
 >>> net = tc.models.lenet5(rng=0)
@@ -14,11 +15,13 @@ from pathlib import Path as _Path
 
 from .version import __version__ as __version__
 
-# In a checkout links stand here to the folders beside this one. Where Git made text files of them, say so at once.
+# In a checkout links stand here to the folders beside this one. Where Git made text files of them, say so at
+# once.
 for _room in ("kernels", "models", "benchmarks"):
     if not (_Path(__file__).parent / _room).is_dir():
         raise ImportError(
-            f"expected a link to the folder {_room} at tinyconv/{_room}, got none: clone again where links can be made "
+            f"expected a link to the folder {_room} at tinyconv/{_room}, got none: clone again where links "
+            "can be made "
             "(on Windows: developer mode, and git clone -c core.symlinks=true)"
         )
 
@@ -59,8 +62,8 @@ if _typing.TYPE_CHECKING:
         Optimizer as Optimizer,
     )
 
-# What a name stands for is imported when it is first asked for: `import tinyconv` alone costs nothing, so that the pytest plugin, which every pytest
-# of the environment loads, costs nothing either.
+# What a name stands for is imported when it is first asked for: `import tinyconv` alone costs nothing, so
+# that the pytest plugin, which every pytest of the environment loads, costs nothing either.
 _HOME = {
     "Adam": "optim",
     "Composite": "composite",

@@ -1,4 +1,6 @@
-"""Layers made of layers: Composite, the base; Sequential, one after the other; Residual, two paths that add up."""
+"""Layers made of layers: Composite, the base; Sequential, one after the other; Residual, two paths that add
+up.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,21 @@ from .summary import Summary, class_name
 
 
 class Composite(Layer):
-    """A layer made of named layers, itself a layer: it trains, moves, is saved and is summarised with all that it is made of.
+    """A layer made of named layers, itself a layer: it trains, moves, is saved and is summarised with all
+    that it is made of.
 
-    params    the parameters of all layers, "C1.weight" for weight of C1; grads and state likewise. net.params["C1.weight"] = array puts the array into C1
+    params    the parameters of all layers, "C1.weight" for weight of C1; grads and state likewise.
+              net.params["C1.weight"] = array puts the array into C1
     layers    the inner layers, a list              named_layers   the same by name, a dict
 
     input_shape  (C, H, W) that the network is meant for: what summary() uses
 
-    One of your own defines _forward(x, training) and _backward(dy, need_dx), which call forward and backward of the layers in self.layers. They take
-    and give NumPy arrays. A class that only connects layers and kernels may say `recordable = True` and define edges(): see Layer.
+    One of your own defines _forward(x, training) and _backward(dy, need_dx), which call forward and backward
+    of the layers in self.layers. They take and give NumPy arrays. A class that only connects layers and
+    kernels may say `recordable = True` and define edges(): see Layer.
 
-    Raises ValueError without a layer, or where one layer stands in two places; TypeError for an object without forward and backward.
+    Raises ValueError without a layer, or where one layer stands in two places; TypeError for an object
+    without forward and backward.
     """
 
     def __init__(self, *layers, input_shape=None, **named):
@@ -39,11 +45,13 @@ class Composite(Layer):
             raise ValueError(f"{own}: expected at least one layer")
         if dotted := [name for name in named if "." in name]:
             raise ValueError(
-                f"{own}: expected names without a dot, which stands between a layer and its parameter; got {dotted[0]!r}"
+                f"{own}: expected names without a dot, which stands between a layer and its parameter; got "
+                f"{dotted[0]!r}"
             )
         if len({id(layer) for layer in named.values()}) < len(named):
             raise ValueError(
-                f"{own}: the same layer stands in two places, but remembers one forward only; make a second one"
+                f"{own}: the same layer stands in two places, but remembers one forward only; make a "
+                "second one"
             )
         self._layers = {name: _as_layer(layer) for name, layer in named.items()}
 
@@ -108,15 +116,16 @@ class Composite(Layer):
     ) -> float:
         """Do forward, loss, backward and update for one batch; return the loss (a mean over the batch).
 
-        The batch is shared among `threads` (default: all that this process may use; execution/strategy.py says how); the same number of threads
-        gives the same bits. After the first step with a size of batch nothing large is allocated, and grads are overwritten by the next
-        step. `labels` (N,) int.
+        The batch is shared among `threads` (default: all that this process may use; execution/strategy.py
+        says how); the same number of threads gives the same bits. After the first step with a size of batch
+        nothing large is allocated, and grads are overwritten by the next step. `labels` (N,) int.
         """
         value, _ = execution.train_step(self, x, labels, loss, optimizer, threads)
         return value
 
     def summary(self, input_shape: tuple[int, ...] | None = None) -> Summary:
-        """Return a table of output shape, parameters, connections and multiply-adds of each layer and in total, for one image (C, H, W).
+        """Return a table of output shape, parameters, connections and multiply-adds of each layer and in
+        total, for one image (C, H, W).
 
         Raises ShapeError where neither input_shape nor the network's own says how large an image is.
         """
@@ -128,19 +137,24 @@ class Composite(Layer):
         return Summary(self, tuple(input_shape))
 
     def save(self, path) -> None:
-        """Write the parameters to `path` (a .npz file, whole or not at all). Raises OSError where it cannot be written."""
+        """Write the parameters to `path` (a .npz file, whole or not at all). Raises OSError where it cannot
+        be written.
+        """
         checkpoint.write(path, self)
 
     def load(self, path):
         """Take the parameters that save() wrote to `path`; return the network itself.
 
-        Raises CheckpointError, leaving the network as it was, where the file is damaged or of another network.
+        Raises CheckpointError, leaving the network as it was, where the file is damaged or of another
+        network.
         """
         checkpoint.read(path, self)
         return self
 
     def trace(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Return every intermediate array of forward(x) as a NumPy array, by the dotted name of the layer that made it; "x" is the input."""
+        """Return every intermediate array of forward(x) as a NumPy array, by the dotted name of the layer
+        that made it; "x" is the input.
+        """
         return {"x": x} | {
             name: arrays["y"] for name, arrays in observe(self, x).items() if name and "y" in arrays
         }
@@ -150,11 +164,13 @@ class Composite(Layer):
 
 
 class Sequential(Composite):
-    """y = layer_K(... layer_2(layer_1(x)));  backward goes the same way back: dx = layer_1'(layer_2'(... dy)).
+    """y = layer_K(... layer_2(layer_1(x)));  backward goes the same way back: dx = layer_1'(layer_2'(...
+    dy)).
 
-    Layers are given in order, with or without a name: `Sequential(Conv2d(1, 6, 5), ReLU())` or `Sequential(C1=Conv2d(1, 6, 5), A1=ReLU())`.
-    A layer without a name is called by its place and class ("0_Conv2d"). Any object with forward(x), backward(dy), params and grads may
-    stand among them: it is handed NumPy arrays. So may another Sequential, or a Residual.
+    Layers are given in order, with or without a name: `Sequential(Conv2d(1, 6, 5), ReLU())` or
+    `Sequential(C1=Conv2d(1, 6, 5), A1=ReLU())`. A layer without a name is called by its place and class
+    ("0_Conv2d"). Any object with forward(x), backward(dy), params and grads may stand among them: it is
+    handed NumPy arrays. So may another Sequential, or a Residual.
     """
 
     recordable = per_image = True  # what its layers say of themselves counts
@@ -183,10 +199,12 @@ class Residual(Composite):
     """y = body(x) + shortcut(x);  dx = body'(dy) + shortcut'(dy).
 
     body      a layer or network
-    shortcut  another, which makes an array of the same shape, such as a Conv2d with a window of one pixel; None: y = body(x) + x
+    shortcut  another, which makes an array of the same shape, such as a Conv2d with a window of one pixel;
+              None: y = body(x) + x
 
     Raises ShapeError in forward where the two shapes differ.
-    Source: He, Zhang, Ren, Sun 2016, Deep Residual Learning for Image Recognition, section 3.2, equations 1 and 2.
+    Source: He, Zhang, Ren, Sun 2016, Deep Residual Learning for Image Recognition, section 3.2, equations 1
+    and 2.
     """
 
     operation = "add"
@@ -249,7 +267,8 @@ class Collected(dict):
     def __setitem__(self, name, value):
         if name not in self:
             raise KeyError(
-                f"{name!r} is none of {', '.join(self)}; the layers of a network decide which {self._attribute} there are"
+                f"{name!r} is none of {', '.join(self)}; the layers of a network decide which "
+                f"{self._attribute} there are"
             )
         layer, _, key = name.partition(".")
         owner = self._layers[layer]
@@ -269,7 +288,8 @@ class Collected(dict):
 
     def _refused(self, *_):
         raise KeyError(
-            f"the {self._attribute} of a network are those of its layers: none can be added or taken away here"
+            f"the {self._attribute} of a network are those of its layers: none can be added or taken away "
+            "here"
         )
 
     __delitem__ = pop = popitem = clear = setdefault = _refused
@@ -282,7 +302,9 @@ class Collected(dict):
 
 
 def _as_layer(layer):
-    """A layer as it is; an object of a user's own, also a Layer that replaces forward or backward, as a NumPyLayer."""
+    """A layer as it is; an object of a user's own, also a Layer that replaces forward or backward, as a
+    NumPyLayer.
+    """
     if (
         isinstance(layer, Layer)
         and type(layer).forward is Layer.forward
@@ -293,7 +315,9 @@ def _as_layer(layer):
 
 
 class NumPyLayer(Layer):
-    """Lets an object of a user's own stand in a network: it is handed NumPy arrays, and gives NumPy arrays back."""
+    """Lets an object of a user's own stand in a network: it is handed NumPy arrays, and gives NumPy arrays
+    back.
+    """
 
     def __init__(self, inner):
         for method in ("forward", "backward"):

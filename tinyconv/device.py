@@ -1,7 +1,7 @@
 """The way of arrays into a device and out of it, with an error for what a device cannot take.
 
-An array enters once, goes through a whole network in the native form of its device (kernels/backends.py), and leaves once. Parameters move with
-`Layer.to`.
+An array enters once, goes through a whole network in the native form of its device (kernels/backends.py), and
+leaves once. Parameters move with `Layer.to`.
 """
 
 import numpy as np
@@ -27,29 +27,34 @@ __all__ = [
 
 
 def check_device(device, precision="float32"):
-    """Raises ValueError for a name that is no device or precision, DeviceError for a GPU that this process cannot compute on."""
+    """Raises ValueError for a name that is no device or precision, DeviceError for a GPU that this process
+    cannot compute on.
+    """
     chosen = backend(device)
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
     if precision not in chosen.precisions:
         raise ValueError(
-            f'precision {precision!r}: the device {device!r} has no tensor cores; use "cuda", or leave the precision out'
+            f'precision {precision!r}: the device {device!r} has no tensor cores; use "cuda", or leave the '
+            "precision out"
         )
     if missing := chosen.available():
         raise DeviceError(missing)
 
 
 def pack(x, device, owner, dtype=None):
-    """Return `x` in the native form of `device`, converted to `dtype` where that is given; a native array passes as it is.
+    """Return `x` in the native form of `device`, converted to `dtype` where that is given; a native array
+    passes as it is.
 
-    Raises an error that names the `owner` that was called: DtypeError where x is no array or of a dtype that the device does not
-    compute in, ShapeError for an empty batch.
+    Raises an error that names the `owner` that was called: DtypeError where x is no array or of a dtype that
+    the device does not compute in, ShapeError for an empty batch.
     """
     origin = native_backend(x)
     if origin is not None:
         if device != origin.name or dtype not in (None, x.dtype):
             raise DtypeError(
-                f"{owner!r}: is on {device!r} and expects {dtype or 'its arrays'}, got {x!r} of the {origin.name}; "
+                f"{owner!r}: is on {device!r} and expects {dtype or 'its arrays'}, got {x!r} of the "
+                f"{origin.name}; "
                 "bring all parts to one device with .to(...)"
             )
         return x
@@ -57,7 +62,9 @@ def pack(x, device, owner, dtype=None):
 
 
 def checked(x, device, owner, dtype=None):
-    """Return a NumPy array that `device` can compute with, converted to `dtype` where that is given. Raises as pack does."""
+    """Return a NumPy array that `device` can compute with, converted to `dtype` where that is given. Raises
+    as pack does.
+    """
     if not isinstance(x, np.ndarray):
         raise DtypeError(f"{owner!r}: expected a NumPy array, got {type(x).__name__}; use numpy.asarray(...)")
     dtypes = backend(device).dtypes
@@ -85,7 +92,9 @@ def is_native(x):
 
 
 def move(array, device):
-    """Return a plain array (a parameter, state or gradient) where `device` keeps it: the array itself, or a copy."""
+    """Return a plain array (a parameter, state or gradient) where `device` keeps it: the array itself, or a
+    copy.
+    """
     return backend(device).move(array)
 
 
@@ -100,7 +109,9 @@ def convert(array, dtype):
 
 
 def copies_on_gpu(arrays):
-    """Return {id of an array: a copy} of the arrays on the GPU, for a memo of copy.deepcopy, which cannot copy them."""
+    """Return {id of an array: a copy} of the arrays on the GPU, for a memo of copy.deepcopy, which cannot
+    copy them.
+    """
     return {id(array): holder(array).copy(array) for array in arrays if is_on_gpu(array)}
 
 

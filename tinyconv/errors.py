@@ -1,6 +1,7 @@
 """The errors that a user can cause. Each message says what was expected, what came and what to do.
 
-The command line prints these as one line and exits with status 1; anything else is a fault of ours and keeps its traceback.
+The command line prints these as one line and exits with status 1; anything else is a fault of ours and keeps
+its traceback.
 """
 
 
@@ -29,7 +30,9 @@ class CheckpointError(TinyconvError):
 
 
 class RecordingError(TinyconvError):
-    """A layer says that its calls may be recorded, and its recorded step computes something else than its code."""
+    """A layer says that its calls may be recorded, and its recorded step computes something else than its
+    code.
+    """
 
 
 class DivergedError(TinyconvError):

@@ -18,7 +18,9 @@ CHUNK_BYTES = 2**29  # of the arrays that the layers make of a chunk of images
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a network does on a data set: `scores` (N, classes), `predictions` (N,), `loss` (mean), and what follows from them."""
+    """How a network does on a data set: `scores` (N, classes), `predictions` (N,), `loss` (mean), and what
+    follows from them.
+    """
 
     scores: np.ndarray
     predictions: np.ndarray
@@ -64,7 +66,9 @@ def evaluate(net, loss, images, inputs, threads=None, stop=lambda: False, show=F
 
 
 def forward_all(net, images, inputs, threads=None, title=None):
-    """Yields y (n crops, ...) of the network for one chunk of n images after the other, with a progress bar where it has a title."""
+    """Yields y (n crops, ...) of the network for one chunk of n images after the other, with a progress bar
+    where it has a title.
+    """
     n = chunk(net, inputs)
     batches = [np.arange(first, min(first + n, len(images))) for first in range(0, len(images), n)]
     with (
@@ -93,9 +97,11 @@ def central(inputs):
 
 
 def average_crops(scores, crops):
-    """The scores of each image, from those of its `crops` neighbouring rows: the logarithm of the mean of their softmax probabilities.
+    """The scores of each image, from those of its `crops` neighbouring rows: the logarithm of the mean of
+    their softmax probabilities.
 
-    So a softmax of what comes out is what Krizhevsky et al. 2012 (section 4.1) average: the network's predictions for the ten crops.
+    So a softmax of what comes out is what Krizhevsky et al. 2012 (section 4.1) average: the network's
+    predictions for the ten crops.
     """
     if crops == 1:
         return scores

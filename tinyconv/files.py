@@ -5,7 +5,9 @@ from pathlib import Path
 
 
 def write_atomically(path, write_to):
-    """Call write_to(file) on a new binary file, which takes the name `path` only once it is complete and on the disk. Raises OSError."""
+    """Call write_to(file) on a new binary file, which takes the name `path` only once it is complete and on
+    the disk. Raises OSError.
+    """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

@@ -1,6 +1,8 @@
-"""What `tinyconv gradcheck` and the tests check: every layer, loss and model, over shapes that are awkward on purpose.
+"""What `tinyconv gradcheck` and the tests check: every layer, loss and model, over shapes that are awkward on
+purpose.
 
-Batches of 1 and 17 (a block and a lane more), one channel, odd sizes, strides over the kernel, padding, groups, maps smaller than a vector.
+Batches of 1 and 17 (a block and a lane more), one channel, odd sizes, strides over the kernel, padding,
+groups, maps smaller than a vector.
 """
 
 from collections.abc import Callable
@@ -32,7 +34,9 @@ class Case:
 
 
 def _distinct(rng, shape):
-    """Numbers between -2 and 2 in random order, no two alike and none near 0: away from every kink of relu and max-pooling."""
+    """Numbers between -2 and 2 in random order, no two alike and none near 0: away from every kink of relu
+    and max-pooling.
+    """
     size = int(np.prod(shape))
     return rng.permutation((np.arange(size) + 0.5) * 4 / size - 2).reshape(shape) + 0.01
 
@@ -44,7 +48,9 @@ def _case(build, *x_shape, **options):
 
 
 def _lively(net):
-    """At the paper's initial weights LeNet-5's output hardly depends on its input, and any gradient near 0 would do. Four times larger, it does."""
+    """At the paper's initial weights LeNet-5's output hardly depends on its input, and any gradient near 0
+    would do. Four times larger, it does.
+    """
     for value in net.params.values():
         value *= 4
     return net
@@ -69,7 +75,9 @@ def _cifar_net(activation, norm, rng):
 
 
 def _narrow_alexnet(rng):
-    """The paper's AlexNet with few maps, on an image that leaves one pixel of each for the dense layers; weights so large that it is alive."""
+    """The paper's AlexNet with few maps, on an image that leaves one pixel of each for the dense layers;
+    weights so large that it is alive.
+    """
     from .models.alexnet import PAPER, network
 
     deviations = (0.1, 0.15, 0.15, 0.2, 0.2, 0.4, 0.4, 0.4)

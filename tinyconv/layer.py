@@ -18,28 +18,34 @@ NO_DEFAULT = inspect.Parameter.empty  # the default of a setting that has none
 class Layer:
     """One operation with its parameters.
 
-    `forward` and `backward` check their arguments, and take and give NumPy arrays; between two layers of a network an array stays in the native
-    form of the device. A layer defines three functions:
+    `forward` and `backward` check their arguments, and take and give NumPy arrays; between two layers of a
+    network an array stays in the native form of the device. A layer defines three functions:
 
         _forward(x, training)      y, leaving in self.cache what the way back needs
         _backward_input(dy)        dx
-        _backward_parameters(dy)   a dict of gradients with the keys of params (only where there are parameters)
+        _backward_parameters(dy)   a dict of gradients with the keys of params (only where there are
+                                   parameters)
 
     They are apart because each is a different sum, and because the first layer of a network needs no dx.
 
     params, grads  dicts of arrays with the same keys; backward *sets* grads, it never adds
-    state          dict of arrays that belong to the layer without being trained: fixed codes, a counter of random draws; saved with params
+    state          dict of arrays that belong to the layer without being trained: fixed codes, a counter of
+                   random draws; saved with params
     device         "cpu", "cuda" or "reference"
     precision      of matrix products on "cuda": "float32", exact, or "tf32", on tensor cores
 
-    A class says three things of itself, in its own body; a subclass does not inherit them, except that it sees the same kind of array:
+    A class says three things of itself, in its own body; a subclass does not inherit them, except that it
+    sees the same kind of array:
 
-    recordable     True: forward and backward compute by kernels alone. Then they take and give native arrays, and a step may be recorded once and
-                   repeated without Python (execution/). False: they take and give NumPy arrays, and are called anew for every batch
-    per_image      True: an image's y depends on that image alone. Then the batch may be cut into parts. False: it is seen whole
+    recordable     True: forward and backward compute by kernels alone. Then they take and give native arrays,
+                   and a step may be recorded once and repeated without Python (execution/). False: they take
+                   and give NumPy arrays, and are called anew for every batch
+    per_image      True: an image's y depends on that image alone. Then the batch may be cut into parts.
+                   False: it is seen whole
     param_shapes() the shape of each parameter and state; any other is refused before a kernel sees it
 
-    A layer computes in the dtype of x and converts its parameters and dy to it; y, dx and grads have the dtype of x.
+    A layer computes in the dtype of x and converts its parameters and dy to it; y, dx and grads have the
+    dtype of x.
     """
 
     operation = None  # the kernel folder: kernels/<operation>/
@@ -50,16 +56,21 @@ class Layer:
     frees_cache = False  # free the cache after backward: one backward for each forward
 
     def __new__(cls, *arguments, **options):
-        """Return a layer that has all attributes: an __init__ of a user's own may forget to call that of the base."""
+        """Return a layer that has all attributes: an __init__ of a user's own may forget to call that of the
+        base.
+        """
         layer = super().__new__(cls)
-        # _made holds the shapes and the dtype of the last forward; _persistent the arrays that a layer of a user's
-        # own held before its first forward. In a Composite params, grads and state are those of its layers.
+        # _made holds the shapes and the dtype of the last forward; _persistent the arrays that a layer of a
+        # user's own held before its first forward. In a Composite params, grads and state are those of its
+        # layers.
         vars(layer).update(params={}, grads={}, state={}, cache=None, _made=None, _persistent=None)
         vars(layer).update(device="cpu", precision="float32")
         return layer
 
     def forward(self, x, training: bool = False):
-        """Return y for a batch x of shape (N, ...). Raises ShapeError or DtypeError where the layer cannot take x."""
+        """Return y for a batch x of shape (N, ...). Raises ShapeError or DtypeError where the layer cannot
+        take x.
+        """
         entered = self._taken(x)
         self._check_input(entered.shape)
         with backend(self.device).arithmetic(self.precision):
@@ -70,7 +81,9 @@ class Layer:
         return y
 
     def backward(self, dy, need_dx: bool = True):
-        """Return dx for the dy of the last forward; sets grads. With need_dx=False the gradient of the input is left out: None."""
+        """Return dx for the dy of the last forward; sets grads. With need_dx=False the gradient of the input
+        is left out: None.
+        """
         if self._made is None:
             raise RuntimeError(
                 f"{self!r}: backward before forward; call forward(x) first, backward(dy) reverses it"
@@ -114,11 +127,15 @@ class Layer:
 
     @property
     def _computes_natively(self):
-        """True where _forward and _backward take native arrays: in a class that is recordable, and in what derives from it."""
+        """True where _forward and _backward take native arrays: in a class that is recordable, and in what
+        derives from it.
+        """
         return type(self).recordable
 
     def _taken(self, x, dtype=None):
-        """x as _forward and _backward take it: native, or for a layer that computes in NumPy as a NumPy array."""
+        """x as _forward and _backward take it: native, or for a layer that computes in NumPy as a NumPy
+        array.
+        """
         if self._persistent is None:
             self._persistent = self._arrays_of_its_own()
         if self._computes_natively:
@@ -135,7 +152,9 @@ class Layer:
         return pack(y, self.device, self) if is_native(x) else unpack(y)
 
     def _arrays_of_its_own(self):
-        """The arrays that a layer of a user's own holds outside of params and state; a class that says recordable = True has none."""
+        """The arrays that a layer of a user's own holds outside of params and state; a class that says
+        recordable = True has none.
+        """
         return {} if self._says("recordable") else persistent_arrays(self)
 
     def _refuse_untrained(self):
@@ -158,7 +177,9 @@ class Layer:
 
     @property
     def takes_single_images(self) -> bool:
-        """True where parts of a batch may go through the layer apart from each other: where its class says per_image = True."""
+        """True where parts of a batch may go through the layer apart from each other: where its class says
+        per_image = True.
+        """
         return self._says("per_image")
 
     @property
@@ -167,7 +188,9 @@ class Layer:
         return self._computes_natively
 
     def _says(self, name):
-        """True where the class itself, in its own body, says `name = True`; what a base class says of itself does not count."""
+        """True where the class itself, in its own body, says `name = True`; what a base class says of itself
+        does not count.
+        """
         return vars(type(self)).get(name, False)
 
     @property
@@ -180,7 +203,8 @@ class Layer:
         return {}
 
     def _parameter(self, name, like, optional=False):
-        """params[name] or state[name] in the dtype of the batch `like`; None for an optional one that the layer has not (bias=False).
+        """params[name] or state[name] in the dtype of the batch `like`; None for an optional one that the
+        layer has not (bias=False).
 
         Raises ShapeError or DtypeError for an array that does not fit: no kernel looks at what it is given.
         """
@@ -198,20 +222,25 @@ class Layer:
             )
         if not (isinstance(value, np.ndarray) or is_on_gpu(value)):
             raise DtypeError(
-                f"{self!r}: expected {name} as a NumPy array, got {type(value).__name__}; use numpy.array(..., numpy.float32)"
+                f"{self!r}: expected {name} as a NumPy array, got {type(value).__name__}; use "
+                "numpy.array(..., numpy.float32)"
             )
         if tuple(value.shape) != expected:
             raise ShapeError(
-                f"{self!r}: expected {name} of shape {expected}, got {tuple(value.shape)}; put in an array of that shape, "
+                f"{self!r}: expected {name} of shape {expected}, got {tuple(value.shape)}; put in an array "
+                "of that shape, "
                 "or make a new layer"
             )
         if value.dtype not in backend(self.device).dtypes:
             raise DtypeError(
-                f"{self!r}: expected {name} in float32 or float64, got {value.dtype}; use {name}.astype('float32')"
+                f"{self!r}: expected {name} in float32 or float64, got {value.dtype}; use "
+                f"{name}.astype('float32')"
             )
 
     def output_shape(self, x_shape) -> tuple[int, ...]:
-        """Return the shape of y for an x of x_shape, both with the batch. Raises ShapeError where the layer cannot take it."""
+        """Return the shape of y for an x of x_shape, both with the batch. Raises ShapeError where the layer
+        cannot take it.
+        """
         try:
             return self._output_shape(tuple(x_shape))
         except ShapeError:
@@ -244,14 +273,19 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} joins nothing")
 
     def edges(self) -> "list[tuple[str, Layer, tuple[str, ...]]] | None":
-        """Return how the inner layers are connected, as (name, layer, names of its sources); None for a layer that is computed as one."""
+        """Return how the inner layers are connected, as (name, layer, names of its sources); None for a layer
+        that is computed as one.
+        """
         return None
 
     def to(self, device: str, precision: str = "float32"):
-        """Compute on `device` from now on; returns the layer itself. Parameters, states and gradients go along; the cache is dropped.
+        """Compute on `device` from now on; returns the layer itself. Parameters, states and gradients go
+        along; the cache is dropped.
 
-        precision  of matrix products on "cuda": "float32", exact, or "tf32": factors rounded to 10 bits behind the point, several times as fast
-        Raises ValueError for an unknown device or precision, DeviceError where the GPU, its driver or a package is missing.
+        precision  of matrix products on "cuda": "float32", exact, or "tf32": factors rounded to 10 bits
+                   behind the point, several times as fast
+        Raises ValueError for an unknown device or precision, DeviceError where the GPU, its driver or a
+        package is missing.
         """
         check_device(device, precision)
         self._move_arrays(device)
@@ -266,7 +300,9 @@ class Layer:
                 arrays[name] = move(value, device)
 
     def astype(self, dtype):
-        """Keep the parameters in `dtype` (float32 or float64; complex128 for the reference) from now on; returns the layer itself."""
+        """Keep the parameters in `dtype` (float32 or float64; complex128 for the reference) from now on;
+        returns the layer itself.
+        """
         if np.dtype(dtype) not in backend("reference").dtypes:
             raise DtypeError(f"{self!r}: expected float32, float64 or complex128, got {np.dtype(dtype)}")
         for name, value in list(self.params.items()):
@@ -274,7 +310,9 @@ class Layer:
         return self
 
     def replace_parameter(self, name: str, value) -> None:
-        """Put an array in the place of params[name], also where a layer of a user's own holds the same array under another name."""
+        """Put an array in the place of params[name], also where a layer of a user's own holds the same array
+        under another name.
+        """
         before, self.params[name] = self.params.get(name), value
         if before is not None and not self._says("recordable"):
             replace_array(self, before, value)

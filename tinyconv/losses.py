@@ -26,7 +26,8 @@ class Loss:
     def forward(self, scores, labels):
         """E for a batch.
 
-        Raises ShapeError unless scores is (N, classes) with a label for each image, DataError for a label out of range.
+        Raises ShapeError unless scores is (N, classes) with a label for each image, DataError for a label out
+        of range.
         """
         if len(scores.shape) != 2 or 0 in scores.shape:
             raise ShapeError(f"{self!r}: expected scores of shape (N, classes), got {tuple(scores.shape)}")
@@ -51,15 +52,19 @@ class Loss:
         return dscores if native else unpack(dscores)
 
     def check_labels(self, labels, images, classes):
-        """`labels` as an int64 array of one label an image. Raises ShapeError or DataError unless each is an integer from 0 to classes - 1."""
+        """`labels` as an int64 array of one label an image. Raises ShapeError or DataError unless each is an
+        integer from 0 to classes - 1.
+        """
         labels = np.asarray(labels)
         if labels.shape != (images,):
             raise ShapeError(
-                f"{self!r}: expected one label for each of {images} images, got labels of shape {labels.shape}"
+                f"{self!r}: expected one label for each of {images} images, got labels of shape "
+                f"{labels.shape}"
             )
         if labels.dtype.kind not in "iu":
             raise DataError(
-                f"{self!r}: expected integer labels, got {labels.dtype}; one-hot labels become integers by labels.argmax(axis=1)"
+                f"{self!r}: expected integer labels, got {labels.dtype}; one-hot labels become integers by "
+                "labels.argmax(axis=1)"
             )
         wrong = (labels < 0) | (labels >= classes)
         if wrong.any():
@@ -73,7 +78,9 @@ class Loss:
         return ()
 
     def not_recordable(self) -> str | None:
-        """Return None where the kernels are all there is to this loss, so that their calls may be recorded, else the reason."""
+        """Return None where the kernels are all there is to this loss, so that their calls may be recorded,
+        else the reason.
+        """
         if not vars(type(self)).get("recordable", False):
             return f"{type(self).__name__} does not say recordable = True: it may compute in Python, which no tape can repeat"
         patched = [name for name, value in vars(self).items() if callable(value)]
@@ -105,7 +112,8 @@ class Loss:
 
 
 class SoftmaxCrossEntropy(Loss):
-    """E = 1/N sum_n -log p[n,label_n], p a softmax of the scores. The answer is the class of the largest score.
+    """E = 1/N sum_n -log p[n,label_n], p a softmax of the scores. The answer is the class of the largest
+    score.
 
     Source: Krizhevsky et al. 2012, section 3.5.
     """
@@ -119,12 +127,15 @@ class SoftmaxCrossEntropy(Loss):
 
 
 class RBFLoss(Loss):
-    """The criteria of the 1998 paper over penalties y (N, classes) of RBF units. The answer is the class of the smallest penalty.
+    """The criteria of the 1998 paper over penalties y (N, classes) of RBF units. The answer is the class of
+    the smallest penalty.
 
     "mse"  E = 1/N sum_n y[n,label_n]
-    "map"  E = 1/N sum_n (y[n,label_n] + log(e^-j + sum_k e^-y[n,k])), j > 0: also pushes the codes of wrong classes away
+    "map"  E = 1/N sum_n (y[n,label_n] + log(e^-j + sum_k e^-y[n,k])), j > 0: also pushes the codes of wrong
+           classes away
 
-    Source: LeCun et al. 1998, section II.C, equations 8 and 9. Raises ValueError for another criterion or j <= 0.
+    Source: LeCun et al. 1998, section II.C, equations 8 and 9. Raises ValueError for another criterion or j
+    <= 0.
     """
 
     operation = "rbf_loss"
@@ -152,13 +163,15 @@ class RBFLoss(Loss):
 
 
 def top_k(scores, labels, k):
-    """The top-k error: the share of images whose label is not among the k classes of the largest scores, a float from 0 to 1.
+    """The top-k error: the share of images whose label is not among the k classes of the largest scores, a
+    float from 0 to 1.
 
     scores  (N, classes), of SoftmaxCrossEntropy; for penalties give -penalties
     labels  (N,) int
 
-    Of equal scores the earlier class comes first, as in argmax: alike scores find no more images than k of the classes hold. A label whose
-    score is NaN is never found. Raises ShapeError where the shapes do not fit, DataError for a label out of range, ValueError unless 1 <= k <= classes.
+    Of equal scores the earlier class comes first, as in argmax: alike scores find no more images than k of
+    the classes hold. A label whose score is NaN is never found. Raises ShapeError where the shapes do not
+    fit, DataError for a label out of range, ValueError unless 1 <= k <= classes.
     """
     scores = np.asarray(scores)
     if scores.ndim != 2 or 0 in scores.shape:

@@ -1,6 +1,8 @@
-"""walk: the one traversal of a network. Whoever needs its layers, their shapes or how they are connected asks it.
+"""walk: the one traversal of a network. Whoever needs its layers, their shapes or how they are connected asks
+it.
 
-Memory, chunk sizes, summary, fusing, recording, the full-size check and pictures stand on it, so none of them knows what a network is made of.
+Memory, chunk sizes, summary, fusing, recording, the full-size check and pictures stand on it, so none of them
+knows what a network is made of.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ class Node:
 
 
 def walk(net: Layer, x_shape: tuple[int, ...]) -> list[Node]:
-    """Return the nodes of a network (or of a single layer) in the order in which they compute, for a batch of x_shape.
+    """Return the nodes of a network (or of a single layer) in the order in which they compute, for a batch of
+    x_shape.
 
     Raises ShapeError where a layer cannot take what reaches it.
     """
@@ -66,7 +69,9 @@ def walk(net: Layer, x_shape: tuple[int, ...]) -> list[Node]:
 
 
 def _visit(nodes, name, layer, source, x_shape):
-    """Append the nodes of `layer`, whose input is that of `source`; return the name of the last one, and the shape of its output."""
+    """Append the nodes of `layer`, whose input is that of `source`; return the name of the last one, and the
+    shape of its output.
+    """
     edges = layer.edges()
     if edges is None:
         nodes.append(
@@ -87,7 +92,9 @@ def _visit(nodes, name, layer, source, x_shape):
 
 
 def tree(layer: Layer, prefix: str = "") -> Iterator[tuple[str, Layer]]:
-    """Yield all layers below this one with their dotted names, "block.C1" for C1 of block; a composite comes before its layers."""
+    """Yield all layers below this one with their dotted names, "block.C1" for C1 of block; a composite comes
+    before its layers.
+    """
     for name, inner in layer.named_layers.items():
         yield prefix + name, inner
         yield from tree(inner, f"{prefix}{name}.")
@@ -104,7 +111,9 @@ def named_leaves(layer: Layer) -> dict[str, Layer]:
 
 
 def not_recordable(net: Layer) -> list[tuple[str, str]]:
-    """Return (name, why) of all layers whose calls no tape or graph can repeat: a network with one is computed layer by layer."""
+    """Return (name, why) of all layers whose calls no tape or graph can repeat: a network with one is
+    computed layer by layer.
+    """
     found = [(type(net).__name__, net.not_recordable())] if net.not_recordable() else []
 
     def visit(layer, prefix):
@@ -121,7 +130,9 @@ def not_recordable(net: Layer) -> list[tuple[str, str]]:
 
 @contextmanager
 def state_restored(net):
-    """Within this context steps are rehearsals: afterwards every state of the network is as before, and no draw of a dropout has taken place."""
+    """Within this context steps are rehearsals: afterwards every state of the network is as before, and no
+    draw of a dropout has taken place.
+    """
     before = [
         (
             layer,
@@ -153,9 +164,11 @@ def states(net):
 def observe(
     net: Layer, x: np.ndarray, training: bool = False, dy: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Return {dotted name of a layer: {"x", "y"}} of one forward pass; with dy, a function of the scores, also "dy" and "dx" of the way back.
+    """Return {dotted name of a layer: {"x", "y"}} of one forward pass; with dy, a function of the scores,
+    also "dy" and "dx" of the way back.
 
-    The network itself is the name "". It is left as it was, except that what is random draws once (training=True).
+    The network itself is the name "". It is left as it was, except that what is random draws once
+    (training=True).
     """
     twin, seen = net.replica(), {}
 

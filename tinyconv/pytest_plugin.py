@@ -13,7 +13,8 @@ import pytest
 
 @pytest.fixture(scope="session")
 def gradcheck():
-    """gradcheck(obj, x=None, **options): tinyconv.check_gradients; the test fails with the table and the diagnosis where a gradient is wrong.
+    """gradcheck(obj, x=None, **options): tinyconv.check_gradients; the test fails with the table and the
+    diagnosis where a gradient is wrong.
 
     Gives the Report. The traceback ends in the test, or in the code that is tested, and not in tinyconv.
     """
@@ -31,7 +32,9 @@ def gradcheck():
 
 
 def _without_the_checker(tb):
-    """A traceback without the frames of this package's checker: of an error in a forward of the user's own, the user's frames stay."""
+    """A traceback without the frames of this package's checker: of an error in a forward of the user's own,
+    the user's frames stay.
+    """
     frames = []
     while tb is not None:
         if not tb.tb_frame.f_globals.get("__name__", "").startswith(

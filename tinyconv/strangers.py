@@ -1,7 +1,8 @@
 """Arrays of a user's own layer that no optimizer would see.
 
-A layer names what is trained in `params` and `grads`, and what is fixed in `state`. Many people write self.W and self.dW instead. Such a layer computes
-the right gradients, and is never trained; so it is refused, by name.
+A layer names what is trained in `params` and `grads`, and what is fixed in `state`. Many people write self.W
+and self.dW instead. Such a layer computes the right gradients, and is never trained; so it is refused, by
+name.
 """
 
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -14,7 +15,9 @@ NO_DATA = (type, FunctionType, MethodType, BuiltinFunctionType, ModuleType)
 
 
 def persistent_arrays(obj) -> dict:
-    """Return {path: (owner, attribute, array)} of all float arrays that obj holds outside of params, grads, state and cache."""
+    """Return {path: (owner, attribute, array)} of all float arrays that obj holds outside of params, grads,
+    state and cache.
+    """
     found = {}
 
     def note(container, key, path, owner, attribute, array, inside):
@@ -41,7 +44,9 @@ def replace_array(obj, before, after) -> None:
 
 
 def _visit(obj, note):
-    """Call note(container, key, path, owner, attribute, array, whether owner is an object within obj) for the arrays that obj holds."""
+    """Call note(container, key, path, owner, attribute, array, whether owner is an object within obj) for the
+    arrays that obj holds.
+    """
     seen = set()
 
     def visit(value, container, key, path, owner, attribute, depth):
@@ -64,9 +69,10 @@ def _visit(obj, note):
 def forgotten_arrays(obj, before: dict, says_params: bool) -> str | None:
     """Return a sentence about arrays of obj that nothing trains, or None.
 
-    before       persistent_arrays(obj) before its first forward: an array that forward or backward replaced since is no parameter
-    says_params  True where obj itself says what its params are, be there none. Then it may hold constants, but no array with a gradient beside it;
-                 else it must not hold any such array
+    before       persistent_arrays(obj) before its first forward: an array that forward or backward replaced
+                 since is no parameter
+    says_params  True where obj itself says what its params are, be there none. Then it may hold constants,
+                 but no array with a gradient beside it; else it must not hold any such array
     """
     if not before:
         return None
@@ -87,8 +93,10 @@ def forgotten_arrays(obj, before: dict, says_params: bool) -> str | None:
     gradient = _gradient_beside(owner, attribute)
     has = f", and its gradient in {gradient}" if gradient else ""
     return (
-        f"holds {names}{has}, which no optimizer sees: put what is trained into self.params and its gradient, under the same key, into "
-        f"self.grads (self.params = {{{first.rpartition('.')[2]!r}: self.{first}}}); put what is fixed into self.state"
+        f"holds {names}{has}, which no optimizer sees: put what is trained into self.params and its "
+        "gradient, under the same key, into "
+        f"self.grads (self.params = {{{first.rpartition('.')[2]!r}: self.{first}}}); put what is fixed "
+        f"into self.state"
     )
 
 

@@ -4,7 +4,9 @@ from .network import not_recordable, walk
 
 
 class Summary:
-    """One row a layer, for one image: name, layer, output shape (C, H, W), parameters, connections, multiply-adds; and their totals."""
+    """One row a layer, for one image: name, layer, output shape (C, H, W), parameters, connections,
+    multiply-adds; and their totals.
+    """
 
     def __init__(self, net, input_shape):
         self.input_shape = input_shape
@@ -54,7 +56,9 @@ class Summary:
 
 
 def difference(columns):
-    """A table of the rows in which the columns are not all alike. columns: {title: {what: text}}; "-" where a column lacks a row."""
+    """A table of the rows in which the columns are not all alike. columns: {title: {what: text}}; "-" where a
+    column lacks a row.
+    """
     whats = dict.fromkeys(what for column in columns.values() for what in column)
     rows = [(what, *(column.get(what, "-") for column in columns.values())) for what in whats]
     rows = [row for row in rows if len(set(row[1:])) > 1]

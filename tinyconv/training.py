@@ -15,7 +15,9 @@ from .evaluation import central, evaluate
 
 @dataclass
 class Progress:
-    """Where a run stands: all that, beside weights, velocity and random draws, it takes to go on as if nothing had happened."""
+    """Where a run stands: all that, beside weights, velocity and random draws, it takes to go on as if
+    nothing had happened.
+    """
 
     epoch: int = 0  # complete ones
     step: int = 0  # steps taken in the epoch after those
@@ -28,18 +30,22 @@ class Progress:
 
 
 class Trainer:
-    """Trains `net` on the Images `train`, testing on `test` after each epoch. `inputs` (Inputs) says what the network sees of an image.
+    """Trains `net` on the Images `train`, testing on `test` after each epoch. `inputs` (Inputs) says what the
+    network sees of an image.
 
-    Every epoch goes through all images in an order drawn from (seed, epoch), `batch_size` at a time; the last batch may be smaller. Crops,
-    reflections and colour noise are drawn from (seed, epoch, image). The tests after an epoch see one crop of an image, the central one.
-    The same seed and number of threads give the same bits, interrupted or not.
+    Every epoch goes through all images in an order drawn from (seed, epoch), `batch_size` at a time; the last
+    batch may be smaller. Crops, reflections and colour noise are drawn from (seed, epoch, image). The tests
+    after an epoch see one crop of an image, the central one. The same seed and number of threads give the
+    same bits, interrupted or not.
 
     augment              False: training sees what the tests see, without crops, reflections and noise
-    until_error          stop after the first epoch whose training error (a share, 0 to 1) is no larger; None: after `epochs`
+    until_error          stop after the first epoch whose training error (a share, 0 to 1) is no larger; None:
+                         after `epochs`
     checkpoint_seconds   save within an epoch too, as soon as this much time has gone by since the last time
 
-    run(save, stop)   goes on from `progress` to the end of the last epoch; calls save() after each epoch. stop() is asked after every step:
-                      where it is true, run saves and returns False. Raises DivergedError, before saving, where training fails.
+    run(save, stop)   goes on from `progress` to the end of the last epoch; calls save() after each epoch.
+                      stop() is asked after every step: where it is true, run saves and returns False. Raises
+                      DivergedError, before saving, where training fails.
     save(path), load(path)   a checkpoint of everything
     """
 
@@ -171,8 +177,10 @@ class Trainer:
             p.loss_sum / images > 2 * p.first_loss
         ):  # bounded units saturate instead of overflowing: the loss stays finite, and large
             raise DivergedError(
-                f"training diverged: in epoch {p.epoch + 1} the mean loss was {p.loss_sum / images:.4g}, more than twice the "
-                f"{p.first_loss:.4g} of the untrained network; use a smaller learning rate, or clip the gradient"
+                f"training diverged: in epoch {p.epoch + 1} the mean loss was {p.loss_sum / images:.4g}, "
+                "more than twice the "
+                f"{p.first_loss:.4g} of the untrained network; use a smaller learning rate, or clip the "
+                "gradient"
             )
         result = evaluate(
             self.net,
@@ -187,7 +195,8 @@ class Trainer:
             return
         if not np.isfinite(result.loss):  # the last step of an epoch may have been the one too many
             raise DivergedError(
-                f"training diverged: after epoch {p.epoch + 1} the test loss is {result.loss}; use a smaller learning rate"
+                f"training diverged: after epoch {p.epoch + 1} the test loss is {result.loss}; use a "
+                "smaller learning rate"
             )
         p.history.append(
             {
@@ -212,7 +221,8 @@ class Trainer:
                 else ""
             )
             tqdm.write(
-                f"epoch {p.epoch + 1:3d}  loss {p.loss_sum / images:8.4f}  training error {100 * p.mistakes / images:5.2f}%  "
+                f"epoch {p.epoch + 1:3d}  loss {p.loss_sum / images:8.4f}  training error "
+                f"{100 * p.mistakes / images:5.2f}%  "
                 f"test error {100 * result.error:5.2f}%{top5}  {p.seconds:.1f} s{waited}"
             )
         self.progress = Progress(epoch=p.epoch + 1, first_loss=p.first_loss, history=p.history)

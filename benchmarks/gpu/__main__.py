@@ -12,9 +12,11 @@ from . import __doc__ as about
 from . import report
 from .bench import RESULTS, SHARES, Bench, Missing
 
-# The tests that need no network of ours: each is small, and the sanitizer takes a hundred times as long. On this machine's GPU, not in the simulator
+# The tests that need no network of ours: each is small, and the sanitizer takes a hundred times as long. On
+# this machine's GPU, not in the simulator
 SANITIZER = [
-    f"NUMBA_ENABLE_CUDASIM=0 compute-sanitizer --tool {tool} --error-exitcode 1 python -m pytest -p no:cacheprovider tests/test_cuda_kernels.py "
+    f"NUMBA_ENABLE_CUDASIM=0 compute-sanitizer --tool {tool} --error-exitcode 1 python -m pytest -p "
+    "no:cacheprovider tests/test_cuda_kernels.py "
     "tests/test_cuda_tiles.py"
     for tool in ("memcheck", "racecheck")
 ]
@@ -27,12 +29,15 @@ SANITIZER += [
 
 
 def sanitize():
-    """Run compute-sanitizer's memcheck and racecheck over the small tests, and say each command; gives the first exit status that is not 0."""
+    """Run compute-sanitizer's memcheck and racecheck over the small tests, and say each command; gives the
+    first exit status that is not 0.
+    """
     if shutil.which("compute-sanitizer") is None:
         print(
             "\n".join(
                 [
-                    "compute-sanitizer is not on the PATH; it comes with NVIDIA's CUDA toolkit. What would be run:",
+                    "compute-sanitizer is not on the PATH; it comes with NVIDIA's CUDA toolkit. What would "
+                    "be run:",
                     *SANITIZER,
                 ]
             ),

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from ...files import write_atomically
 
-# Seconds within which a section has to end, and those before it: what one leaves the next one has. Eight minutes are 480.
+# Seconds within which a section has to end, and those before it: what one leaves the next one has. Eight
+# minutes are 480.
 SHARES = {
     "environment": 15,
     "checks": 115,
@@ -90,7 +91,9 @@ class Bench:
         self.write()
 
     def _listen(self, at):
-        """Let a process do the tasks from `at` (section, place) on. Gives (None, None), or where to go on and why its last task has no row."""
+        """Let a process do the tasks from `at` (section, place) on. Gives (None, None), or where to go on and
+        why its last task has no row.
+        """
         job = json.dumps({"sizes": self.sizes, "ends": self.ends, "from": at, "ceilings": self.ceilings})
         process = subprocess.Popen([*self.worker, job], stdout=subprocess.PIPE, text=True)
         lines = queue.Queue()

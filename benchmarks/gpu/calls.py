@@ -14,7 +14,9 @@ from .clock import OnGpu, TorchStream, Wall, clock, how_many
 
 
 class OurCall:
-    """A kernel's function on the arrays of a workload, on the GPU. call() computes; result() is what the last call made, as a NumPy array."""
+    """A kernel's function on the arrays of a workload, on the GPU. call() computes; result() is what the last
+    call made, as a NumPy array.
+    """
 
     def __init__(self, workload, batch, dtype, precision="float32"):
         form, self.workload, self.precision, self.made = BACKENDS["cuda"], workload, precision, None
@@ -31,7 +33,9 @@ class OurCall:
         return self.leave(self.arrays[in_place[0]] if in_place else self.made)
 
     def contender(self, name="cuda"):
-        """It as a Contender: a graph of calls; the calls one by one where what they do cannot be captured, such as copying to the processor."""
+        """It as a Contender: a graph of calls; the calls one by one where what they do cannot be captured,
+        such as copying to the processor.
+        """
         time_of = clock()
         together = how_many(self, time_of)
         try:
@@ -52,7 +56,9 @@ class OurCall:
 
 
 class TorchCall:
-    """The same work in PyTorch on `device`: eager operations for the way forward, autograd for the way back. Raises NotMeasured where it has none."""
+    """The same work in PyTorch on `device`: eager operations for the way forward, autograd for the way back.
+    Raises NotMeasured where it has none.
+    """
 
     def __init__(self, workload, batch, dtype, device="cuda"):
         self.torch = torch = pytorch.load()

@@ -1,4 +1,5 @@
-"""What this GPU can do at most, measured in the same run: multiply-adds in registers and in tensor cores, bytes copied, launches.
+"""What this GPU can do at most, measured in the same run: multiply-adds in registers and in tensor cores,
+bytes copied, launches.
 
 As in ceiling.py a ceiling is the best sample, not the median: what once was reached is possible.
 """
@@ -21,7 +22,9 @@ SAMPLES = 5
 
 @kernel
 def multiply_add(steps, y):
-    """Chains acc = acc a + b that touch nothing but registers: each multiply-add waits for the one before it in its chain, so there are several."""
+    """Chains acc = acc a + b that touch nothing but registers: each multiply-add waits for the one before it
+    in its chain, so there are several.
+    """
     e, number = cuda.grid(1), y.dtype.type
     a, b = number(0.5), number(1)  # tends to 2: neither overflow nor denormals
     c0, c1, c2, c3, c4, c5, c6, c7 = (
@@ -70,7 +73,9 @@ def arithmetic(dtype, sizes):
 
 
 def copying(sizes):
-    """Bytes per second of a copy on the GPU, read and written: the better of a kernel and of the driver's own copy."""
+    """Bytes per second of a copy on the GPU, read and written: the better of a kernel and of the driver's own
+    copy.
+    """
     x, y = (memory.empty((sizes.copied // 4,), np.float32) for _ in range(2))
     ways = lambda: copy[x.size](x, y), lambda: y.copy_to_device(x, launch.stream())
     return 2 * x.size * 4 / min(best(way, sizes.seconds) for way in ways)
@@ -87,7 +92,9 @@ def crossing(sizes):
 
 
 def launching(sizes):
-    """Seconds from one kernel to the next that does nothing: (launched from Python one by one, as nodes of one graph, graphs of one kernel)."""
+    """Seconds from one kernel to the next that does nothing: (launched from Python one by one, as nodes of
+    one graph, graphs of one kernel).
+    """
     x = memory.empty((1,), np.float32)
     nothing[1, 1](x)
     graphs = []
@@ -113,7 +120,9 @@ def launching(sizes):
 
 
 def tensor_cores(torch, sizes, tf32):
-    """FLOP/s of PyTorch's product of two large matrices, that is of cuBLAS: on tensor cores where tf32, else exact. Raises NotMeasured without a GPU."""
+    """FLOP/s of PyTorch's product of two large matrices, that is of cuBLAS: on tensor cores where tf32, else
+    exact. Raises NotMeasured without a GPU.
+    """
     if not torch.cuda.is_available():
         raise NotMeasured("PyTorch sees no GPU")
     n = sizes.matrix
@@ -127,7 +136,9 @@ def tensor_cores(torch, sizes, tf32):
 
 
 class precision:
-    """Within this context PyTorch multiplies float32 matrices exactly, or (tf32) on tensor cores; and cuDNN tries which of its ways is fastest."""
+    """Within this context PyTorch multiplies float32 matrices exactly, or (tf32) on tensor cores; and cuDNN
+    tries which of its ways is fastest.
+    """
 
     def __init__(self, torch, tf32):
         self.torch, self.tf32 = torch, tf32

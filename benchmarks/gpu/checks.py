@@ -20,7 +20,9 @@ STEPS = 3  # of training, after which a replayed graph must have left the same b
 
 
 class Magnitudes(Workload):
-    """The same work on the magnitudes of all numbers: |a| |b| summed up, which bounds what rounding the factors can do."""
+    """The same work on the magnitudes of all numbers: |a| |b| summed up, which bounds what rounding the
+    factors can do.
+    """
 
     def _different(self, n, dtype):
         found = super()._different(n, dtype)
@@ -103,7 +105,9 @@ def _all(obj, x, labels, training):
 
 
 def adjoint(model, layer, batch):
-    """<dy, A x> = <A' dy, x> at full size, with no two images alike: forward and backward_input are each other's transposes, whatever the reference."""
+    """<dy, A x> = <A' dy, x> at full size, with no two images alike: forward and backward_input are each
+    other's transposes, whatever the reference.
+    """
     net, _ = workloads.MODELS[model]()
     net, leave, rng, shape = (
         net.to("cuda"),
@@ -133,7 +137,9 @@ def _there(x):
 
 
 def replayed(model, batch, precision):
-    """Training steps by a captured graph, against the same calls one by one: the same bits of every parameter."""
+    """Training steps by a captured graph, against the same calls one by one: the same bits of every
+    parameter.
+    """
     nets = []
     for captured in (True, False):
         net, loss = workloads.MODELS[model]()
@@ -175,7 +181,8 @@ def measure(run):
                 # operations.py checks the last batch before it times it
                 for batch in batches[:-1]:
                     yield (
-                        f"{model} {workload.layer} {workload.operation} {workload.direction}, batch {batch}, {precision}",
+                        f"{model} {workload.layer} {workload.operation} {workload.direction}, batch "
+                        f"{batch}, {precision}",
                         lambda w=workload, b=batch, p=precision: operation(w, b, p),
                     )
         for layer in dict.fromkeys(

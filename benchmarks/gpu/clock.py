@@ -14,7 +14,9 @@ LONG = 1e-3  # seconds of a graph, from which on its own launch does not count
 
 
 class Wall:
-    """The clock on the wall, for the simulator and for PyTorch without a GPU: they compute while they are called."""
+    """The clock on the wall, for the simulator and for PyTorch without a GPU: they compute while they are
+    called.
+    """
 
     now = staticmethod(time.perf_counter)
 
@@ -52,7 +54,9 @@ class TorchStream:
 
 
 class OnGpu(Contender):
-    """launch() starts `together` calls at once; `clock` takes the time. how: "graph", or "calls" where they cannot be captured."""
+    """launch() starts `together` calls at once; `clock` takes the time. how: "graph", or "calls" where they
+    cannot be captured.
+    """
 
     def __init__(self, name, launch, clock, together=1, how="calls"):
         super().__init__(name, 1, self.seconds, None)

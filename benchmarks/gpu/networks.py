@@ -49,7 +49,9 @@ def measure(run):
 
 
 class OurSteps:
-    """Training steps of ours on a device, from NumPy arrays: as Trainer makes them, each submitted before the loss of the last is asked for."""
+    """Training steps of ours on a device, from NumPy arrays: as Trainer makes them, each submitted before the
+    loss of the last is asked for.
+    """
 
     def __init__(self, model, batch, device="cuda", precision="float32"):
         self.one = one = Ours(device, _task(model, batch), precision=precision)
@@ -73,7 +75,9 @@ class OurSteps:
 
 
 class TorchSteps:
-    """The same in PyTorch: resident, with the batch on the GPU already, or from pinned memory. The loss of a step is never asked for."""
+    """The same in PyTorch: resident, with the batch on the GPU already, or from pinned memory. The loss of a
+    step is never asked for.
+    """
 
     def __init__(self, model, batch, device, variant="torch", checked=False):
         self.one = one = Torch(variant, _task(model, batch), checked=checked, device=device)
@@ -110,7 +114,9 @@ def _task(model, batch, work="training step"):
 
 
 def _step(run, model, batch, precision):
-    """One row: is the step right? Then ours and PyTorch's in turns, from the processor's memory and with the batch resident."""
+    """One row: is the step right? Then ours and PyTorch's in turns, from the processor's memory and with the
+    batch resident.
+    """
     task, row = (
         _task(model, batch),
         {"model": model, "batch": batch, "precision": precision, "work": "training step"},
@@ -206,7 +212,9 @@ def _prediction(run, model, images):
 
 
 def _crossing(run, model, batches):
-    """Training steps on both devices for more and more images; the first batch from which on the GPU is faster."""
+    """Training steps on both devices for more and more images; the first batch from which on the GPU is
+    faster.
+    """
     times = []
     for batch in batches:
         contenders = [

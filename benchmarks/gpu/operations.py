@@ -1,4 +1,6 @@
-"""Every operation in every direction at the shapes of LeNet-5 and AlexNet: checked, then timed in turns with PyTorch, and held against the ceilings."""
+"""Every operation in every direction at the shapes of LeNet-5 and AlexNet: checked, then timed in turns with
+PyTorch, and held against the ceilings.
+"""
 
 import gc
 

@@ -26,7 +26,9 @@ def wrong(result):
 
 
 def complete(result):
-    """Whether all was checked that there is to check, PyTorch's presence aside: in full size, in all sections, to the end."""
+    """Whether all was checked that there is to check, PyTorch's presence aside: in full size, in all
+    sections, to the end.
+    """
     sections = {row["section"] for row in result["rows"]}
     return (
         result.get("sizes") == "full"
@@ -41,7 +43,9 @@ def complete(result):
 
 
 def asked_for(rows, complete=True):
-    """What tinyconv wants to reach on an H200, each as met, not met, or not measured. complete: whether every check was made."""
+    """What tinyconv wants to reach on an H200, each as met, not met, or not measured. complete: whether every
+    check was made.
+    """
     checks = [row for row in rows if row["section"] in ("checks", "operations", "networks")]
     bad = sum(row["status"] in BAD for row in checks)
     skipped = sum(row["status"] == "skipped" for row in checks)
@@ -70,7 +74,8 @@ def asked_for(rows, complete=True):
             together = sum(row["torch_median"] for row in some) / sum(row["median"] for row in some)
             found = slowest["times_torch"] >= least
             said = (
-                f"{sum(row['times_torch'] >= least for row in some)} of {len(some)} reach it; the slowest, {slowest['layer']} {slowest['direction']}, "
+                f"{sum(row['times_torch'] >= least for row in some)} of {len(some)} reach it; the slowest, "
+                f"{slowest['layer']} {slowest['direction']}, "
                 f"{slowest['times_torch']:.2f} times; all together {together:.2f} times"
             )
         yield _met(
@@ -128,7 +133,8 @@ def _environment(rows, result):
         if "gpu" in row:
             gpu, versions = row["gpu"], row["versions"]
             yield (
-                f"{gpu['name']}, compute capability {'.'.join(map(str, gpu['compute_capability']))}, {gpu['multiprocessors']} multiprocessors"
+                f"{gpu['name']}, compute capability {'.'.join(map(str, gpu['compute_capability']))}, "
+                f"{gpu['multiprocessors']} multiprocessors"
                 + (f", driver {row['driver']}" if row.get("driver") else "")
             )
             yield ", ".join(f"{name} {version}" for name, version in versions.items() if version)
@@ -159,7 +165,8 @@ def _ceilings(rows):
                     [
                         f"{row['flops'] / 1e12:.1f} TFLOP/s" if "flops" in row else "",
                         f"{row['bytes_per_second'] / 1e9:.0f} GB/s" if "bytes_per_second" in row else "",
-                        f"{1e6 * row['from_python']:.2f} us from Python, {1e6 * row['in_a_graph']:.2f} us in a graph, {1e6 * row['a_graph']:.2f} us a graph"
+                        f"{1e6 * row['from_python']:.2f} us from Python, {1e6 * row['in_a_graph']:.2f} us "
+                        f"in a graph, {1e6 * row['a_graph']:.2f} us a graph"
                         if "from_python" in row
                         else "",
                     ],
@@ -182,8 +189,10 @@ def _operations(rows):
         )
         roof = f"{100 * row['share']:.0f}% {row['roof']}" if "share" in row else ""
         yield (
-            f"  {row['model'] + ' ' + row['layer'] + ' ' + row['operation'] + ' ' + row['direction']:44} {row['batch']:5} {row['precision']:9} "
-            f"{seconds(row['median']):>10} {100 * row['spread']:5.0f}% {seconds(row['torch_median']) if 'torch_median' in row else '':>10} "
+            f"  {row['model'] + ' ' + row['layer'] + ' ' + row['operation'] + ' ' + row['direction']:44} "
+            f"{row['batch']:5} {row['precision']:9} "
+            f"{seconds(row['median']):>10} {100 * row['spread']:5.0f}% "
+            f"{seconds(row['torch_median']) if 'torch_median' in row else '':>10} "
             f"{_times(row):>7} {rate:>14} {roof:>15} {row['error']:6.2g}"
             + ("" if row["how"] == "graph" else "  launched from Python")
         )
@@ -218,7 +227,8 @@ def _training(rows):
     for row in rows:
         if row["status"] == "ok" and "epochs" in row:
             yield (
-                f"\n{row['title']}: test error {100 * row['test_error']:.2f} %, {row['epochs']:.3g} epochs in {row['seconds']:.1f} s of training"
+                f"\n{row['title']}: test error {100 * row['test_error']:.2f} %, {row['epochs']:.3g} epochs "
+                f"in {row['seconds']:.1f} s of training"
                 + (f", of which {row['waited']:.1f} s waiting for data" if row["waited"] > 0.1 else "")
                 + (
                     f", {row['images_per_second']:.0f} images/s, {row['precision']}"

@@ -46,7 +46,8 @@ QUICK = replace(
     training={"epochs": 4},
     alexnet_seconds=20,
 )
-# In the simulator, where a launch takes a tenth of a second. "tiny" is a network of the tests; PyTorch has no GPU there either.
+# In the simulator, where a launch takes a tenth of a second. "tiny" is a network of the tests; PyTorch has no
+# GPU there either.
 REHEARSAL = Sizes(
     cases=("relu", "softmax_cross_entropy"),
     batches={"tiny": (1, 3)},

@@ -107,7 +107,9 @@ def _some(images, count):
 
 
 def _trainer(settings, train, test, inputs, precision, augment):
-    """(a Trainer on the GPU, seconds that compiling took: a first step of another network, whose kernels are the same)"""
+    """(a Trainer on the GPU, seconds that compiling took: a first step of another network, whose kernels are
+    the same)
+    """
     holder, size = [], settings["batch_size"]
     for _ in range(2):
         net, loss = build(settings, rng=0)

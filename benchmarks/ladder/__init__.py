@@ -7,8 +7,9 @@
     images_innermost.py   another layout: as many images side by side as a vector has lanes
     the shipped kernel    kernels/conv2d/cpu.py: the same layout, a tile of outputs kept in registers
 
-Each file has forward, backward_input and backward_weight with the parameters of kernels/conv2d/reference.py, but for ceil. `tinyconv bench
-conv2d` checks every rung, then times it, in all three directions; `--kernel FILE.py:function` puts a function of your own beside them.
+Each file has forward, backward_input and backward_weight with the parameters of kernels/conv2d/reference.py,
+but for ceil. `tinyconv bench conv2d` checks every rung, then times it, in all three directions; `--kernel
+FILE.py:function` puts a function of your own beside them.
 """
 
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ def rungs():
 
 
 def ranked(rows):
-    """The rows with "rank" (1 is the fastest), "times_first" and "times_previous"; a rung that is wrong has none of them."""
+    """The rows with "rank" (1 is the fastest), "times_first" and "times_previous"; a rung that is wrong has
+    none of them.
+    """
     measured = [row for row in rows if "median" in row]
     for place, row in enumerate(sorted(measured, key=lambda row: row["median"]), 1):
         row["rank"] = place

@@ -1,8 +1,9 @@
-"""Copy what every window sees into a column of a matrix (im2col); then convolution is one matrix product, and BLAS is good at those.
+"""Copy what every window sees into a column of a matrix (im2col); then convolution is one matrix product, and
+BLAS is good at those.
 
-BLAS keeps a tile of the result in registers and the rest in cache. The price is the copy: each input pixel is written KH KW times, and
-LeNet-5's layers have so few filters that the copy costs more than the product. Large layers repay it better. How many threads the product
-takes is NumPy's decision.
+BLAS keeps a tile of the result in registers and the rest in cache. The price is the copy: each input pixel is
+written KH KW times, and LeNet-5's layers have so few filters that the copy costs more than the product. Large
+layers repay it better. How many threads the product takes is NumPy's decision.
 """
 
 import numpy as np

@@ -1,8 +1,10 @@
-"""Another layout: L images side by side, as many as one vector register has lanes; the innermost loop runs over them.
+"""Another layout: L images side by side, as many as one vector register has lanes; the innermost loop runs
+over them.
 
-Takes and gives activations in native form (kernels/_cpu/native.py): (N/L, C, H, W, L) instead of (N, C, H, W). Whatever happens at one
-pixel of one image happens at that pixel of L images in one instruction: no short rows, no edges, any stride, any size of map. What is
-left: each multiply-add loads two vectors and stores one, so the loads set the pace. The shipped kernel keeps a tile of y in registers.
+Takes and gives activations in native form (kernels/_cpu/native.py): (N/L, C, H, W, L) instead of (N, C, H,
+W). Whatever happens at one pixel of one image happens at that pixel of L images in one instruction: no short
+rows, no edges, any stride, any size of map. What is left: each multiply-add loads two vectors and stores one,
+so the loads set the pace. The shipped kernel keeps a tile of y in registers.
 """
 
 import numpy as np

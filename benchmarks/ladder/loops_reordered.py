@@ -1,8 +1,9 @@
 """The same multiply-adds in another order: the pixels j of a row innermost, and one weight for the whole row.
 
-Neighbouring steps no longer wait for each other and lie side by side in memory, so the compiler turns 8 or 16 of them into one vector
-instruction; where the stride is over 1 it cannot, and every row is taken pixel by pixel. What is left: rows are short (28 pixels in C1, 10
-in C3), so much of the time goes into beginning and ending them, and each multiply-add still loads and stores its y.
+Neighbouring steps no longer wait for each other and lie side by side in memory, so the compiler turns 8 or 16
+of them into one vector instruction; where the stride is over 1 it cannot, and every row is taken pixel by
+pixel. What is left: rows are short (28 pixels in C1, 10 in C3), so much of the time goes into beginning and
+ending them, and each multiply-add still loads and stores its y.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
 """The equation as it stands: seven loops, one multiply-add inside. Every rung above computes the same sum.
 
-Compiled it is some hundred times faster than interpreted, and still slow: neighbouring steps of the innermost loop, over the taps of a
-row, wait for each other (each adds to the sum that the one before made), so the processor does one multiply-add where it could do dozens.
+Compiled it is some hundred times faster than interpreted, and still slow: neighbouring steps of the innermost
+loop, over the taps of a row, wait for each other (each adds to the sum that the one before made), so the
+processor does one multiply-add where it could do dozens.
 """
 
 import numpy as np

@@ -1,8 +1,10 @@
-"""loops_reordered on all cores: Numba's prange shares the images (for the weights' gradient, the filters) among threads.
+"""loops_reordered on all cores: Numba's prange shares the images (for the weights' gradient, the filters)
+among threads.
 
-The only file of the repository with parallel=True. It takes seconds to compile, and where Numba has no other threading layer than
-its own workqueue, the process dies if two Python threads enter such a function at once; so the kernels that ship share the batch among
-Python threads instead, one level up, where a thread takes its images through the whole network.
+The only file of the repository with parallel=True. It takes seconds to compile, and where Numba has no other
+threading layer than its own workqueue, the process dies if two Python threads enter such a function at once;
+so the kernels that ship share the batch among Python threads instead, one level up, where a thread takes its
+images through the whole network.
 """
 
 import numpy as np

@@ -24,7 +24,9 @@ AWKWARD = [  # what a kernel that only knows LeNet-5's layers may get wrong
 
 @dataclass(frozen=True)
 class UsersKernel:
-    """A function with the parameters of one of conv2d's directions (kernels/conv2d/reference.py, but for ceil), on NCHW arrays."""
+    """A function with the parameters of one of conv2d's directions (kernels/conv2d/reference.py, but for
+    ceil), on NCHW arrays.
+    """
 
     title: str
     function: Callable
@@ -32,7 +34,9 @@ class UsersKernel:
 
     @classmethod
     def find(cls, argument):
-        """The kernel that "FILE.py:function" names. Raises TinyconvError where the file or function is not there, or is no kernel."""
+        """The kernel that "FILE.py:function" names. Raises TinyconvError where the file or function is not
+        there, or is no kernel.
+        """
         path, _, name = argument.rpartition(":")
         if not path.endswith(".py") or not name:
             raise TinyconvError(f"--kernel: expected FILE.py:function, got {argument}")
@@ -53,7 +57,9 @@ class UsersKernel:
         return contender(self.title, self.function, BACKENDS["reference"], workload, batch, dtype, 1)
 
     def check(self, dtype):
-        """The Parity on awkward shapes: that of the first on which it is wrong. NotImplementedError is an honest answer to any of them."""
+        """The Parity on awkward shapes: that of the first on which it is wrong. NotImplementedError is an
+        honest answer to any of them.
+        """
         worst = parity.Parity(0.0)
         for title, layer, x_shape in AWKWARD:
             workload = next(w for w in of_layer("", title, layer, x_shape) if w.direction == self.direction)
@@ -72,7 +78,9 @@ class UsersKernel:
 
 
 def direction_of(name, function):
-    """forward, backward_input or backward_weight: by the function's parameters, else by its name. Raises TinyconvError where neither tells."""
+    """forward, backward_input or backward_weight: by the function's parameters, else by its name. Raises
+    TinyconvError where neither tells.
+    """
     expected = {d: parameters_of("conv2d", d) for d in DIRECTIONS}
     parameters = tuple(
         inspect.signature(getattr(function, "py_func", function)).parameters
@@ -82,5 +90,6 @@ def direction_of(name, function):
             return direction
     wanted = "; ".join(f"{direction}({', '.join(names)})" for direction, names in expected.items())
     raise TinyconvError(
-        f"--kernel: {name}({', '.join(parameters)}) is no kernel of conv2d; expected the parameters of one of {wanted}"
+        f"--kernel: {name}({', '.join(parameters)}) is no kernel of conv2d; expected the parameters of one "
+        f"of {wanted}"
     )

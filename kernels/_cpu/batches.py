@@ -1,4 +1,6 @@
-"""How a chunk of images enters and leaves a tape (kernels/_cpu/tape.py). position = (first image of the chunk, whether it is the first chunk)."""
+"""How a chunk of images enters and leaves a tape (kernels/_cpu/tape.py). position = (first image of the
+chunk, whether it is the first chunk).
+"""
 
 from .kernel import kernel
 from .simd import transpose
@@ -6,7 +8,9 @@ from .simd import transpose
 
 @kernel(split=("which", "native"))
 def enter_images(x, position, which, native):
-    """Images position[0], ... of x (N, elements) side by side in native (blocks, elements, L); zero where the batch has no more. which = 0, 1, ..."""
+    """Images position[0], ... of x (N, elements) side by side in native (blocks, elements, L); zero where the
+    batch has no more. which = 0, 1, ...
+    """
     blocks, elements, L = native.shape
     for b in range(blocks):
         first = position[0] + which[b] * L

@@ -1,11 +1,14 @@
-"""The tables by which tiles (kernels/_cpu/tiles.py) become a convolution: which maps feed which, and where they lie.
+"""The tables by which tiles (kernels/_cpu/tiles.py) become a convolution: which maps feed which, and where
+they lie.
 
-Both directions are one operation here. Forward goes from x to y by the taps of the window. backward_input goes from dy to dx by the same taps
-turned round, once for every phase of the stride: the pixels h of dx with (h + PH) mod SH = r see only the taps u = r, r + SH, r + 2 SH, ...,
-and among themselves they are a convolution of stride 1.
+Both directions are one operation here. Forward goes from x to y by the taps of the window. backward_input
+goes from dy to dx by the same taps turned round, once for every phase of the stride: the pixels h of dx with
+(h + PH) mod SH = r see only the taps u = r, r + SH, r + 2 SH, ..., and among themselves they are a
+convolution of stride 1.
 
-Two layouts. Many images: L of them side by side in every vector, so a map has no edges within a vector. Few images (L = 1): pixels of a
-row side by side, rows joined to one long run, in a copy that is padded and has the phases of the stride apart (`widen`).
+Two layouts. Many images: L of them side by side in every vector, so a map has no edges within a vector. Few
+images (L = 1): pixels of a row side by side, rows joined to one long run, in a copy that is padded and has
+the phases of the stride apart (`widen`).
 """
 
 from functools import lru_cache
@@ -21,7 +24,9 @@ MAPS_TOGETHER = 8  # of dy, in a piece of backward_weight
 
 
 class Wiring:
-    """Which maps feed which: sources[o] lists the pairs (c, k), map c feeds map o through filter k; targets[c] the pairs (o, k)."""
+    """Which maps feed which: sources[o] lists the pairs (c, k), map c feeds map o through filter k;
+    targets[c] the pairs (o, k).
+    """
 
     def __init__(self, connections, O, C):
         self.sources, self.targets = [[] for _ in range(O)], [[] for _ in range(C)]
@@ -30,7 +35,9 @@ class Wiring:
             self.targets[c].append((o, k))
 
     def lone(self, feeding):
-        """Whether no two neighbouring maps are fed by the same maps (`feeding`: "sources" or "targets"), so that none can share tiles."""
+        """Whether no two neighbouring maps are fed by the same maps (`feeding`: "sources" or "targets"), so
+        that none can share tiles.
+        """
         return all(count == 1 for _, count in alike(getattr(self, feeding)))
 
 
@@ -85,7 +92,9 @@ def _row_by_row(x, wiring, feeding, stride, padding):
 
 
 def _lone_maps(x, filters, bias, wiring, feeding, kernel_size, y):
-    """Maps that are fed by other maps than their neighbours, at stride 1 and without padding: x to y by their sources, dy to dx by their targets."""
+    """Maps that are fed by other maps than their neighbours, at stride 1 and without padding: x to y by their
+    sources, dy to dx by their targets.
+    """
     (blocks, O, OH, OW, L), (_, C, H, W, _), (KH, KW), turned = (
         y.data.shape,
         x.data.shape,
@@ -109,7 +118,9 @@ def _lone_maps(x, filters, bias, wiring, feeding, kernel_size, y):
 
 @lru_cache(maxsize=256)
 def _tables_of_lone_maps(wiring, feeding, kernel_size, distances, y_map):
-    """(maps, index, offset) for row_tiles: the weights of a map in the order (row of the window, map of x, column), for dx the rows from below."""
+    """(maps, index, offset) for row_tiles: the weights of a map in the order (row of the window, map of x,
+    column), for dx the rows from below.
+    """
     KH, KW = kernel_size
     maps, index, offset, written = [], [], [], 0
     for m, feeds in enumerate(getattr(wiring, feeding)):
@@ -124,14 +135,18 @@ def _tables_of_lone_maps(wiring, feeding, kernel_size, distances, y_map):
 
 
 def _phase(r, window, stride, padding):
-    """Of one axis: the first pixel of dx in phase r, its taps turned round, and the padding of dy that they need."""
+    """Of one axis: the first pixel of dx in phase r, its taps turned round, and the padding of dy that they
+    need.
+    """
     first = (r - padding) % stride
     taps = tuple(range(r, window, stride))[::-1]
     return first, taps, len(taps) - 1 - (first + padding - r) // stride
 
 
 def _correlate(x, filters, bias, wiring, feeding, kernel_size, taps, stride, padding, y, origin, step):
-    """y[origin + (i, j) * step] = bias + sum over feeding maps and taps (u', v') of filter[taps[u', v']] x[(i, j) * stride + (u', v') - padding]."""
+    """y[origin + (i, j) * step] = bias + sum over feeding maps and taps (u', v') of filter[taps[u', v']]
+    x[(i, j) * stride + (u', v') - padding].
+    """
     L = x.data.shape[-1]
     size = tuple(len(range(first, n, by)) for first, n, by in zip(origin, y.shape[2:], step))
     if 0 in size:
@@ -166,7 +181,9 @@ def _many_images(x, filters, bias, connected, stride, padding, y, origin, step, 
 
 
 def _with_margins(x, W, OW, KW, SW, PW):
-    """x with as many zero columns on both sides as the windows reach beyond it: the array, the width of a row, the columns on the left."""
+    """x with as many zero columns on both sides as the windows reach beyond it: the array, the width of a
+    row, the columns on the left.
+    """
     L = x.data.shape[-1]
     left, right = max(0, PW), max(0, (OW - 1) * SW + KW - PW - W)
     if not left and not right:
@@ -205,7 +222,9 @@ def _few_images(x, filters, bias, connected, stride, padding, y, origin, step, s
 
 
 def widened(x, window, stride, padding, size):
-    """x (L = 1) laid out by `widen` for `size` outputs: the flat array, the (rows, pitch) of a phase, and the elements of a map."""
+    """x (L = 1) laid out by `widen` for `size` outputs: the flat array, the (rows, pitch) of a phase, and the
+    elements of a map.
+    """
     rows, pitch = (n + (k - 1) // s if k else n for n, k, s in zip(size, window, stride))
     (N, C, H, W), area = x.shape, stride[0] * stride[1] * rows * pitch
     flat = aligned_empty((N * C * area + lanes(x.dtype) + pitch,), x.dtype, lasting=True)
@@ -225,10 +244,11 @@ def _packed(filters, index):
 
 @lru_cache(maxsize=256)
 def _tables(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map):
-    """(panels, index, offset): the groups of output maps that share tiles, where each weight that they read lies in the filters, and where
-    each vector of x that they read lies behind that of the first tap.
+    """(panels, index, offset): the groups of output maps that share tiles, where each weight that they read
+    lies in the filters, and where each vector of x that they read lies behind that of the first tap.
 
-    distances  of two maps, rows and neighbours in x; stride and phase: of the `widen` layout, where tap v lies in phase v mod SW
+    distances  of two maps, rows and neighbours in x; stride and phase: of the `widen` layout, where tap v
+               lies in phase v mod SW
     """
     feeds, (U, V) = getattr(wiring, feeding), (np.array(t, np.int64) for t in taps)
     u, v = np.arange(len(U))[:, None], np.arange(len(V))[None]
@@ -260,8 +280,9 @@ def _tables(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map)
 
 @lru_cache(maxsize=256)
 def _tables_in_place(wiring, feeding, kernel_size, taps, distances, stride, phase, y_map):
-    """(panels, offset) as _tables gives them, for weights that are read where they lie: forward, by filters that follow each other in the order
-    of their maps. Else None. For few images, where packing the weights would take a good part of the time."""
+    """(panels, offset) as _tables gives them, for weights that are read where they lie: forward, by filters
+    that follow each other in the order of their maps. Else None. For few images, where packing the weights
+    would take a good part of the time."""
     if feeding != "sources":
         return None
     u_places, v_places, _ = _places(kernel_size, stride, phase, *distances[1:])
@@ -283,7 +304,8 @@ def int32(table):
     """A table of positions in half the memory. Raises ValueError where one is too large."""
     if table.size and table.max() >= 2**31:
         raise ValueError(
-            f"arrays of more than {2**31} elements in one piece are too large for the cpu kernels; use a smaller batch"
+            f"arrays of more than {2**31} elements in one piece are too large for the cpu kernels; use a "
+            "smaller batch"
         )
     return table.astype(np.int32)
 
@@ -306,7 +328,9 @@ def split(first, count, sizes):
 
 
 def backward_weight(dy, x, wiring, kernel_size, stride, padding, dfilters):
-    """dfilters[k, u, v] = sum over images and pixels (i, j) of dy[o, i, j] x[c, (i, j) * stride + (u, v) - padding], filter k from c to o."""
+    """dfilters[k, u, v] = sum over images and pixels (i, j) of dy[o, i, j] x[c, (i, j) * stride + (u, v) -
+    padding], filter k from c to o.
+    """
     (N, C, H, W), (_, O, OH, OW), (KH, KW), (SH, SW), (PH, PW) = (
         x.shape,
         dy.shape,
@@ -347,7 +371,9 @@ def backward_weight(dy, x, wiring, kernel_size, stride, padding, dfilters):
 
 @lru_cache(maxsize=256)
 def _places(kernel_size, stride, phase, row, neighbour):
-    """Where tap row u and tap v of a row lie in x, and how many taps of a row lie at equal distances: those share a load of dy."""
+    """Where tap row u and tap v of a row lie in x, and how many taps of a row lie at equal distances: those
+    share a load of dy.
+    """
     u, v = (np.arange(k) for k in kernel_size)
     columns = v % stride[1] * phase + v // stride[1] * neighbour
     together = len(v) if len(set(np.diff(columns))) < 2 else 1
@@ -355,7 +381,9 @@ def _places(kernel_size, stride, phase, row, neighbour):
 
 
 def _piece(blocks, OH, d_map, x_map, axis, itemsize):
-    """(blocks, rows of dy) of which MAPS_TOGETHER maps of dy and a map of x stay in the cache; axis = (stride, taps, rows of x)."""
+    """(blocks, rows of dy) of which MAPS_TOGETHER maps of dy and a map of x stay in the cache; axis =
+    (stride, taps, rows of x).
+    """
     stride, taps, H = axis
     fit = min(blocks, CACHE // (MAPS_TOGETHER * d_map * itemsize), CACHE // (x_map * itemsize))
     if fit > 0:
@@ -369,9 +397,11 @@ def _piece(blocks, OH, d_map, x_map, axis, itemsize):
 
 @lru_cache(maxsize=256)
 def _jobs(wiring, d_map, x_map, x_first, filter_size):
-    """Filters that read the same map of x, as many at a time as a tile takes; where they and their maps of dy lie at equal distances.
+    """Filters that read the same map of x, as many at a time as a tile takes; where they and their maps of dy
+    lie at equal distances.
 
-    All that MAPS_TOGETHER maps of dy have to do stands together, for all maps of x; and how many jobs that makes.
+    All that MAPS_TOGETHER maps of dy have to do stands together, for all maps of x; and how many jobs that
+    makes.
     """
     jobs, most, O = [], 1, len(wiring.sources)
     for first in range(0, O, MAPS_TOGETHER):

@@ -11,25 +11,31 @@ from numba import njit
 from .._cache import kept_until_a_change
 from .threads import run
 
-# of each Python thread: .calls, where a tape is being recorded, the list of calls (kernels/_cpu/tape.py); .threads, how many may share a call
+# of each Python thread: .calls, where a tape is being recorded, the list of calls (kernels/_cpu/tape.py);
+# .threads, how many may share a call
 thread = threading.local()
 SMALLEST_PART = 2**15  # bytes of arrays, below which it takes longer to meet again than to do a part
 SMALLEST_SHARE = 2**19  # bytes of arrays for each thread, below which waking it takes longer than its share
 
 
 def compiled(function):
-    """njit for kernels, and for what only kernels call: no Python lock, division as in NumPy, kept on disk until a file of the kernels changes."""
+    """njit for kernels, and for what only kernels call: no Python lock, division as in NumPy, kept on disk
+    until a file of the kernels changes.
+    """
     return kept_until_a_change(njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
 class Kernel:
-    """A Numba function that fills arrays it is given. Calling it computes, and notes the call where a tape is being recorded.
+    """A Numba function that fills arrays it is given. Calling it computes, and notes the call where a tape is
+    being recorded.
 
-    It returns nothing: all that it computes stands in its output arrays, and all that it reads stands in its arguments. That is what lets a
-    tape call it again later with the same arrays and no Python in between.
+    It returns nothing: all that it computes stands in its output arrays, and all that it reads stands in its
+    arguments. That is what lets a tape call it again later with the same arrays and no Python in between.
 
-    once   whether it reads weights alone: a tape then calls it once a step, not once for every chunk of images
-    split  names of arguments that may be cut along their first axis, all at the same places, so that threads can share the call
+    once   whether it reads weights alone: a tape then calls it once a step, not once for every chunk of
+           images
+    split  names of arguments that may be cut along their first axis, all at the same places, so that threads
+           can share the call
     """
 
     def __init__(self, function, once=False, split=()):
@@ -56,7 +62,9 @@ class Kernel:
             self.compiled(*arguments)
 
     def parts(self, arguments, most):
-        """The arguments of up to `most` calls that together do what one with `arguments` does, in any order; fewer where a part would be tiny."""
+        """The arguments of up to `most` calls that together do what one with `arguments` does, in any order;
+        fewer where a part would be tiny.
+        """
         if not self.split:
             return [arguments]
         n, size = len(arguments[self.split[0]]), sum(a.nbytes for a in arguments if isinstance(a, np.ndarray))

@@ -1,4 +1,6 @@
-"""Copies that bring arrays into the form that the tiles (kernels/_cpu/tiles.py) need: packed, padded, transposed."""
+"""Copies that bring arrays into the form that the tiles (kernels/_cpu/tiles.py) need: packed, padded,
+transposed.
+"""
 
 from .kernel import kernel
 from .native import vector_bytes
@@ -41,7 +43,9 @@ def without_margins(padded, x):
 
 @kernel(split=("x", "y"))
 def images_first(x, y):
-    """x (blocks, C, L) as y (blocks, L, C or more): the transpose of every block; columns of y beyond C are zero."""
+    """x (blocks, C, L) as y (blocks, L, C or more): the transpose of every block; columns of y beyond C are
+    zero.
+    """
     (blocks, C, L), pitch, side = x.shape, y.shape[2], VECTOR_BYTES // x.itemsize
     whole = C // side * side if side == L else 0  # as many maps as fill square tiles
     for b in range(blocks):
@@ -55,10 +59,12 @@ def images_first(x, y):
 
 @kernel(split=("x", "wide"))
 def widen(x, stride, padding, shape, wide):
-    """Every map of x (maps, H, W) laid out for pixels side by side: wide (maps, SH * SW * rows * pitch or more), shape = (rows, pitch).
+    """Every map of x (maps, H, W) laid out for pixels side by side: wide (maps, SH * SW * rows * pitch or
+    more), shape = (rows, pitch).
 
-    Pixel (h, w) of the padded map goes to phase (h mod SH, w mod SW), row h // SH and column w // SW, so that the pixels that neighbouring
-    outputs see through one tap are neighbours whatever the stride. All else is zero.
+    Pixel (h, w) of the padded map goes to phase (h mod SH, w mod SW), row h // SH and column w // SW, so that
+    the pixels that neighbouring outputs see through one tap are neighbours whatever the stride. All else is
+    zero.
     """
     (SH, SW), (PH, PW), (rows, pitch), (maps, H, W) = stride, padding, shape, x.shape
     for n in range(maps):
@@ -74,7 +80,9 @@ def widen(x, stride, padding, shape, wide):
 
 @kernel(split=("wide", "y"))
 def narrow(wide, pitch, size, origin, step, y):
-    """The outputs (i, j) < size of every map, which lie in wide at i * pitch + j, to y at origin + (i, j) * step."""
+    """The outputs (i, j) < size of every map, which lie in wide at i * pitch + j, to y at origin + (i, j) *
+    step.
+    """
     for n in range(len(y)):
         for i in range(size[0]):
             for j in range(size[1]):

@@ -1,7 +1,8 @@
-"""tanh, exp, log and sigmoid of vectors (kernels/_cpu/vector.py): no branches, so that all lanes go the same way.
+"""tanh, exp, log and sigmoid of vectors (kernels/_cpu/vector.py): no branches, so that all lanes go the same
+way.
 
-Largest error measured, against a longer type, over every 13th float32 and six million float64 (tests/test_math.py holds them to it over fewer),
-in ulp, the distance of neighbouring floats at the result:
+Largest error measured, against a longer type, over every 13th float32 and six million float64
+(tests/test_math.py holds them to it over fewer), in ulp, the distance of neighbouring floats at the result:
 
                float32   float64
     tanh         6.9       3.0
@@ -29,8 +30,9 @@ from .vector import (
     where,
 )
 
-# tanh(x) = x P(x^2) / Q(x^2) for |x| <= 8.65, constant beyond: of the fractions of these degrees the one whose largest relative error, 2e-8, is
-# smallest (found by Lawson's iteratively reweighted least squares), then made 1.5e-7 smaller, so that no rounding error leads beyond 1.
+# tanh(x) = x P(x^2) / Q(x^2) for |x| <= 8.65, constant beyond: of the fractions of these degrees the one
+# whose largest relative error, 2e-8, is smallest (found by Lawson's iteratively reweighted least squares),
+# then made 1.5e-7 smaller, so that no rounding error leads beyond 1.
 TANH_END = 8.65
 TANH_P = (
     0.7901660799980164,
@@ -47,7 +49,8 @@ TANH_Q = (
     6.347587486743578e-07,
 )
 
-# Taylor series, long enough that what is left out is below half an ulp at the end of the interval: |r| <= log(2)/2 and s^2 <= 0.0295.
+# Taylor series, long enough that what is left out is below half an ulp at the end of the interval: |r| <=
+# log(2)/2 and s^2 <= 0.0295.
 EXP = tuple(1 / factorial(k) for k in range(14))  # e^r = sum of r^k / k!
 LOG = tuple(2 / (2 * k + 1) for k in range(10))  # log((1 + s) / (1 - s)) = s sum of 2 s^2k / (2k + 1)
 EXP_SINGLE, EXPM1, LOG_SINGLE = EXP[:8], EXP[1:], LOG[:5]
@@ -96,7 +99,9 @@ def _reduced(x):
 
 @inner
 def log(x):
-    """For x >= 0, else NaN; log(2^n m) = n log(2) + log(m) with m = (1 + s) / (1 - s) in [sqrt(1/2), sqrt(2))."""
+    """For x >= 0, else NaN; log(2^n m) = n log(2) + log(m) with m = (1 + s) / (1 - s) in [sqrt(1/2),
+    sqrt(2)).
+    """
     denormal = x < choose(x, 2.0**-126, 2.0**-1022)
     normal = where(denormal, x * 2.0**54, x)
     n, m = exponent(normal) - where(denormal, 54 + 0 * x, 0), mantissa(normal)

@@ -42,7 +42,8 @@ def lanes(dtype):
 
 
 def images_together(N, dtype):
-    """L for a batch of N: as many images as a vector has lanes, or 1 where they would leave more than half of the vector empty.
+    """L for a batch of N: as many images as a vector has lanes, or 1 where they would leave more than half of
+    the vector empty.
 
     With L = 1 an array is plain (N, C, H, W) and the kernels put pixels, not images, side by side.
     """
@@ -52,7 +53,8 @@ def images_together(N, dtype):
 def aligned_empty(shape, dtype, lasting=False):
     """np.empty that starts on a cache line: a load that straddles two cache lines costs two.
 
-    lasting  whether Python writes into it: then it gets memory of its own, even where an arena is in use (kernels/_arena.py)
+    lasting  whether Python writes into it: then it gets memory of its own, even where an arena is in use
+             (kernels/_arena.py)
     """
     dtype, size, arena = np.dtype(dtype), math.prod(shape) * np.dtype(dtype).itemsize, arena_in_use()
     if arena is not None and not lasting:
@@ -64,7 +66,9 @@ def aligned_empty(shape, dtype, lasting=False):
 
 
 class Native(NumPyForm):
-    """Activations in native form: `data` (blocks, ..., L), which stands for an array of the logical `shape` (N, ...)."""
+    """Activations in native form: `data` (blocks, ..., L), which stands for an array of the logical `shape`
+    (N, ...).
+    """
 
     device = "cpu"
 
@@ -73,7 +77,9 @@ class Native(NumPyForm):
 
     @classmethod
     def empty(cls, shape, dtype, L=None):
-        """Room for an array of the logical `shape`, its contents undefined; L as in the array that it is made from, else as suits the batch."""
+        """Room for an array of the logical `shape`, its contents undefined; L as in the array that it is made
+        from, else as suits the batch.
+        """
         L = L or images_together(shape[0], dtype)
         return cls(aligned_empty((-(-shape[0] // L), *shape[1:], L), dtype), shape)
 
@@ -107,11 +113,15 @@ class Native(NumPyForm):
         return Native(self.data.reshape(len(self.data), *shape[1:], self.data.shape[-1]), shape)
 
     def positions(self):
-        """The data as (blocks, C, positions, L): all axes behind the second as one; one position where there are features only."""
+        """The data as (blocks, C, positions, L): all axes behind the second as one; one position where there
+        are features only.
+        """
         return self.data.reshape(*self.data.shape[:2], -1, self.data.shape[-1])
 
     def part(self, first, last):
-        """Blocks first to last - 1 as a Native of their own: a view, so that threads can take a batch in parts."""
+        """Blocks first to last - 1 as a Native of their own: a view, so that threads can take a batch in
+        parts.
+        """
         L = self.data.shape[-1]
         return Native(self.data[first:last], (min(last * L, self.shape[0]) - first * L, *self.shape[1:]))
 

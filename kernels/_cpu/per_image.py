@@ -5,7 +5,9 @@ from .native import aligned_empty
 
 
 def spread(values, otherwise, scores):
-    """`values` (N,) as an array (blocks, L) of the dtype of scores, or (blocks,) where L = 1; lanes without a value get `otherwise`."""
+    """`values` (N,) as an array (blocks, L) of the dtype of scores, or (blocks,) where L = 1; lanes without a
+    value get `otherwise`.
+    """
     lanes = per_image(scores)
     _spread(values, otherwise, lanes.reshape(-1))
     return lanes

@@ -1,4 +1,6 @@
-"""Random numbers without a state: a hash of a key and a counter, so that threads, parts of a batch and resumed runs draw the same."""
+"""Random numbers without a state: a hash of a key and a counter, so that threads, parts of a batch and
+resumed runs draw the same.
+"""
 
 import numpy as np
 

@@ -1,8 +1,9 @@
 """Playing tapes (kernels/_cpu/tape.py) in compiled code, on this thread or on one that waits for them.
 
-A thread that waits in Python for its next task must first get hold of Python's global lock, and on the way it may be put to sleep: tens of
-microseconds, of a step that takes some hundreds. So a worker waits in compiled code (`serve`), where a tape is played as soon as its numbers
-stand in the worker's mailbox, and nobody needs the lock.
+A thread that waits in Python for its next task must first get hold of Python's global lock, and on the way it
+may be put to sleep: tens of microseconds, of a step that takes some hundreds. So a worker waits in compiled
+code (`serve`), where a tape is played as soon as its numbers stand in the worker's mailbox, and nobody needs
+the lock.
 """
 
 import os
@@ -13,8 +14,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# What stands in a mailbox, an int64 array. SENT and DONE are how many tasks have been sent to the worker, and how many it has finished; KIND is
-# that of the latest; from TASK on the numbers of a tape to play: see perform. They lie apart so that two processors do not quarrel over a cache line.
+# What stands in a mailbox, an int64 array. SENT and DONE are how many tasks have been sent to the worker, and
+# how many it has finished; KIND is that of the latest; from TASK on the numbers of a tape to play: see
+# perform. They lie apart so that two processors do not quarrel over a cache line.
 SENT, DONE, KIND, TASK, FAILED = 0, 16, 32, 33, 48
 SIZE = 64
 TAPE, SHARED, PYTHON = 1, 2, 3
@@ -69,7 +71,9 @@ def _write(typing, array, place, value):
 
 @intrinsic
 def _count(typing, address):
-    """Add 1 to the int64 at an address, as one step that no other thread comes in between of; gives what stood there before."""
+    """Add 1 to the int64 at an address, as one step that no other thread comes in between of; gives what
+    stood there before.
+    """
 
     def generate(context, builder, signature, arguments):
         return builder.atomic_rmw(
@@ -123,9 +127,11 @@ def _enter(typing, function, words):
 
 @njit(cache=True, nogil=True)
 def play(before, rows_before, calls, rows, position, first, last, images):
-    """Make the calls `before` once, then `calls` for every chunk of `images` from first to last; tables and position are addresses.
+    """Make the calls `before` once, then `calls` for every chunk of `images` from first to last; tables and
+    position are addresses.
 
-    A row of a table is (code, arguments). position is set to (first image of the chunk, whether it is the first chunk). Gives 0, or what failed.
+    A row of a table is (code, arguments). position is set to (first image of the chunk, whether it is the
+    first chunk). Gives 0, or what failed.
     """
     failed = 0
     for row in range(rows_before):
@@ -140,10 +146,12 @@ def play(before, rows_before, calls, rows, position, first, last, images):
 
 @njit(cache=True, nogil=True)
 def play_together(rows, starts, calls, counters):
-    """What each of several threads does at the same time: take a part of the present call while there are any, wait until all are done, go on.
+    """What each of several threads does at the same time: take a part of the present call while there are
+    any, wait until all are done, go on.
 
-    Rows starts[c] to starts[c + 1] - 1 are the parts of call c. counters are zero at the beginning, 16 a call: [0] parts taken, [8] parts done
-    (apart, so that who waits does not disturb who takes). Who is late takes fewer parts, and nobody waits for a thread, only for parts.
+    Rows starts[c] to starts[c + 1] - 1 are the parts of call c. counters are zero at the beginning, 16 a
+    call: [0] parts taken, [8] parts done (apart, so that who waits does not disturb who takes). Who is late
+    takes fewer parts, and nobody waits for a thread, only for parts.
     """
     failed = 0
     for call in range(calls):
@@ -170,7 +178,9 @@ def perform(kind, a, b, c, d, e, f, g, h):
 
 @njit(cache=True, nogil=True)
 def serve(box, looks):
-    """Play the tapes that are sent to a mailbox. Gives the number of tasks sent when one comes that is for Python, and 0 after `looks` in vain."""
+    """Play the tapes that are sent to a mailbox. Gives the number of tasks sent when one comes that is for
+    Python, and 0 after `looks` in vain.
+    """
     left = looks
     while left > 0:
         done = box[DONE]

@@ -38,7 +38,8 @@ from numba.extending import intrinsic
 
 from .native import lanes, vector_bytes, vector_registers
 
-# (M, P) that exist, for each M the widest first. Accumulators, M weights or P pixels must fit into the registers together.
+# (M, P) that exist, for each M the widest first. Accumulators, M weights or P pixels must fit into the
+# registers together.
 TILES = (
     {8: (3, 2, 1), 6: (4, 2, 1), 4: (4, 2, 1), 2: (8, 4, 1), 1: (10, 4, 1)}
     if vector_registers() >= 32
@@ -160,8 +161,8 @@ def multiply_add(
     """y[y0 + m y_m + p y_p + l] = bias[b0 + m] + sum over r < R, t < T of
     weight[w0 + r w_r + t w_t + m w_m] x[x0 + offset[o0 + r o_r + t] + p x_p + l]    for m < M, p < P, l < L; all arrays flat.
 
-    With add = True what y holds takes the place of the bias. k runs in two loops, r over the rows of a window and t over what lies within a
-    row, so that a window may be cut off at the map's edge.
+    With add = True what y holds takes the place of the bias. k runs in two loops, r over the rows of a window
+    and t over what lies within a row, so that a window may be cut off at the map's edge.
     """
     n = types.int64
     signature = types.void(
@@ -261,7 +262,8 @@ def _row_tile(turned):
 
 # add_row:       y[y0 + p L + l] += sum over t < T, v < V of weight[w0 + t w_t + v] x[x0 + offset[o0 + t] + (p + v) L + l]
 #                for p < P, l < L; all arrays flat
-# add_row_turned the same with p and p + v exchanged: what x[p] was multiplied by on the way to y, comes back to it
+# add_row_turned the same with p and p + v exchanged: what x[p] was multiplied by on the way to y, comes back
+# to it
 add_row, add_row_turned = _row_tile(False), _row_tile(True)
 
 
@@ -320,8 +322,9 @@ def dot(
 def transpose(typing, x, x0, x_row, y, y0, y_row):
     """y[y0 + j y_row + i] = x[x0 + i x_row + j]    for i, j < L, the lanes of a vector; all arrays flat.
 
-    In registers: in the round with distance d, rows i and i + d exchange every other group of d elements. After the rounds 1, 2, 4, ... each
-    element has moved by the binary digits in which its row and its column differ, and that is the transpose.
+    In registers: in the round with distance d, rows i and i + d exchange every other group of d elements.
+    After the rounds 1, 2, 4, ... each element has moved by the binary digits in which its row and its column
+    differ, and that is the transpose.
     """
     n = types.int64
     signature = types.void(x, n, n, y, n, n)

@@ -1,4 +1,6 @@
-"""The micro-kernels of kernels/_cpu/simd.py as NumPy functions of the same contract, for stepping through under NUMBA_DISABLE_JIT=1."""
+"""The micro-kernels of kernels/_cpu/simd.py as NumPy functions of the same contract, for stepping through
+under NUMBA_DISABLE_JIT=1.
+"""
 
 import numpy as np
 

@@ -28,7 +28,9 @@ from .threads import play
 
 @contextmanager
 def recording(calls=None):
-    """Within this context every kernel that this thread calls is also written down: appended to `calls`, as (kernel, arguments). Gives calls."""
+    """Within this context every kernel that this thread calls is also written down: appended to `calls`, as
+    (kernel, arguments). Gives calls.
+    """
     if getattr(thread, "calls", None) is not None:
         raise RuntimeError("a tape is being recorded in this thread already")
     thread.calls = calls = [] if calls is None else calls
@@ -42,8 +44,8 @@ class Tape:
     """Kernel calls that can be played again.
 
     calls     what `recording` gave
-    position  an int64 array (2,) among the arguments of those kernels that enter or leave a chunk of images: play sets it to (first image,
-              whether this is the first chunk)
+    position  an int64 array (2,) among the arguments of those kernels that enter or leave a chunk of images:
+              play sets it to (first image, whether this is the first chunk)
     """
 
     def __init__(self, calls, position=None):
@@ -68,7 +70,9 @@ class Tape:
         )
 
     def play(self, first=0, last=1, images=1):
-        """Repeat the calls for the chunks that begin at image first, first + images, ... below last; those of weights alone only once."""
+        """Repeat the calls for the chunks that begin at image first, first + images, ... below last; those of
+        weights alone only once.
+        """
         play([self.task(first, last, images)])
 
     def task(self, first=0, last=1, images=1):
@@ -80,7 +84,9 @@ class Tape:
         return Slot([words for words, value in self._kept if value is array], array)
 
     def _write_down(self, arguments, signature, kept=lambda array: True):
-        """The words of a call's arguments, and of its arrays those that must be kept alive, since the words hold their addresses."""
+        """The words of a call's arguments, and of its arrays those that must be kept alive, since the words
+        hold their addresses.
+        """
         at, block = (
             0,
             np.array(
@@ -94,7 +100,9 @@ class Tape:
             at += _size(value)
 
     def _table(self, rows):
-        """The rows (code that takes a call's arguments, where they lie) that play goes through; `rows`: (kernel, signature) of each call."""
+        """The rows (code that takes a call's arguments, where they lie) that play goes through; `rows`:
+        (kernel, signature) of each call.
+        """
         enter = _entries(set(rows))
         return np.array(
             [(enter[row], block.ctypes.data) for row, block in zip(rows, self._blocks)], np.int64
@@ -102,12 +110,16 @@ class Tape:
 
 
 class SharedTape(Tape):
-    """Kernel calls that several threads play together, one call after the other, each call cut into parts (Kernel.parts) for whoever is free.
+    """Kernel calls that several threads play together, one call after the other, each call cut into parts
+    (Kernel.parts) for whoever is free.
 
-    It is what `recording` appends to: with recording(tape): ...; then tape.finish(), and from then on tape.play(threads).
+    It is what `recording` appends to: with recording(tape): ...; then tape.finish(), and from then on
+    tape.play(threads).
 
-    parts  how many a call is cut into at most: more than there are threads, so that one which is held up holds up nobody
-    arena  where the arrays lie that only the tape works on: it does not keep them alive, so that the arena can use their memory again
+    parts  how many a call is cut into at most: more than there are threads, so that one which is held up
+           holds up nobody
+    arena  where the arrays lie that only the tape works on: it does not keep them alive, so that the arena
+           can use their memory again
     """
 
     def __init__(self, parts, arena):
@@ -148,7 +160,8 @@ class Slot:
         """Let the calls work on `array`, C-contiguous and of the dtype and rank of the one that it replaces."""
         if (array.dtype, array.ndim) != (self._array.dtype, self._array.ndim) or not array.flags.c_contiguous:
             raise ValueError(
-                f"a tape made for {self._array.dtype} of rank {self._array.ndim} was given {array.dtype} of rank {array.ndim}, "
+                f"a tape made for {self._array.dtype} of rank {self._array.ndim} was given {array.dtype} "
+                f"of rank {array.ndim}, "
                 "or an array with strides"
             )
         new, self._array = _array_words(array), array  # which keeps it alive
@@ -157,7 +170,9 @@ class Slot:
 
 
 def _array_words(array):
-    """An array as compiled code takes it: no owner, no parent, size, bytes of an element, address, shape, strides."""
+    """An array as compiled code takes it: no owner, no parent, size, bytes of an element, address, shape,
+    strides.
+    """
     return (0, 0, array.size, array.itemsize, array.ctypes.data, *array.shape, *array.strides)
 
 
@@ -184,7 +199,9 @@ _entered, _libraries = {}, []
 
 
 def _entries(wanted):
-    """{(kernel, signature): the address of a function that takes the address of a call's arguments and makes the call}."""
+    """{(kernel, signature): the address of a function that takes the address of a call's arguments and makes
+    the call}.
+    """
     with global_compiler_lock:
         missing = [key for key in wanted if key not in _entered]
         if missing:
@@ -203,7 +220,9 @@ def _entries(wanted):
 
 
 def _write_entry(context, module, name, kernel, signature):
-    """int32 name(int64 *words): load the arguments from the words, call the kernel, give 0 or what it failed with."""
+    """int32 name(int64 *words): load the arguments from the words, call the kernel, give 0 or what it failed
+    with.
+    """
     compiled = kernel.compiled.overloads[signature]
     symbol = f"tinyconv_kernel_{kernel.__module__}_{kernel.__name__}_{abs(hash(signature))}"
     llvm.add_symbol(symbol, compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))

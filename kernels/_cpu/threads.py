@@ -1,7 +1,9 @@
-"""Threads that are at hand within a microsecond: what shares a step of less than a millisecond among processors.
+"""Threads that are at hand within a microsecond: what shares a step of less than a millisecond among
+processors.
 
-A processor that has gone to sleep takes half a millisecond to come back. So a worker that has finished watches for its next task for a while
-before it sleeps, in compiled code and without Python's global lock (kernels/_cpu/replay.py), as OpenMP's threads do.
+A processor that has gone to sleep takes half a millisecond to come back. So a worker that has finished
+watches for its next task for a while before it sleeps, in compiled code and without Python's global lock
+(kernels/_cpu/replay.py), as OpenMP's threads do.
 """
 
 import os
@@ -87,10 +89,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def _together(jobs, give, mine):
-    """give(worker, job) for all jobs but the first, mine(first job) meanwhile, then wait: gives its result, and whether theirs failed.
+    """give(worker, job) for all jobs but the first, mine(first job) meanwhile, then wait: gives its result,
+    and whether theirs failed.
 
-    Whatever happens, Ctrl-C too, nobody is still at work when this is left: arrays may go away, and the next call may need the same ones. FAILED is
-    read before others can have the workers.
+    Whatever happens, Ctrl-C too, nobody is still at work when this is left: arrays may go away, and the next
+    call may need the same ones. FAILED is read before others can have the workers.
     """
     with _lock:
         workers = [_idle.pop() for _ in range(min(len(_idle), len(jobs) - 1))]
@@ -119,13 +122,17 @@ def _together(jobs, give, mine):
 
 
 def cut(n, threads):
-    """Slices that share out n elements among threads, in whole lines of the cache: two processors that write to one line wait for each other."""
+    """Slices that share out n elements among threads, in whole lines of the cache: two processors that write
+    to one line wait for each other.
+    """
     lines = -(-n // 16)
     return [slice(lines * t // threads * 16, min(lines * (t + 1) // threads * 16, n)) for t in range(threads)]
 
 
 def run(work, jobs):
-    """[work(job) for job in jobs], each on a thread of its own, the first on this one. An error in any of them is raised here."""
+    """[work(job) for job in jobs], each on a thread of its own, the first on this one. An error in any of
+    them is raised here.
+    """
 
     def call(job):
         try:

@@ -1,7 +1,7 @@
 """The loops that lay micro-kernels (kernels/_cpu/simd.py) over whole arrays.
 
-Arrays are flat here, positions in them are counted in elements, and where things lie is told by tables that are made once for every
-geometry (kernels/_cpu/convolution.py).
+Arrays are flat here, positions in them are counted in elements, and where things lie is told by tables that
+are made once for every geometry (kernels/_cpu/convolution.py).
 """
 
 import numpy as np
@@ -12,8 +12,9 @@ from .vector import fill_like, lane_sum, load_run, width
 
 # What a row of `panels` says of a group of M maps of y that are fed by the same maps of x.
 M, SOURCES, WEIGHT, WEIGHT_U, WEIGHT_T, WEIGHT_M, OFFSET, Y, BIAS = range(9)
-# M: maps of y together; SOURCES: maps of x that feed them; WEIGHT, OFFSET, Y, BIAS: where those of the panel begin; WEIGHT_U, WEIGHT_T, WEIGHT_M: the
-# distance in weight of two rows of the window, of two neighbours within a row (sources innermost), and of two maps of y
+# M: maps of y together; SOURCES: maps of x that feed them; WEIGHT, OFFSET, Y, BIAS: where those of the panel
+# begin; WEIGHT_U, WEIGHT_T, WEIGHT_M: the distance in weight of two rows of the window, of two neighbours
+# within a row (sources innermost), and of two maps of y
 
 
 def _widths(table):
@@ -46,13 +47,14 @@ def _widest(widths, left):
 def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns, y_map):
     """y = bias + sum of products, tile by tile.
 
-    images   blocks, then where the first lies in x and y, and how far apart they are: (blocks, x_first, x_block, y_first, y_block)
+    images   blocks, then where the first lies in x and y, and how far apart they are: (blocks, x_first,
+             x_block, y_first, y_block)
     rows     of outputs: (how many, their distance in x, in y, taps of the window, rows of x, stride, padding)
     columns  the same along a row
     y_map    distance of two maps in y
 
-    Rows whose distance in y is 0 are shares of one sum, each added to those before. A tap beyond the first or last row is left out, exactly; a
-    tap beyond the first or last column is left out where it is so for
+    Rows whose distance in y is 0 are shares of one sum, each added to those before. A tap beyond the first or
+    last row is left out, exactly; a tap beyond the first or last column is left out where it is so for
     all pixels of a tile (the others find zeros there: see with_margins).
     """
     blocks, x_first, x_block, y_first, y_block = images
@@ -109,13 +111,15 @@ def multiply_add_tiles(x, weight, bias, y, panels, offset, images, rows, columns
 
 @kernel(split=("maps", "bias"))
 def row_tiles(x, weight, bias, y, maps, offset, images, rows, columns, turned):
-    """y[i, j] = bias + sum over maps of x and taps (u, v) of weight[u, v] x[i + u, j + v], row by row, one map of y at a time.
+    """y[i, j] = bias + sum over maps of x and taps (u, v) of weight[u, v] x[i + u, j + v], row by row, one
+    map of y at a time.
 
     Turned round, y[i, j] = bias + sum of weight[u, v] x[i - u, j - v].
 
     maps     one row a map of y: (maps of x that feed it, where its weights, its offsets and itself begin)
     images   (blocks, distance of two blocks in x, in y)
-    rows     of y: (how many, their distance in x, in y, taps, rows of x, padding); columns: (of y, of x or y that are cut into tiles, taps)
+    rows     of y: (how many, their distance in x, in y, taps, rows of x, padding); columns: (of y, of x or y
+             that are cut into tiles, taps)
     """
     (blocks, x_block, y_block), (OH, x_row, y_row, KH, H, PH), (OW, cut, KW) = images, rows, columns
     L = y_row // OW
@@ -173,12 +177,15 @@ def row_tiles(x, weight, bias, y, maps, offset, images, rows, columns, turned):
 def dot_tiles(dy, x, dweight, jobs, u_places, v_places, together, images, rows, columns, piece):
     """dweight = sums over pixels and images of dy times x, tile by tile.
 
-    jobs     rows of (A, position of the first of A maps in dy, their distance, position of the map in x, position of the filter in dweight,
-             distance of the A filters)
-    u_places, v_places   where the taps of the window lie in x; `together` neighbours of a row are at equal distances and share loads of dy
+    jobs     rows of (A, position of the first of A maps in dy, their distance, position of the map in x,
+             position of the filter in dweight, distance of the A filters)
+    u_places, v_places   where the taps of the window lie in x; `together` neighbours of a row are at equal
+                         distances and share loads of dy
     images   (blocks, distance of two blocks in dy, in x)
-    rows     of dy: (how many, their distance in dy, in x, rows of x, stride, padding); columns: (how many, their distance in x)
-    piece    (blocks, rows of dy, jobs) that are gone through together, so that what they read of dy and x stays in the cache
+    rows     of dy: (how many, their distance in dy, in x, rows of x, stride, padding); columns: (how many,
+             their distance in x)
+    piece    (blocks, rows of dy, jobs) that are gone through together, so that what they read of dy and x
+             stays in the cache
     """
     (blocks, _, _), (OH, _, _, _, _, _), (some_blocks, some_rows, some_jobs) = images, rows, piece
     for job in range(0, len(jobs), some_jobs):
@@ -252,7 +259,9 @@ def _dots_of_a_piece(dy, x, dweight, jobs, u_places, v_places, together, images,
 
 @kernel(split=("groups",))
 def row_dots(x, weight, groups, y):
-    """y[n, o] = sum_c x[n, c] weight[o, c]; rows are whole vectors. groups: rows of (first, how many) of the o that share loads of x."""
+    """y[n, o] = sum_c x[n, c] weight[o, c]; rows are whole vectors. groups: rows of (first, how many) of the
+    o that share loads of x.
+    """
     (N, C), O, L = x.shape, y.shape[1], width(x)
     for g in range(len(groups)):
         o, B, n = groups[g, 0], groups[g, 1], 0
@@ -284,7 +293,9 @@ def row_dots(x, weight, groups, y):
 
 
 def lane_sums(dy, total):
-    """total[o] = sum over blocks, pixels and lanes of dy (blocks, O, pixels * L): a vector of partial sums a block, lanes added up at the end."""
+    """total[o] = sum over blocks, pixels and lanes of dy (blocks, O, pixels * L): a vector of partial sums a
+    block, lanes added up at the end.
+    """
     _lane_sums(dy, np.arange(len(total)), total)
 
 

@@ -1,20 +1,22 @@
 """Vector: the numbers that one SIMD register holds, as a type that kernels compute with.
 
-LLVM turns a plain loop into vector code only where it can prove that nothing overlaps and that the loop is long; a loop over L lanes is
-not. So the kernels say it themselves:
+LLVM turns a plain loop into vector code only where it can prove that nothing overlaps and that the loop is
+long; a loop over L lanes is not. So the kernels say it themselves:
 
     v = load(x, (b, c, i, j))                     x is (blocks, C, H, W, L): the L images at one pixel, a Vector of L lanes
-                                                  x is (blocks, C, H, W): one image a block; a Vector of one lane, that is a number
+                                                  x is (blocks, C, H, W): one image a block; a Vector of one
+                                                  lane, that is a number
     store(y, (b, c, i, j), fma(w, v, bias))       the same way back
 
     v = load_run(x, e)                            x[e:e + width(x)]: a full register, whatever the numbers stand for; zeros behind the end
     store_run(y, e, v)
 
-The number of lanes is known when a kernel is compiled: an axis left over means a full register (as lanes() in native.py has it), none
-means one lane. Arithmetic with Python's numbers stays in the dtype of the vector, as in NumPy. Compared vectors give a mask for where().
+The number of lanes is known when a kernel is compiled: an axis left over means a full register (as lanes() in
+native.py has it), none means one lane. Arithmetic with Python's numbers stays in the dtype of the vector, as
+in NumPy. Compared vectors give a mask for where().
 
-Every operation is defined here in NumPy, which is what it means and what runs under NUMBA_DISABLE_JIT=1; _vector_llvm.py and
-_vector_memory.py say the same to LLVM.
+Every operation is defined here in NumPy, which is what it means and what runs under NUMBA_DISABLE_JIT=1;
+_vector_llvm.py and _vector_memory.py say the same to LLVM.
 """
 
 import numpy as np
@@ -38,7 +40,9 @@ def lanewise(data):
 
 
 def room(x, shape):
-    """A Native of the logical `shape` (N, ...) in which the images lie side by side as in x; its contents are undefined."""
+    """A Native of the logical `shape` (N, ...) in which the images lie side by side as in x; its contents are
+    undefined.
+    """
     return Native(aligned_empty((len(x.data), *shape[1:], x.data.shape[-1]), x.dtype), shape)
 
 
@@ -132,7 +136,9 @@ def polynomial(v, coefficients):
 
 
 def two_to(n):
-    """2^n for a whole n whose power is a normal number, else rubbish: n is moved into the bits of the exponent."""
+    """2^n for a whole n whose power is a normal number, else rubbish: n is moved into the bits of the
+    exponent.
+    """
     bits = bits_of_float(n.dtype)
     biased = np.asarray(
         n + n.dtype.type(1.5 * 2.0**bits.mantissa + bits.bias)
@@ -141,7 +147,9 @@ def two_to(n):
 
 
 def exponent(v):
-    """The whole number n with v / 2^n in [sqrt(1/2), sqrt(2)), for normal v > 0, else rubbish: read from the bits of the exponent."""
+    """The whole number n with v / 2^n in [sqrt(1/2), sqrt(2)), for normal v > 0, else rubbish: read from the
+    bits of the exponent.
+    """
     bits = bits_of_float(v.dtype)
     return ((np.asarray(v).view(bits.integer) - bits.root_half) >> bits.integer(bits.mantissa)).astype(
         v.dtype

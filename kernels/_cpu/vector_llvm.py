@@ -1,7 +1,9 @@
-"""What the operations of kernels/_cpu/vector.py are in LLVM: a Numba type whose values are LLVM vectors, and one instruction or few for each function.
+"""What the operations of kernels/_cpu/vector.py are in LLVM: a Numba type whose values are LLVM vectors, and
+one instruction or few for each function.
 
-For each function two things are registered: of which type its result is (type_callable), and which instructions make it (lower_builtin). LLVM
-lowers a vector to what the machine has: one register, or two halves.
+For each function two things are registered: of which type its result is (type_callable), and which
+instructions make it (lower_builtin). LLVM lowers a vector to what the machine has: one register, or two
+halves.
 """
 
 import operator
@@ -60,7 +62,9 @@ def _first_vector(*operands):
 
 
 def _operation(function, build, count=2, mask=False):
-    """Teach Numba `function` of `count` vectors or numbers, not all of them numbers: build(builder, *vectors) gives a vector, or a mask."""
+    """Teach Numba `function` of `count` vectors or numbers, not all of them numbers: build(builder, *vectors)
+    gives a vector, or a mask.
+    """
 
     def result(operands):
         vector = _first_vector(*operands)
@@ -214,7 +218,9 @@ def _lower_polynomial(context, builder, signature, values):
 
 
 def _bits_of(builder, v):
-    """The float vector v as integers; the function that makes constants of them; how floats of its dtype lie in memory."""
+    """The float vector v as integers; the function that makes constants of them; how floats of its dtype lie
+    in memory.
+    """
     single = isinstance(v.type.element, ir.FloatType)
     integers = ir.VectorType(ir.IntType(32 if single else 64), v.type.count)
     bits = vector.bits_of_float("float32" if single else "float64")

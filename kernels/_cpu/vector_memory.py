@@ -1,4 +1,6 @@
-"""How the vectors of kernels/_cpu/vector.py are loaded from arrays and stored in them, in LLVM; what is computed with them stands in _vector_llvm.py."""
+"""How the vectors of kernels/_cpu/vector.py are loaded from arrays and stored in them, in LLVM; what is
+computed with them stands in _vector_llvm.py.
+"""
 
 from llvmlite import ir
 from numba import types
@@ -14,7 +16,9 @@ def _indices(index):
 
 
 def _pointer(context, builder, array, index, values, vector):
-    """The address of array[index], as a pointer to vectors of the type `vector`, and how many elements its last axis has from there on."""
+    """The address of array[index], as a pointer to vectors of the type `vector`, and how many elements its
+    last axis has from there on.
+    """
     data, place = values
     places = [place] if isinstance(index, types.Integer) else cgutils.unpack_tuple(builder, place, len(index))
     kinds = [index] if isinstance(index, types.Integer) else list(index)

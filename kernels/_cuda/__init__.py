@@ -4,5 +4,6 @@ launch            the decorator of every kernel, and its launches          packa
 memory, arena     memory on the GPU                                        streams    copies beside the kernels
 native            the form of activations: images innermost                graph      launches captured once and made again
 reduce, ptx       sums of many threads; instructions of the GPU            gpu        which GPU there is
-tiles, tile_shapes, convolution, windows                                   matrix products and windows in tiles
+tiles, tile_shapes, convolution, windows                                   matrix products and windows in
+                                                                           tiles
 """

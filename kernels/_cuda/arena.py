@@ -18,7 +18,9 @@ class NoRoom(Exception):
 
 
 class CudaArena(Arena):
-    """An Arena whose memory is on the GPU. What has come back can be taken again at once: all work on it is in one stream, in order."""
+    """An Arena whose memory is on the GPU. What has come back can be taken again at once: all work on it is
+    in one stream, in order.
+    """
 
     line = 256  # bytes: what cudaMalloc aligns to, and more than any vector load needs
 

@@ -1,4 +1,6 @@
-"""The backend of the device "cuda": see kernels/backends.py, which imports this file where a GPU is asked for. The package takes most of a second."""
+"""The backend of the device "cuda": see kernels/backends.py, which imports this file where a GPU is asked
+for. The package takes most of a second.
+"""
 
 import numpy as np
 

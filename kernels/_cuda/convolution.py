@@ -1,17 +1,20 @@
-"""The tables by which tiles (kernels/_cuda/tiles.py) become a convolution: where the taps of a window and its places lie in the maps.
+"""The tables by which tiles (kernels/_cuda/tiles.py) become a convolution: where the taps of a window and its
+places lie in the maps.
 
     x[taps[t].offset + pixels[p].offset + n], or 0 where taps[t].bits & pixels[p].bits
 
-is what tap t of the window at place p sees in image n. Bit u of a tap says that it lies in row u of the window, bit KH + v that it lies in column v; the same
-bits of a pixel say which rows and columns of the window at that place lie outside of the map. So one AND tells whether a tap sees the map.
+is what tap t of the window at place p sees in image n. Bit u of a tap says that it lies in row u of the
+window, bit KH + v that it lies in column v; the same bits of a pixel say which rows and columns of the window
+at that place lie outside of the map. So one AND tells whether a tap sees the map.
 
                  A[k, m]                      B[k, j]                                     k             j
 forward          weight[m, k]                 x at tap k, pixel and image j               (c, u, v)     (i, j, n)
 backward_weight  dy[m, k]                     x at tap j, pixel and image k               (i, j, n)     (c, u, v)
 backward_input   weight[o, m, u, v]           dy at tap k, pixel and image j              (o, u, v)     (h, w, n)
 
-backward_input is a forward from dy to dx with the taps turned round, once for every phase of the stride: the pixels h of dx with (h + PH) mod SH = r see only
-the taps u = r, r + SH, r + 2 SH, ..., and among themselves they are a convolution of stride 1. Its weights are copied first, so that m is contiguous.
+backward_input is a forward from dy to dx with the taps turned round, once for every phase of the stride: the
+pixels h of dx with (h + PH) mod SH = r see only the taps u = r, r + SH, r + 2 SH, ..., and among themselves
+they are a convolution of stride 1. Its weights are copied first, so that m is contiguous.
 
 dense is the convolution of maps of one row with a window of one pixel.
 """
@@ -31,7 +34,9 @@ MOST = 2**31  # elements that 32-bit indices reach
 
 
 def fits(window, *arrays, groups=1):
-    """Whether tiles can compute this: float32, a window whose rows and columns fit into 31 bits, arrays that 32-bit indices reach, groups that blocks reach."""
+    """Whether tiles can compute this: float32, a window whose rows and columns fit into 31 bits, arrays that
+    32-bit indices reach, groups that blocks reach.
+    """
     return (
         groups <= launch.ROWS
         and arrays[0].dtype == np.float32
@@ -50,9 +55,11 @@ def tables(source, window, rows, columns, tap_step, N, target=None):
     """(taps, pixels, places) for windows that read maps of a shape `source` (C, H, W), N images.
 
     window     (C, rows, columns) of taps
-    rows       (first, step, count): in which row of the map windows begin, before it where negative; columns likewise
+    rows       (first, step, count): in which row of the map windows begin, before it where negative; columns
+               likewise
     tap_step   1, or -1 where taps lie against the direction of the map
-    target     (first row, row step, first column, column step, width): which pixel of the result each place is; None: they are all of them, in order
+    target     (first row, row step, first column, column step, width): which pixel of the result each place
+               is; None: they are all of them, in order
     """
     (_, H, W), (C, KH, KW) = source, window
     c, u, v = np.ogrid[:C, :KH, :KW]
@@ -115,7 +122,8 @@ def backward_input(dy, weight, stride, padding, groups, dx, mask=None):
     (maps, (O, OH, OW), N), (_, C, KH, KW), (_, H, W, _) = _maps(dy), weight.shape, dx.shape
     phases = [(r, q) for r in range(stride[0]) for q in range(stride[1])]
     for r, q in phases:
-        # along each axis: the first pixel of this phase, how many there are, the place in dy that its first tap sees, and how many taps there are
+        # along each axis: the first pixel of this phase, how many there are, the place in dy that its first
+        # tap sees, and how many taps there are
         (h, OHs, i, U), (w, OWs, j, V) = (
             _phase(*axis) for axis in zip((r, q), (H, W), (KH, KW), stride, padding)
         )
@@ -145,7 +153,9 @@ def backward_input(dy, weight, stride, padding, groups, dx, mask=None):
 
 
 def _phase(r, size, window, stride, padding):
-    """(first pixel, pixels, place in dy of what tap r of the first pixel sees, taps) of phase r along one axis."""
+    """(first pixel, pixels, place in dy of what tap r of the first pixel sees, taps) of phase r along one
+    axis.
+    """
     first = (r - padding) % stride
     return (
         first,
@@ -157,7 +167,9 @@ def _phase(r, size, window, stride, padding):
 
 @kernel
 def _pack(weight, r, q, SH, SW, U, V, columns, packed):
-    """packed[(o, u, v), c] = weight[o, c, r + u SH, q + v SW]; 0 for c that there are not. The maps o of a group are neighbours, so a group's rows are too."""
+    """packed[(o, u, v), c] = weight[o, c, r + u SH, q + v SW]; 0 for c that there are not. The maps o of a
+    group are neighbours, so a group's rows are too.
+    """
     C = weight.shape[1]
     for e in range(cuda.grid(1), packed.size, cuda.gridsize(1)):
         k, c = divided(e, columns)

@@ -14,13 +14,15 @@ def missing():
         return 'the device "cuda" needs NVIDIA\'s compiler libnvvm: pip install "tinyconv[cuda]" (CUDA 13) or "tinyconv[cuda12]" (CUDA 12)'
     if not cuda.is_available():
         return (
-            'the device "cuda" needs an NVIDIA GPU and its driver, and none answers: see what nvidia-smi says, install the driver '
+            'the device "cuda" needs an NVIDIA GPU and its driver, and none answers: see what nvidia-smi '
+            "says, install the driver "
             "(580 or newer for tinyconv[cuda], 525 or newer for tinyconv[cuda12]), or use --device cpu"
         )
     major, own = package_and_driver()
     if own < major:
         return (
-            f'the device "cuda" needs a driver for CUDA {major}, as numba-cuda is installed for it, and this one is for CUDA {own}: install a newer driver '
+            f'the device "cuda" needs a driver for CUDA {major}, as numba-cuda is installed for it, and '
+            f"this one is for CUDA {own}: install a newer driver "
             '(580 or newer for CUDA 13), or pip install "tinyconv[cuda12]"'
         )
     try:
@@ -29,7 +31,8 @@ def missing():
         return f'the device "cuda" does not let itself be used ({error}): end other programs on the GPU, see what nvidia-smi says, or use --device cpu'
     if gpu.compute_capability < OLDEST:
         return (
-            f'the device "cuda" needs compute capability {OLDEST[0]}.{OLDEST[1]} or newer (Ampere, 2020); {gpu_name()} has '
+            f'the device "cuda" needs compute capability {OLDEST[0]}.{OLDEST[1]} or newer (Ampere, 2020); '
+            f"{gpu_name()} has "
             f"{gpu.compute_capability[0]}.{gpu.compute_capability[1]}: use --device cpu"
         )
     return None

@@ -1,6 +1,7 @@
 """Graph: the launches of a whole training step, captured once and then made again by one call.
 
-LeNet-5's kernels take microseconds, and so does each launch: from Python one after the other, the GPU would wait most of the time.
+LeNet-5's kernels take microseconds, and so does each launch: from Python one after the other, the GPU would
+wait most of the time.
 """
 
 import weakref
@@ -12,9 +13,11 @@ from .package import SIMULATOR, cuda, driver
 
 
 class Graph:
-    """All launches of a context `with capturing() as graph`, to be made again by graph.launch(): one call instead of one for each.
+    """All launches of a context `with capturing() as graph`, to be made again by graph.launch(): one call
+    instead of one for each.
 
-    On a GPU this is a CUDA graph; in the simulator a list. Either knows its arrays by their addresses only: whoever launches it keeps their memory.
+    On a GPU this is a CUDA graph; in the simulator a list. Either knows its arrays by their addresses only:
+    whoever launches it keeps their memory.
     """
 
     def __init__(self):
@@ -38,7 +41,9 @@ class Graph:
 
 @contextmanager
 def capturing():
-    """Within this context launches of this thread are not made, but captured; gives the Graph. What they need must be compiled and copied before."""
+    """Within this context launches of this thread are not made, but captured; gives the Graph. What they need
+    must be compiled and copied before.
+    """
     graph = Graph()
     with nullcontext() if SIMULATOR else _capture_by_the_driver(graph) as stream:
         capture(graph, stream)
@@ -50,7 +55,9 @@ def capturing():
 
 @contextmanager
 def _capture_by_the_driver(graph):
-    """On a stream of its own, so that what other threads launch meanwhile is none of it, and memory that numba gives back waits until it is over."""
+    """On a stream of its own, so that what other threads launch meanwhile is none of it, and memory that
+    numba gives back waits until it is over.
+    """
     with cuda.defer_cleanup():
         handle = _driver(driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING.value))
         captured = None
@@ -97,7 +104,9 @@ class _Address:
 
 
 def _driver(answer):
-    """What a function of the CUDA driver answers, without the error code that comes first. Raises RuntimeError where that is one."""
+    """What a function of the CUDA driver answers, without the error code that comes first. Raises
+    RuntimeError where that is one.
+    """
     error, *values = answer
     if error:
         raise RuntimeError(f"the CUDA driver answers {error!r}")

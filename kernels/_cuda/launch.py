@@ -1,10 +1,12 @@
 """How kernels of the cuda backend are launched, noted or captured.
 
-A kernel is launched on as many elements as it has to compute, `kernel[n](...)`, and goes through them in steps of the whole grid, so that any number
-of threads computes the same; or, where its threads work together, on a grid of blocks, `kernel[grid, block](...)`. All launches go to one stream, in order.
+A kernel is launched on as many elements as it has to compute, `kernel[n](...)`, and goes through them in
+steps of the whole grid, so that any number of threads computes the same; or, where its threads work together,
+on a grid of blocks, `kernel[grid, block](...)`. All launches go to one stream, in order.
 
-In a kernel, numbers are written in the dtype of the arrays, `x.dtype.type(0.5)`: a literal, like an integer times a float32, is a float64 there, and a GPU
-computes those at 1/2 to 1/64 of the speed. Options come in as `x.dtype.type(alpha)` for the same reason.
+In a kernel, numbers are written in the dtype of the arrays, `x.dtype.type(0.5)`: a literal, like an integer
+times a float32, is a float64 there, and a GPU computes those at 1/2 to 1/64 of the speed. Options come in as
+`x.dtype.type(alpha)` for the same reason.
 """
 
 import threading
@@ -23,11 +25,14 @@ BLOCKS = 2**16  # of them at most
 ROWS = 65_535  # blocks along y, and along z, at most
 PRECISIONS = ("float32", "tf32")
 
-_local = threading.local()  # of each Python thread: .launches, where they are noted instead of made; .graph, .stream, likewise; .precision
+# of each Python thread: .launches, where they are noted instead of made; .graph, .stream, likewise;
+# .precision
+_local = threading.local()
 
 
 class Kernel:
-    """A numba.cuda kernel. kernel[n](...) launches it on n elements, kernel[grid, block](...) on that many blocks of so many threads.
+    """A numba.cuda kernel. kernel[n](...) launches it on n elements, kernel[grid, block](...) on that many
+    blocks of so many threads.
 
     function   what each thread computes
     compiled   numba.cuda's dispatcher for it
@@ -70,21 +75,26 @@ def device(function):
 
 
 def _blocks(n):
-    """Blocks and threads for n elements. The simulator has a Python thread for each: a few, which then do several elements, as on a GPU."""
+    """Blocks and threads for n elements. The simulator has a Python thread for each: a few, which then do
+    several elements, as on a GPU.
+    """
     if SIMULATOR:
         return 2, 3
     return max(1, min(-(-n // THREADS), BLOCKS)), THREADS
 
 
 def row_blocks(n, *rows):
-    """kernel[row_blocks(n, H, C)]: blocks of threads for rows of n elements, one row for each blockIdx.y < H and blockIdx.z < C.
+    """kernel[row_blocks(n, H, C)]: blocks of threads for rows of n elements, one row for each blockIdx.y < H
+    and blockIdx.z < C.
 
-    Which row it is costs a thread no division; it goes through its elements by `for e in range(cuda.grid(1), n, cuda.gridsize(1))`.
+    Which row it is costs a thread no division; it goes through its elements by `for e in range(cuda.grid(1),
+    n, cuda.gridsize(1))`.
     Raises ValueError for more than 65,535 of them: of maps, or of rows of pixels.
     """
     if max(rows) > ROWS:
         raise ValueError(
-            f"expected at most {ROWS:,} maps and {ROWS:,} rows of pixels, which is what one launch on a GPU can have, got {max(rows):,}"
+            f"expected at most {ROWS:,} maps and {ROWS:,} rows of pixels, which is what one launch on a "
+            f"GPU can have, got {max(rows):,}"
         )
     if SIMULATOR:
         return (1, *rows), 3
@@ -94,7 +104,9 @@ def row_blocks(n, *rows):
 
 @device
 def divided(a, b):
-    """a // b and a % b for 0 <= a < 2^32, 0 < b < 2^32: in 32 bits, which a GPU divides several times faster than 64."""
+    """a // b and a % b for 0 <= a < 2^32, 0 < b < 2^32: in 32 bits, which a GPU divides several times faster
+    than 64.
+    """
     quotient = np.int64(np.uint32(a) // np.uint32(b))
     return quotient, a - quotient * b
 
@@ -110,17 +122,21 @@ def _stream():
 
 
 def precision():
-    """How matrix products of float32 arrays are computed in this thread: "float32", exactly, or "tf32", on tensor cores (see computing_in)."""
+    """How matrix products of float32 arrays are computed in this thread: "float32", exactly, or "tf32", on
+    tensor cores (see computing_in).
+    """
     return getattr(_local, "precision", "float32")
 
 
 @contextmanager
 def computing_in(chosen):
-    """Within this context this thread's conv2d and dense multiply float32 arrays in `chosen`, one of PRECISIONS.
+    """Within this context this thread's conv2d and dense multiply float32 arrays in `chosen`, one of
+    PRECISIONS.
 
     float32   each sum in the order of k, by fused multiply-adds: the same bits on every GPU
-    tf32      each factor rounded to 10 bits behind the point, an error of up to about 1e-3 of a product, and sums in float32 by tensor cores, of which
-              PTX leaves open in which order they add and how they round: the same bits on one kind of GPU
+    tf32      each factor rounded to 10 bits behind the point, an error of up to about 1e-3 of a product, and
+              sums in float32 by tensor cores, of which PTX leaves open in which order they add and how they
+              round: the same bits on one kind of GPU
     """
     before, _local.precision = precision(), chosen
     try:
@@ -145,8 +161,9 @@ def noting():
 
 @contextmanager
 def noted():
-    """Within this context launches are noted as (kernel, grid, block, arguments) and not made, and memory "on the GPU" is NumPy's: for those who want
-    to know what would be launched, or to compile it, on a machine without a GPU. Gives the list."""
+    """Within this context launches are noted as (kernel, grid, block, arguments) and not made, and memory "on
+    the GPU" is NumPy's: for those who want to know what would be launched, or to compile it, on a machine
+    without a GPU. Gives the list."""
     before, _local.launches = noting(), []
     try:
         yield _local.launches
@@ -155,7 +172,9 @@ def noted():
 
 
 def machine_code(kernel, arguments, capabilities):
-    """[(PTX, the assembler's report)] of a kernel called with such arguments, for GPUs of each of the capabilities (major, minor); needs no GPU."""
+    """[(PTX, the assembler's report)] of a kernel called with such arguments, for GPUs of each of the
+    capabilities (major, minor); needs no GPU.
+    """
     from types import SimpleNamespace
     from unittest import mock
 
@@ -168,7 +187,8 @@ def machine_code(kernel, arguments, capabilities):
         if name in ("fastmath", "opt", "lineinfo", "launch_bounds")
     }
     signature, first = types.void(*map(numba.typeof, arguments)), capabilities[0]
-    # device functions ask for the GPU. numba.cuda.compile would do too, but begin with Python for each capability, which is most of the time
+    # device functions ask for the GPU. numba.cuda.compile would do too, but begin with Python for each
+    # capability, which is most of the time
     with mock.patch.object(
         dispatcher, "get_current_device", lambda: SimpleNamespace(compute_capability=first)
     ):

@@ -35,7 +35,8 @@ def memory_errors(shape=(), dtype=np.uint8):
             raise
         size = math.prod(shape) * np.dtype(dtype).itemsize
         raise MemoryError(
-            f"{gpu_name()} has no {f'{size / 2**20:.0f} MiB' if size > 1 else 'memory'} left: use a smaller batch, "
+            f"{gpu_name()} has no {f'{size / 2**20:.0f} MiB' if size > 1 else 'memory'} left: use a "
+            "smaller batch, "
             "or end other programs on it"
         ) from None
 
@@ -47,7 +48,9 @@ def allocate(shape, dtype):
 
 
 def array_at(address, shape, dtype):
-    """(array, owner): an array on the GPU over memory that is someone else's; `owner` lives as long as any view of the array."""
+    """(array, owner): an array on the GPU over memory that is someone else's; `owner` lives as long as any
+    view of the array.
+    """
     size = max(math.prod(shape) * np.dtype(dtype).itemsize, 1)
     if SIMULATOR:
         owner = (ctypes.c_ubyte * size).from_address(address)
@@ -75,7 +78,9 @@ def put(array, there):
 
 
 def constant(function):
-    """Decorator of a function that makes a tuple of NumPy arrays from hashable arguments: gives them on the GPU, where they stay, in memory of their own."""
+    """Decorator of a function that makes a tuple of NumPy arrays from hashable arguments: gives them on the
+    GPU, where they stay, in memory of their own.
+    """
 
     @cache
     def on_gpu(*arguments):

@@ -1,8 +1,9 @@
 """The native form of activations on the GPU: images innermost.
 
-A batch (N, C, H, W) lies in memory as (C, H, W, N): what one pixel of one map is in all images stands side by side. Threads side by side compute images
-side by side, so that all 32 of a warp read neighbouring numbers (coalesced), at the edge of a map they all do the same, and a pixel is one address, whatever the
-stride and padding. Features (N, F) are (F, N).
+A batch (N, C, H, W) lies in memory as (C, H, W, N): what one pixel of one map is in all images stands side by
+side. Threads side by side compute images side by side, so that all 32 of a warp read neighbouring numbers
+(coalesced), at the edge of a map they all do the same, and a pixel is one address, whatever the stride and
+padding. Features (N, F) are (F, N).
 """
 
 from .._numpy_form import NumPyForm
@@ -12,7 +13,9 @@ from .package import SIMULATOR, cuda
 
 
 class CudaNative(NumPyForm):
-    """Activations in native form: `data` (..., N) on the GPU, which stands for an array of the logical `shape` (N, ...)."""
+    """Activations in native form: `data` (..., N) on the GPU, which stands for an array of the logical
+    `shape` (N, ...).
+    """
 
     device = "cuda"
 
@@ -57,7 +60,9 @@ class CudaNative(NumPyForm):
 
     @property
     def rows(self):
-        """(C, H, W N): each row of pixels of each map, in all images. e = w N + n is pixel w in image n, so that its neighbour w + 1 is e + N."""
+        """(C, H, W N): each row of pixels of each map, in all images. e = w N + n is pixel w in image n, so
+        that its neighbour w + 1 is e + N.
+        """
         N, C, H, W = self.shape
         return self.data.reshape(C, H, W * N)
 
@@ -66,7 +71,9 @@ class CudaNative(NumPyForm):
 
 
 def by_rows(y):
-    """kernel[by_rows(y)]: blocks of threads for each of the y.rows of pixels: blockIdx.z is the map, blockIdx.y the row of pixels."""
+    """kernel[by_rows(y)]: blocks of threads for each of the y.rows of pixels: blockIdx.z is the map,
+    blockIdx.y the row of pixels.
+    """
     C, H, length = y.rows.shape
     return row_blocks(length, H, C)
 
@@ -78,7 +85,9 @@ SHARED = TILE, TILE + 1  # one column more, so that the numbers of a column lie 
 
 
 def transpose(x, y):
-    """y[b, a] = x[a, b]: what turns images first, (N, E), into images last, (E, N), and back. The only change of layout, at the door."""
+    """y[b, a] = x[a, b]: what turns images first, (N, E), into images last, (E, N), and back. The only change
+    of layout, at the door.
+    """
     A, B = x.shape
     long, short = (A, B) if A > B else (B, A)  # a grid is at most 65535 high
     _transpose[(-(-long // TILE), -(-short // TILE)), (TILE, LINES)](x, A > B, y)

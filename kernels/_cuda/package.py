@@ -44,7 +44,8 @@ if INSTALLED:
 def _shared_array(self, shape, dtype, alignment=None):
     """cuda.shared.array in the simulator: one array for all threads of a block that come by the same line.
 
-    Instead of the simulator's own, which a thread can interrupt between its search for the array and its entry, and then has one for itself.
+    Instead of the simulator's own, which a thread can interrupt between its search for the array and its
+    entry, and then has one for itself.
     """
     caller = sys._getframe(1)
     with _one_at_a_time:

@@ -1,15 +1,20 @@
-"""The few machine instructions of the GPU that Python has no word for, as intrinsics: what the tiles of kernels/_cuda/tiles.py are made of.
+"""The few machine instructions of the GPU that Python has no word for, as intrinsics: what the tiles of
+kernels/_cuda/tiles.py are made of.
 
-    copier(width)              copy(shared, place, array, index, inside): shared[place + i] = array[index + i], or 0, for i < width, without waiting
+    copier(width)              copy(shared, place, array, index, inside): shared[place + i] = array[index +
+                               i], or 0, for i < width, without waiting
     end_of_copies()            the copies since the last end are a group
     copies_but(newest)         wait(): until all groups of copies of this thread but the newest have arrived
     at(array, index)           array[index] of an array in memory; at_shared: in shared memory
     reader(count, apart)       read(array, index): array[index + i * apart] for i < count, a tuple, in memory
     put(array, index, number)  array[index] = number, in memory
-    thread(), block()          threadIdx.x and blockIdx.x, read anew: what follows from them need not stay in registers meanwhile
+    thread(), block()          threadIdx.x and blockIdx.x, read anew: what follows from them need not stay in
+                               registers meanwhile
     accumulators(count)        zeros(): as many numbers 0, each in a register
-    multiply_add(a, b, ks)     step(sums, shared, a0, b0): sums[i, j] += sum over k in ks of A[i, k] B[j, k], read from shared memory
-    multiply_add_tf32(...)     the same on tensor cores, 16 x 8 x 8 at a time by a whole warp, of A and B rounded to 10 bits behind the point
+    multiply_add(a, b, ks)     step(sums, shared, a0, b0): sums[i, j] += sum over k in ks of A[i, k] B[j, k],
+                               read from shared memory
+    multiply_add_tf32(...)     the same on tensor cores, 16 x 8 x 8 at a time by a whole warp, of A and B
+                               rounded to 10 bits behind the point
     putter(a, b, part)         put(sums, shared, place): the sums into shared memory
 
 What a lane holds of the 16 x 8 x 8 (mma.m16n8k8 of the PTX manual), where g = lane // 4 and t = lane % 4:
@@ -18,11 +23,13 @@ What a lane holds of the 16 x 8 x 8 (mma.m16n8k8 of the PTX manual), where g = l
     second factor  (k t, column g)  (k t + 4, column g)
     sum            (row g, column 2 t)  (g, 2 t + 1)  (g + 8, 2 t)  (g + 8, 2 t + 1)
 
-Here the first factor is B, and its rows are columns of the product, so that neighbours can be loaded together: "row g" is column 2 g of B, "row g + 8" is 2 g + 1;
-"k t" is 2 t and "k t + 4" is 2 t + 1, in both factors: a sum over k may be taken in any order.
+Here the first factor is B, and its rows are columns of the product, so that neighbours can be loaded
+together: "row g" is column 2 g of B, "row g + 8" is 2 g + 1; "k t" is 2 t and "k t + 4" is 2 t + 1, in both
+factors: a sum over k may be taken in any order.
 
-All indices are int32, or for at and put also int64, count elements, and are not checked. Numba would keep an array of sums in memory; here they are a tuple, of which LLVM makes one
-register each, because every place in it is a constant. The sum over k is one chain of fused multiply-adds in the order of k.
+All indices are int32, or for at and put also int64, count elements, and are not checked. Numba would keep an
+array of sums in memory; here they are a tuple, of which LLVM makes one register each, because every place in
+it is a constant. The sum over k is one chain of fused multiply-adds in the order of k.
 
 In numba-cuda's simulator they are NumPy functions of the same contract (kernels/_cuda/ptx_in_numpy.py).
 """
@@ -38,7 +45,8 @@ ALIGNMENT = None if package.SIMULATOR else 16  # bytes, of shared memory: the lo
 
 @dataclass(frozen=True)
 class Fragment:
-    """Which elements of an operand in shared memory one thread multiplies, and where: `count` of them for every k, at constant distances from its first.
+    """Which elements of an operand in shared memory one thread multiplies, and where: `count` of them for
+    every k, at constant distances from its first.
 
     They come in runs of `run`, `near` to each other, one run `far` from the next.
     """
@@ -65,12 +73,15 @@ if package.INSTALLED and not package.SIMULATOR:
     from .package import intrinsic, types
 
     def _named(instruction, *parameters):
-        """The intrinsic under a name that says what it is. Numba's own name for it would be new in every process, and kernels made of it not found on disk again."""
+        """The intrinsic under a name that says what it is. Numba's own name for it would be new in every
+        process, and kernels made of it not found on disk again.
+        """
         instruction._set_uuid(repr((instruction.__name__, *parameters)))
         return instruction
 
     FLOAT, INT, LONG, VOID = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.VoidType()
-    # llvmlite keeps the text of a type in it once it was asked for. Asked now, since kernels on disk are found by all that they refer to, bit for bit
+    # llvmlite keeps the text of a type in it once it was asked for. Asked now, since kernels on disk are
+    # found by all that they refer to, bit for bit
     [str(kind) for kind in (FLOAT, INT, LONG, VOID)]
 
     def _pointer(context, builder, array_type, array, index, space):
@@ -92,7 +103,9 @@ if package.INSTALLED and not package.SIMULATOR:
         return [builder.extract_element(vector, ir.Constant(INT, i)) for i in range(count)]
 
     def _store(builder, pointer, numbers):
-        """Numbers side by side, in one store: 2 or 4. Where lanes write 16 bytes each, it is without bank conflicts if 8 neighbours write 8 x 16 bytes in a row."""
+        """Numbers side by side, in one store: 2 or 4. Where lanes write 16 bytes each, it is without bank
+        conflicts if 8 neighbours write 8 x 16 bytes in a row.
+        """
         kind = ir.VectorType(FLOAT, len(numbers))
         vector = ir.Constant(kind, ir.Undefined)
         for n, number in enumerate(numbers):
@@ -253,7 +266,8 @@ if package.INSTALLED and not package.SIMULATOR:
         return _named(step, a, b, ks)
 
     MMA = (
-        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$10, $11, $12, $13};",
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, "
+        "{$10, $11, $12, $13};",
         "=f,=f,=f,=f,r,r,r,r,r,r,0,1,2,3",
     )
 
@@ -309,7 +323,9 @@ if package.INSTALLED and not package.SIMULATOR:
 
     @cache
     def putter(a, b, stride, part, parts):
-        """put(sums, shared, place): part `part` of `parts` of a thread's rows, to shared[place + row * stride + column]."""
+        """put(sums, shared, place): part `part` of `parts` of a thread's rows, to shared[place + row * stride
+        + column].
+        """
         rows = range(part * a.count // parts, (part + 1) * a.count // parts)
 
         @intrinsic

@@ -69,7 +69,9 @@ def multiply_add(a, b, ks):
 
 @cache
 def multiply_add_tf32(a, b, ks):
-    """Every thread shows what it holds to the others of its block, and then computes its sums from what the lanes of its warp hold, as the PTX manual says."""
+    """Every thread shows what it holds to the others of its block, and then computes its sums from what the
+    lanes of its warp hold, as the PTX manual says.
+    """
     A = np.array(
         [[a.place(i, n) for n in (0, 1)] for i in range(0, a.count, 2)]
     )  # second factor: piece, k t or k t + 4

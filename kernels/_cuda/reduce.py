@@ -1,6 +1,8 @@
-"""Sums over many numbers on the GPU: a block of threads adds them up together, always in the same order, so that two runs give the same bits.
+"""Sums over many numbers on the GPU: a block of threads adds them up together, always in the same order, so
+that two runs give the same bits.
 
-Every thread first adds up numbers of its own, and then the threads their sums, in a tree (BLOCK = 8, width = 1):
+Every thread first adds up numbers of its own, and then the threads their sums, in a tree (BLOCK = 8, width =
+1):
 
     thread      0   1   2   3   4   5   6   7
     step 4      0+4 1+5 2+6 3+7
@@ -8,8 +10,9 @@ Every thread first adds up numbers of its own, and then the threads their sums, 
                 +2+6 +3+7
     step 1      all
 
-No atomic additions: they would add in the order in which threads happen to arrive. Errors grow like the logarithm of how many numbers there are, and
-with what one thread adds. Sums of float32 are float32: a GPU computes float64 many times more slowly.
+No atomic additions: they would add in the order in which threads happen to arrive. Errors grow like the
+logarithm of how many numbers there are, and with what one thread adds. Sums of float32 are float32: a GPU
+computes float64 many times more slowly.
 """
 
 from . import memory
@@ -29,9 +32,11 @@ def parts(rows, columns):
 
 
 def row_sums(matrix, out=None):
-    """The sum of every row of a contiguous matrix (M, K), (M,): dbias, where matrix is dy as (O, positions and images).
+    """The sum of every row of a contiguous matrix (M, K), (M,): dbias, where matrix is dy as (O, positions
+    and images).
 
-    A block adds up a row; where rows are few and long, several blocks a part of it each, and then one more their sums.
+    A block adds up a row; where rows are few and long, several blocks a part of it each, and then one more
+    their sums.
     """
     M, K = matrix.shape
     out = memory.empty((M,), matrix.dtype) if out is None else out
@@ -60,7 +65,8 @@ def _sum_rows(matrix, sums):
 
 @device
 def tree_sum(value, width, like):
-    """The sum of `value` over the threads t, t + width, t + 2 width, ... of a block of BLOCK, for each of them; width is a power of two.
+    """The sum of `value` over the threads t, t + width, t + 2 width, ... of a block of BLOCK, for each of
+    them; width is a power of two.
 
     All threads of the block have to call it. `like` is any array of the dtype of `value`.
     """

@@ -1,4 +1,6 @@
-"""Copies that run beside the kernels: a stream of their own, marks that streams wait for, and memory that a GPU copies from by itself."""
+"""Copies that run beside the kernels: a stream of their own, marks that streams wait for, and memory that a
+GPU copies from by itself.
+"""
 
 from functools import cache
 
@@ -7,13 +9,17 @@ from .package import SIMULATOR, cuda
 
 
 def pinned(shape, dtype):
-    """A NumPy array in memory that the GPU copies from and to by itself, while the processor does something else."""
+    """A NumPy array in memory that the GPU copies from and to by itself, while the processor does something
+    else.
+    """
     with memory_errors(shape, dtype):
         return cuda.pinned_array(shape, dtype)
 
 
 def event(timing=False):
-    """A mark in a stream: event.record(stream), then event.synchronize() for the processor, or event.wait(other) for another stream."""
+    """A mark in a stream: event.record(stream), then event.synchronize() for the processor, or
+    event.wait(other) for another stream.
+    """
     return cuda.event() if SIMULATOR else cuda.event(timing=timing)
 
 

@@ -1,4 +1,6 @@
-"""The tiles that kernels/_cuda/tiles.py has, how their operands lie in shared memory, and which one a product gets."""
+"""The tiles that kernels/_cuda/tiles.py has, how their operands lie in shared memory, and which one a product
+gets.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -7,7 +9,8 @@ from .launch import ROWS
 from .package import SIMULATOR
 from .ptx import Fragment
 
-# What the choice of tiles assumes of the GPU: an H100. Constants, since the order of a sum must not depend on the GPU that computes it.
+# What the choice of tiles assumes of the GPU: an H100. Constants, since the order of a sum must not depend on
+# the GPU that computes it.
 MULTIPROCESSORS = 132
 BYTES_A_CLOCK = 2000  # of memory
 LATENCY = 8  # steps that the beginning and the end of a tile take
@@ -17,7 +20,8 @@ MOST_SPLITS = 256
 
 @dataclass(frozen=True)
 class Tile:
-    """BM x BN of the product, in steps of BK, by threads of TM x TN each; `blocks` of them share a multiprocessor. A warp has warp[0] x warp[1] threads.
+    """BM x BN of the product, in steps of BK, by threads of TM x TN each; `blocks` of them share a
+    multiprocessor. A warp has warp[0] x warp[1] threads.
 
     buffers  steps that are in shared memory or on the way there        tensor  whether warps compute on tensor cores, TF32, or threads for themselves, float32
     """
@@ -38,7 +42,9 @@ class Tile:
 
     @property
     def speed(self):
-        """Share of the arithmetic's speed, roughly: small tiles read more from memory, and small blocks of a thread more from shared memory, for as much of it."""
+        """Share of the arithmetic's speed, roughly: small tiles read more from memory, and small blocks of a
+        thread more from shared memory, for as much of it.
+        """
         reuse = self.BM * self.BN / (self.BM + self.BN)
         return reuse / (reuse + 6) * min(1, self.TM * self.TN / (self.TM + self.TN) / 4)
 
@@ -52,7 +58,8 @@ GPU_TILES = (
     Tile(64, 64, TM=4, blocks=4),
     Tile(16, 128, TM=4, TN=4, blocks=6),
 )
-# on tensor cores the larger a warp's part, here 64 x 64, the fewer numbers are rounded to TF32 for a multiplication
+# on tensor cores the larger a warp's part, here 64 x 64, the fewer numbers are rounded to TF32 for a
+# multiplication
 GPU_TENSOR_TILES = (
     Tile(128, 128, TM=16, tensor=True),
     Tile(96, 128, tensor=True),
@@ -67,10 +74,11 @@ TILES, TENSOR_TILES = (
 
 @dataclass(frozen=True)
 class Panel:
-    """An operand's piece of a step: `size` rows or columns of the tile times `depth` values of k, in shared memory and on the way there.
+    """An operand's piece of a step: `size` rows or columns of the tile times `depth` values of k, in shared
+    memory and on the way there.
 
-    It is copied in lines, which lie in memory, of pieces of `width` numbers each. The threads copy some lines at once, `together`: each has its own
-    piece of every line, always the same.
+    It is copied in lines, which lie in memory, of pieces of `width` numbers each. The threads copy some lines
+    at once, `together`: each has its own piece of every line, always the same.
 
     across  whether k is contiguous in memory, and lines are rows       turned  whether it is then stored with k as the slowest axis, [k][row]
     """
@@ -116,7 +124,9 @@ class Panel:
         return self.threads % self.pieces == 0 and self.lines % self.together == 0
 
     def fragment(self, count):
-        """What one thread multiplies: `count` of the rows or columns, spread over the tile so that a warp reads without bank conflicts."""
+        """What one thread multiplies: `count` of the rows or columns, spread over the tile so that a warp
+        reads without bank conflicts.
+        """
         across = self.across and not self.turned
         return Fragment(
             count,
@@ -126,13 +136,17 @@ class Panel:
         )
 
     def tensor_fragment(self, count):
-        """Likewise for tensor cores: pairs of neighbours in the sums, and what a lane holds for them (kernels/_cuda/ptx.py)."""
+        """Likewise for tensor cores: pairs of neighbours in the sums, and what a lane holds for them
+        (kernels/_cuda/ptx.py).
+        """
         return Fragment(count, self.across and not self.turned, self.stride, 2, 1, self.size // count * 2)
 
 
 @cache
 def choice(M, J, K, groups, a_across, b_across, a_width, b_width, split, tensor):
-    """(tile, splits) that take the least time, as a simple model sees it: the multiprocessor with the most tiles takes that of all of them."""
+    """(tile, splits) that take the least time, as a simple model sees it: the multiprocessor with the most
+    tiles takes that of all of them.
+    """
     best = None
     for tile in TENSOR_TILES if tensor else TILES:
         A, B = (

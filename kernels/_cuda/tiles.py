@@ -66,11 +66,14 @@ int32 = np.int32  # numba widens what two int32 give to int64; this makes it one
 
 @cache
 def tile_kernel(tile, a_across, b_across, a_width, b_width):
-    """The kernel of one tile. a_across, b_across: whether k is contiguous in memory; a_width, b_width: whether copies take 4 numbers or 1."""
+    """The kernel of one tile. a_across, b_across: whether k is contiguous in memory; a_width, b_width:
+    whether copies take 4 numbers or 1.
+    """
     BM, BN, BK, THREADS, LANES = tile.BM, tile.BN, tile.BK, tile.threads, tile.warp[0] * tile.warp[1]
     WARP_M, WARP_N = tile.warp
     WARPS, WARPS_N, AHEAD = THREADS // LANES, BN // tile.TN // WARP_N, tile.buffers - 1
-    # B in shared memory is [k][column] in any case. Where it has to be turned for that, copies take one number, which may stand anywhere.
+    # B in shared memory is [k][column] in any case. Where it has to be turned for that, copies take one
+    # number, which may stand anywhere.
     A, B = (
         Panel(BM, BK, THREADS, a_across, a_width, False, tile.tensor),
         Panel(BN, BK, THREADS, b_across, b_width, b_across, tile.tensor),
@@ -100,8 +103,9 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         A.words,
         A.words + B.words,
     )  # words: where B begins in a buffer, and how long a buffer is
-    # The first row and column of a thread's sums, and its first elements of A and B, are sums of constants times the place of its warp in the tile (down,
-    # across) and the place of its lane in the warp (lane // LANE, lane % LANE).
+    # The first row and column of a thread's sums, and its first elements of A and B, are sums of constants
+    # times the place of its warp in the tile (down, across) and the place of its lane in the warp (lane //
+    # LANE, lane % LANE).
     A_ROW, A_K = (A.stride, 1) if a_across else (1, A.stride)  # words from row to row, and from k to k
     if tile.tensor:
         a_thread, b_thread, PARTS, LANE = A.tensor_fragment(tile.TM), B.tensor_fragment(tile.TN), 2, 4
@@ -133,8 +137,9 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         copies_but(AHEAD - 1),
         accumulators(tile.TM * tile.TN),
     )
-    # Entries of the table of taps are read early, before half of the products of a step are computed, and the copies that need them begin after that: so they
-    # arrive meanwhile. But not where a thread copies so many pieces that registers would not suffice.
+    # Entries of the table of taps are read early, before half of the products of a step are computed, and the
+    # copies that need them begin after that: so they arrive meanwhile. But not where a thread copies so many
+    # pieces that registers would not suffice.
     EARLY, multiplier, entries_of = (
         max(A_PASSES, B_PASSES) <= 4,
         multiply_add_tf32 if tile.tensor else multiply_add,
@@ -180,7 +185,9 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
         out_row,
         out_split,
     ):
-        """out[group, m, j], or with splits > 1 the part of it that one range of k gives, to out[split]. x: where B is gathered."""
+        """out[group, m, j], or with splits > 1 the part of it that one range of k gives, to out[split]. x:
+        where B is gathered.
+        """
         shared = cuda.shared.array(WORDS, np.float32, ALIGNMENT)
         t, tiles = thread(), divided(M + BM - 1, BM)[0]
         j_tile, m_tile = divided(block(), tiles)
@@ -322,7 +329,8 @@ def tile_kernel(tile, a_across, b_across, a_width, b_width):
 
 @dataclass(frozen=True)
 class Matrix:
-    """A[group, k, m]: data[group * `group` + m * `row` + k], where k lies contiguous (`across`), else data[group * `group` + k * `row` + m].
+    """A[group, k, m]: data[group * `group` + m * `row` + k], where k lies contiguous (`across`), else
+    data[group * `group` + k * `row` + m].
 
     columns  where not across: how many m can be read, M or more
     """
@@ -341,9 +349,11 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Gathered:
-    """B: maps x (..., N), read through tables on the GPU: see tables() in kernels/_cuda/convolution.py. Group g begins at data[g * `group`].
+    """B: maps x (..., N), read through tables on the GPU: see tables() in kernels/_cuda/convolution.py. Group
+    g begins at data[g * `group`].
 
-    across  whether k is a pixel and an image, and a column a tap; else k is a tap and a column a pixel and an image
+    across  whether k is a pixel and an image, and a column a tap; else k is a tap and a column a pixel and an
+            image
     """
 
     data: object
@@ -360,7 +370,8 @@ class Gathered:
 
 
 def multiply(a, b, sizes, groups, out, row, bias=None, relu=False, mask=None, split=True):
-    """out[group, m, j] = sum_k A[group, k, m] B[group, k, j] for a Matrix and a Gathered, sizes (M, J, K); then + bias, relu, 0 where mask <= 0.
+    """out[group, m, j] = sum_k A[group, k, m] B[group, k, j] for a Matrix and a Gathered, sizes (M, J, K);
+    then + bias, relu, 0 where mask <= 0.
 
     out    flat; `row` is its distance from one m to the next
     bias   (groups * M,) or None        mask  an array like out or None        split  whether k may be split

@@ -1,7 +1,8 @@
 """Windows that slide over a map, as threads see them: what the pools share.
 
-A window that looks beyond the edge of the map gets the pixel at the edge instead (`within`), and what it must not count is left out afterwards: so all loads of
-a thread are on their way at once, and none waits for a branch.
+A window that looks beyond the edge of the map gets the pixel at the edge instead (`within`), and what it must
+not count is left out afterwards: so all loads of a thread are on their way at once, and none waits for a
+branch.
 """
 
 from .._windows import as_lengths
@@ -9,8 +10,8 @@ from .launch import device, divided
 
 
 def lengths(size, stride):
-    """A window and its stride for a kernel, as pairs of tuples of that length: the length is part of their type, so that loops over taps are unrolled
-    and what is divided by the stride is divided by a constant."""
+    """A window and its stride for a kernel, as pairs of tuples of that length: the length is part of their
+    type, so that loops over taps are unrolled and what is divided by the stride is divided by a constant."""
     return as_lengths(size), as_lengths(stride)
 
 
@@ -34,7 +35,8 @@ def most_windows(size, stride):
 
 @device
 def window_and_tap(pixel, stride, a):
-    """i, u with i stride + u = pixel (of the padded map): pixel is tap u of window i. a = 0 for the last such window, 1 for the one before, ...
+    """i, u with i stride + u = pixel (of the padded map): pixel is tap u of window i. a = 0 for the last such
+    window, 1 for the one before, ...
 
     Whether there is such a window, 0 <= i < positions, and such a tap, u < size, is for the caller to see.
     """

@@ -5,10 +5,11 @@
 forward         y = x + other
 backward_input  dx = dy; dother is the same array, since y grows by 1 with each of them
 
-Where a path parted into two, the gradients that come back along them add up: dx = forward(dx of one, dx of the other).
+Where a path parted into two, the gradients that come back along them add up: dx = forward(dx of one, dx of
+the other).
 
-Source: He, Zhang, Ren, Sun 2016, Deep Residual Learning for Image Recognition, section 3.2, equation 1. dtype: float32 or float64
-(reference: complex128 too).
+Source: He, Zhang, Ren, Sun 2016, Deep Residual Learning for Image Recognition, section 3.2, equation 1.
+dtype: float32 or float64 (reference: complex128 too).
 """
 
 

@@ -1,4 +1,5 @@
-"""avg_pool2d in Numba: the L images of a block are one vector, so a window is added pixel by pixel for all of them at once.
+"""avg_pool2d in Numba: the L images of a block are one vector, so a window is added pixel by pixel for all of
+them at once.
 
 Padding adds nothing, so windows are cut off at the edge.
 """

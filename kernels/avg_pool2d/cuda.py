@@ -1,6 +1,7 @@
 """avg_pool2d in numba.cuda: one thread computes single pixels of single images.
 
-In backward_input each pixel adds up what the windows that contain it hand to it, so that nobody adds where others do.
+In backward_input each pixel adds up what the windows that contain it hand to it, so that nobody adds where
+others do.
 """
 
 from .._cuda.launch import cuda, device, divided, kernel

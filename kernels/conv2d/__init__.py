@@ -10,18 +10,20 @@ backward_input   dx[n,c',h,w]    = sum over all (o,u,v,i,j) with h = i SH + u - 
 backward_weight  dweight[o,c,u,v] = sum_{n,i,j} dy[n,o,i,j] x[n,c', i SH + u - PH, j SW + v - PW]
 backward_bias    dbias[o]        = sum_{n,i,j} dy[n,o,i,j]
 
-c runs over the C/groups input maps of o's group, and c' = c + (o // (O/groups)) C/groups is that map's place in x. Outside the
-map x is zero. As everywhere in this field the kernel is not flipped: strictly this is a cross-correlation.
+c runs over the C/groups input maps of o's group, and c' = c + (o // (O/groups)) C/groups is that map's place
+in x. Outside the map x is zero. As everywhere in this field the kernel is not flipped: strictly this is a
+cross-correlation.
 
-ceil=True rounds OH and OW up instead of down: where the windows that fit leave pixels over, one more begins, and what it sees beyond the
-padded map is zero; none begins behind the map itself. 224 pixels, KH = 11 and SH = 4 without padding give 54, and 55 with ceil, which
-is how the authors' own code of 2012 computes. The backward functions read OH and OW from dy.
+ceil=True rounds OH and OW up instead of down: where the windows that fit leave pixels over, one more begins,
+and what it sees beyond the padded map is zero; none begins behind the map itself. 224 pixels, KH = 11 and SH
+= 4 without padding give 54, and 55 with ceil, which is how the authors' own code of 2012 computes. The
+backward functions read OH and OW from dy.
 
-On the GPU, with the precision "tf32", factors are rounded to 10 bits behind the point and products added in float32 or nearly so: an error of about 1e-3 of a
-product. Else float32 products are exact float32 there too.
+On the GPU, with the precision "tf32", factors are rounded to 10 bits behind the point and products added in
+float32 or nearly so: an error of about 1e-3 of a product. Else float32 products are exact float32 there too.
 
-Source: LeCun et al. 1998, section II.A; groups: Krizhevsky et al. 2012, section 3.5 (two GPUs). dtype: float32 or float64, all arrays
-alike (reference: complex128 too).
+Source: LeCun et al. 1998, section II.A; groups: Krizhevsky et al. 2012, section 3.5 (two GPUs). dtype:
+float32 or float64, all arrays alike (reference: complex128 too).
 """
 
 from .._windows import output_map

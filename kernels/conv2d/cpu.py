@@ -1,9 +1,10 @@
 """conv2d in Numba: tiles of output maps times pixels, for L images at once.
 
-What is vectorised: L images lie side by side, so one vector holds one pixel of L images, and a window at any place, of any stride, is
-whole vectors. (With fewer images the pixels of a row lie side by side instead.)
+What is vectorised: L images lie side by side, so one vector holds one pixel of L images, and a window at any
+place, of any stride, is whole vectors. (With fewer images the pixels of a row lie side by side instead.)
 
-What is blocked: 8 output maps times 3 pixels are summed up together in registers, over all input maps and taps,
+What is blocked: 8 output maps times 3 pixels are summed up together in registers, over all input maps and
+taps,
 
                     pixel j    j+1    j+2
         map o      [ sum    ][ sum  ][ sum  ]      += weight[o, c, u, v] * x[c, i SH + u, (j .. j+2) SW + v]
@@ -11,9 +12,10 @@ What is blocked: 8 output maps times 3 pixels are summed up together in register
           ...                                         three loads and eight scalars for 24 multiply-adds
         map o+7    [ sum    ][ sum  ][ sum  ]
 
-so that memory is read once for several uses and the arithmetic units never wait. backward_input is the same sum with the taps turned round;
-backward_weight holds a block of weights in registers and runs over the pixels. The micro-kernels stand in kernels/_cpu/simd.py, the loops that lay
-them over an array in kernels/_cpu/tiles.py, and the tables of what lies where in kernels/_cpu/convolution.py.
+so that memory is read once for several uses and the arithmetic units never wait. backward_input is the same
+sum with the taps turned round; backward_weight holds a block of weights in registers and runs over the
+pixels. The micro-kernels stand in kernels/_cpu/simd.py, the loops that lay them over an array in
+kernels/_cpu/tiles.py, and the tables of what lies where in kernels/_cpu/convolution.py.
 """
 
 import numpy as np
@@ -63,7 +65,9 @@ def backward_bias(dy):
 
 
 def _one_window(x_shape, kernel_size, padding, groups):
-    """Whether one window covers the whole map (C5 of LeNet-5): then every pixel of every map is a feature, and this is a dense layer."""
+    """Whether one window covers the whole map (C5 of LeNet-5): then every pixel of every map is a feature,
+    and this is a dense layer.
+    """
     return tuple(x_shape[2:]) == tuple(kernel_size) and tuple(padding) == (0, 0) and groups == 1
 
 

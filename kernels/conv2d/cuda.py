@@ -1,9 +1,12 @@
-"""conv2d in numba.cuda: plain kernels, in which one thread computes one number of the result and reads all that it is made of.
+"""conv2d in numba.cuda: plain kernels, in which one thread computes one number of the result and reads all
+that it is made of.
 
-Images lie innermost: the 32 threads of a warp compute the same pixel of 32 images, read neighbours in memory, and at the edge of a map all do the same.
+Images lie innermost: the 32 threads of a warp compute the same pixel of 32 images, read neighbours in memory,
+and at the edge of a map all do the same.
 
-In float32 the same sums are computed in tiles instead, many times faster (kernels/_cuda/tiles.py, kernels/_cuda/convolution.py), and take the relu before or
-behind them along: with_relu = relu after forward, masked_backward_input = backward_input, then the backward of the relu that gave x.
+In float32 the same sums are computed in tiles instead, many times faster (kernels/_cuda/tiles.py,
+kernels/_cuda/convolution.py), and take the relu before or behind them along: with_relu = relu after forward,
+masked_backward_input = backward_input, then the backward of the relu that gave x.
 """
 
 import math
@@ -147,7 +150,9 @@ def backward_bias(dy):
 
 
 def _one_window(x_shape, kernel_size, padding, groups):
-    """Whether one window covers the whole map (C5 of LeNet-5): then every pixel of every map is a feature, and this is a dense layer."""
+    """Whether one window covers the whole map (C5 of LeNet-5): then every pixel of every map is a feature,
+    and this is a dense layer.
+    """
     return tuple(x_shape[2:]) == tuple(kernel_size) and tuple(padding) == (0, 0) and groups == 1
 
 

@@ -1,11 +1,13 @@
 """dense in Numba: three matrix products, in the tiles of kernels/_cpu/simd.py.
 
-Many images: L of them side by side. Forward and backward_input sum up 8 features times 3 blocks of images in registers, one scalar of weight
-times three vectors of images; the weights are read where they lie, row by row forward and column by column backward. backward_weight sums over
-images, so there x is transposed once (images_first), and one scalar of dy times a vector of features gives a row of dweight.
+Many images: L of them side by side. Forward and backward_input sum up 8 features times 3 blocks of images in
+registers, one scalar of weight times three vectors of images; the weights are read where they lie, row by row
+forward and column by column backward. backward_weight sums over images, so there x is transposed once
+(images_first), and one scalar of dy times a vector of features gives a row of dweight.
 
-Few images (L = 1): x is a matrix (N, C) as it is, features side by side. Forward takes dot products of its rows with those of weight, each of
-which is read once and where it lies; the other two are plain products of matrices.
+Few images (L = 1): x is a matrix (N, C) as it is, features side by side. Forward takes dot products of its
+rows with those of weight, each of which is read once and where it lies; the other two are plain products of
+matrices.
 """
 
 from functools import lru_cache
@@ -70,7 +72,9 @@ def backward_bias(dy):
 
 
 def _images_together(x, weight, weight_t, weight_m, bias, y):
-    """y[m] = bias[m] + sum_k weight[k * weight_t + m * weight_m] x[k] for all blocks of images; the pixels of a tile are blocks."""
+    """y[m] = bias[m] + sum_k weight[k * weight_t + m * weight_m] x[k] for all blocks of images; the pixels of
+    a tile are blocks.
+    """
     (blocks, K, O), L = (len(x.data), x.shape[1], y.shape[1]), x.data.shape[-1]
     shares = (
         next((n for n in range(1, K + 1) if K % n == 0 and K // n <= ROWS_TOGETHER), 1) if weight_t > 1 else 1
@@ -78,7 +82,8 @@ def _images_together(x, weight, weight_t, weight_m, bias, y):
     if K // shares < ROWS_TOGETHER // 4:  # hardly any divisors: y would be read and written all the time
         shares = 1
     panels, offset = _panels(O, shares, K // shares, K // shares * weight_t, weight_t, weight_m, L, L)
-    # share i of the sum takes row i of the table of offsets: as if it were a window of one row, of which only tap i is inside
+    # share i of the sum takes row i of the table of offsets: as if it were a window of one row, of which only
+    # tap i is inside
     tiles.multiply_add_tiles(
         x.data.reshape(-1),
         weight.reshape(-1),
@@ -94,7 +99,9 @@ def _images_together(x, weight, weight_t, weight_m, bias, y):
 
 
 def _rows_times_matrix(a, a_distances, size, b, y):
-    """y[i] = sum over u, t < size of a[u a_u + t a_t + i a_m] b[u T + t]: y (I, J), b (U * T, at least J rounded up to whole vectors)."""
+    """y[i] = sum over u, t < size of a[u a_u + t a_t + i a_m] b[u T + t]: y (I, J), b (U * T, at least J
+    rounded up to whole vectors).
+    """
     (I, J), (U, T), L = y.shape, size, lanes(y.dtype)
     vectors = -(-J // L)
     blocks = _column_blocks(vectors, len(b) * L * b.itemsize)
@@ -118,7 +125,9 @@ def _rows_times_matrix(a, a_distances, size, b, y):
 
 
 def _column_blocks(vectors, column):
-    """Into how many blocks of columns a matrix is cut so that one stays in the cache; `column`: bytes of one vector's width of the matrix."""
+    """Into how many blocks of columns a matrix is cut so that one stays in the cache; `column`: bytes of one
+    vector's width of the matrix.
+    """
     fitting = [
         blocks
         for blocks in range(1, vectors + 1)
@@ -138,8 +147,8 @@ def _panels(count, U, T, weight_u, weight_t, weight_m, x_distance, y_distance):
 
 
 def _images_first(x):
-    """(blocks, C, L) as (blocks * L, C), rows rounded up to whole vectors, and an odd number of them: at distances of some power of 2 all rows
-    would compete for the same few places in the cache."""
+    """(blocks, C, L) as (blocks * L, C), rows rounded up to whole vectors, and an odd number of them: at
+    distances of some power of 2 all rows would compete for the same few places in the cache."""
     blocks, C, L = x.shape
     result = aligned_empty((blocks * L, (-(-C // L) | 1) * L), x.dtype)
     layouts.images_first(x, result.reshape(blocks, L, -1))
@@ -164,7 +173,9 @@ def _has_positions(x):
 
 
 def _map(x):
-    """Features at positions (N, C, ...) as maps (N, C, 1, positions): the layer is a convolution with a window of one pixel there."""
+    """Features at positions (N, C, ...) as maps (N, C, 1, positions): the layer is a convolution with a
+    window of one pixel there.
+    """
     return x.reshape((*x.shape[:2], 1, int(np.prod(x.shape[2:]))))
 
 

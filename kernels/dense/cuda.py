@@ -1,7 +1,9 @@
-"""dense in numba.cuda: plain kernels, in which one thread computes one number of the result and reads all that it is made of.
+"""dense in numba.cuda: plain kernels, in which one thread computes one number of the result and reads all
+that it is made of.
 
-In float32 the same sums are computed in tiles instead, many times faster, as a convolution of maps of one row with a window of one pixel
-(kernels/_cuda/tiles.py, kernels/_cuda/convolution.py), and take the relu before or behind them along, as in conv2d/cuda.py.
+In float32 the same sums are computed in tiles instead, many times faster, as a convolution of maps of one row
+with a window of one pixel (kernels/_cuda/tiles.py, kernels/_cuda/convolution.py), and take the relu before or
+behind them along, as in conv2d/cuda.py.
 """
 
 import math
@@ -109,7 +111,9 @@ def backward_bias(dy):
 
 
 def positions(x):
-    """The data of (N, C, ...) as (C, positions, N): all axes behind the second as one; one position where there are features only."""
+    """The data of (N, C, ...) as (C, positions, N): all axes behind the second as one; one position where
+    there are features only.
+    """
     return x.data.reshape(x.shape[1], math.prod(x.shape[2:]), x.shape[0])
 
 

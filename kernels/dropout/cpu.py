@@ -1,4 +1,6 @@
-"""dropout in Numba: one loop over all elements, each with its own hash; LLVM makes vector code of the integers by itself."""
+"""dropout in Numba: one loop over all elements, each with its own hash; LLVM makes vector code of the
+integers by itself.
+"""
 
 import math
 

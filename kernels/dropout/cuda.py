@@ -1,4 +1,6 @@
-"""dropout in numba.cuda: every thread takes single elements and hashes their index in the batch, in which images come first, while in memory they lie last."""
+"""dropout in numba.cuda: every thread takes single elements and hashes their index in the batch, in which
+images come first, while in memory they lie last.
+"""
 
 import math
 

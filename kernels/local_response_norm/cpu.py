@@ -1,7 +1,8 @@
-"""local_response_norm in Numba: maps mix, pixels and images do not, so those of a map are one run, taken a register at a time.
+"""local_response_norm in Numba: maps mix, pixels and images do not, so those of a map are one run, taken a
+register at a time.
 
-The run is cut into chunks, and each chunk is taken through all maps before the next, so that the `size` maps around the present one are still
-in the cache.
+The run is cut into chunks, and each chunk is taken through all maps before the next, so that the `size` maps
+around the present one are still in the cache.
 """
 
 import numpy as np

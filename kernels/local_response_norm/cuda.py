@@ -1,12 +1,14 @@
-"""local_response_norm in numba.cuda: maps mix, pixels and images do not. A thread takes one pixel of one image and walks through the maps.
+"""local_response_norm in numba.cuda: maps mix, pixels and images do not. A thread takes one pixel of one
+image and walks through the maps.
 
-What the maps around the present one hold goes along in a window of `size` registers, which the next map enters on the right:
+What the maps around the present one hold goes along in a window of `size` registers, which the next map
+enters on the right:
 
     window          c-2 c-1  c  c+1 c+2         size = 5: d[c] needs these
     one map on          c-1  c  c+1 c+2 c+3
 
-So every number is read once and written once, as little as can be. No sum is kept by adding what comes and subtracting what goes: a large
-number that has gone would leave its rounding error behind.
+So every number is read once and written once, as little as can be. No sum is kept by adding what comes and
+subtracting what goes: a large number that has gone would leave its rounding error behind.
 """
 
 import math
@@ -65,7 +67,9 @@ def backward_input(dy, x, size, k, alpha, beta):
 
 @kernel
 def _backward_input(dy, x, window, k, alpha, beta, dx):
-    """Three windows: inputs, `half` maps ahead of the others; g = dy d^-beta; shares = g x / d, what y hands to d, but for -beta."""
+    """Three windows: inputs, `half` maps ahead of the others; g = dy d^-beta; shares = g x / d, what y hands
+    to d, but for -beta.
+    """
     C, half, start = x.shape[0], len(window) // 2, MAPS * cuda.blockIdx.y
     zero, two = x.dtype.type(0), x.dtype.type(2)
     for p in range(cuda.grid(1), x.shape[1], cuda.gridsize(1)):
@@ -89,7 +93,9 @@ def _backward_input(dy, x, window, k, alpha, beta, dx):
 
 
 def _window(x, size):
-    """`size` zeros. A tuple, whose length is part of its type: loops over it are unrolled, and its numbers stay in registers."""
+    """`size` zeros. A tuple, whose length is part of its type: loops over it are unrolled, and its numbers
+    stay in registers.
+    """
     return (x.dtype.type(0),) * size
 
 

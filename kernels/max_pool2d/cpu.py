@@ -1,9 +1,12 @@
-"""max_pool2d in Numba: the L images of a block are one vector, so a window is gone through once for all of them.
+"""max_pool2d in Numba: the L images of a block are one vector, so a window is gone through once for all of
+them.
 
-The L images have their maxima at different places. backward_input finds each maximum again and hands out dy in the order of reading: the
-first pixel that equals the maximum takes all that is left of dy, lane by lane, and leaves 0 for the others.
+The L images have their maxima at different places. backward_input finds each maximum again and hands out dy
+in the order of reading: the first pixel that equals the maximum takes all that is left of dy, lane by lane,
+and leaves 0 for the others.
 
-Where a window looks beyond the edge it sees the pixel at the edge once more: that changes no maximum, and its second visit finds nothing left.
+Where a window looks beyond the edge it sees the pixel at the edge once more: that changes no maximum, and its
+second visit finds nothing left.
 """
 
 import numpy as np
@@ -48,7 +51,9 @@ def _forward(x, rows, columns, stride, padding, y):
 
 @kernel(split=("x", "y"))
 def _forward_of_few(x, rows, columns, stride, padding, y):
-    """The same with one image a block: first the largest of each column of a row of windows, for a register of columns at a time."""
+    """The same with one image a block: first the largest of each column of a row of windows, for a register
+    of columns at a time.
+    """
     (maps, OH, OW), (H, W) = y.shape, x.shape[1:]
     of_columns = np.empty(W, x.dtype)
     for m in range(maps):
@@ -127,6 +132,8 @@ def _backward_input(dy, x, rows, columns, stride, padding, dx):
 
 
 def _maps(x):
-    """(blocks * C, H, W, L), or (N * C, H, W) with one image a block: what a pool does is the same for every map."""
+    """(blocks * C, H, W, L), or (N * C, H, W) with one image a block: what a pool does is the same for every
+    map.
+    """
     data = lanewise(x.data)
     return data.reshape(-1, *data.shape[2:])

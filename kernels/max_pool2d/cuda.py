@@ -1,7 +1,8 @@
 """max_pool2d in numba.cuda: one thread computes single pixels of single images.
 
-backward_input first notes where each window has its maximum; then each pixel goes through the windows that contain it, and takes dy of those that it has won.
-So each window is searched once, however many pixels ask, and nobody adds where others do.
+backward_input first notes where each window has its maximum; then each pixel goes through the windows that
+contain it, and takes dy of those that it has won. So each window is searched once, however many pixels ask,
+and nobody adds where others do.
 """
 
 import numpy as np
@@ -28,7 +29,8 @@ def _forward(x, N, size, stride, padding, y):
 
 @device
 def _search(x, N, c, i, e, size, stride, padding):
-    """The first maximum of a window in the order of reading, and its place: u times the width of the window + v.
+    """The first maximum of a window in the order of reading, and its place: u times the width of the window +
+    v.
 
     Pixels at the edge may be seen more than once: that changes no maximum, and not which one comes first.
     """

@@ -7,9 +7,11 @@ forward           y[n,k,p]      = sum_f (x[n,f,p] - centers[k,f])^2
 backward_input    dx[n,f,p]     =  2 sum_k dy[n,k,p] (x[n,f,p] - centers[k,f])
 backward_centers  dcenters[k,f] = -2 sum_{n,p} dy[n,k,p] (x[n,f,p] - centers[k,f])
 
-y is a penalty: 0 where x is the code of class k, so the answer is the smallest. p runs over further axes, as in dense.
+y is a penalty: 0 where x is the code of class k, so the answer is the smallest. p runs over further axes, as
+in dense.
 
-Source: LeCun et al. 1998, section II.B, equation 7. dtype: float32 or float64, all arrays alike (reference: complex128 too).
+Source: LeCun et al. 1998, section II.B, equation 7. dtype: float32 or float64, all arrays alike (reference:
+complex128 too).
 """
 
 

@@ -1,4 +1,6 @@
-"""rbf in numba.cuda: one thread computes single numbers of single images, and a block of them each number of dcenters."""
+"""rbf in numba.cuda: one thread computes single numbers of single images, and a block of them each number of
+dcenters.
+"""
 
 from .._cuda import memory
 from .._cuda.launch import cuda, kernel, row_blocks

@@ -1,6 +1,8 @@
-"""rbf_loss in Numba: the L images of a block are one vector, and so are their labels, as numbers of the dtype of the penalties.
+"""rbf_loss in Numba: the L images of a block are one vector, and so are their labels, as numbers of the dtype
+of the penalties.
 
-No label equals -1, so an image with that label and a lane without an image have no right class; they get y = 0 and dpenalties = 0.
+No label equals -1, so an image with that label and a lane without an image have no right class; they get y =
+0 and dpenalties = 0.
 """
 
 from .._cpu.kernel import kernel

@@ -5,7 +5,8 @@ backward_input  dx = dy where x > 0, else 0
 
 x and y of any shape (N, ...). The derivative at 0 is taken as 0. NaN stays NaN.
 
-Source: Nair, Hinton 2010; Krizhevsky et al. 2012, section 3.1. dtype: float32 or float64 (reference: complex128 too).
+Source: Nair, Hinton 2010; Krizhevsky et al. 2012, section 3.1. dtype: float32 or float64 (reference:
+complex128 too).
 """
 
 

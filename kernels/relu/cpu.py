@@ -1,4 +1,6 @@
-"""relu in Numba: one loop over all elements, a register of them at a time, whatever they stand for. y may be x, and dx dy."""
+"""relu in Numba: one loop over all elements, a register of them at a time, whatever they stand for. y may be
+x, and dx dy.
+"""
 
 from .._cpu.kernel import kernel
 from .._cpu.vector import load_run, store_run, where, width

@@ -1,4 +1,6 @@
-"""scaled_tanh in numba.cuda: every thread takes single elements, whatever they stand for. y may be x, and dx dy."""
+"""scaled_tanh in numba.cuda: every thread takes single elements, whatever they stand for. y may be x, and dx
+dy.
+"""
 
 import math
 

@@ -1,8 +1,9 @@
-"""sgd in numba.cuda: every thread takes single elements of a parameter. The rate and the other options are read from the GPU's memory, so that a captured
-step (kernels/_cuda/graph.py), which makes the same calls for ever, can be given other ones.
+"""sgd in numba.cuda: every thread takes single elements of a parameter. The rate and the other options are
+read from the GPU's memory, so that a captured step (kernels/_cuda/graph.py), which makes the same calls for
+ever, can be given other ones.
 
-    options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight and velocity
-             as they are
+    options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight and
+             velocity as they are
 """
 
 import math
@@ -64,7 +65,9 @@ def sum_of_squares(dweight):
 
 
 def _partial_sums(dweights):
-    """Sums of squares of parts of all these arrays: the squares and each of these sums are of the dtype of dweight, also where that is float32."""
+    """Sums of squares of parts of all these arrays: the squares and each of these sums are of the dtype of
+    dweight, also where that is float32.
+    """
     blocks = parts(1, max(dweight.size for dweight in dweights))
     sums = memory.empty((len(dweights) * blocks,), dweights[0].dtype)
     for first in range(0, len(dweights), TOGETHER):
@@ -89,8 +92,8 @@ def _sum_of_squares(dweights, sums, first):
 def guarded_options(options, losses, dweights, clip):
     """Return `options` for change of any optimizer, where nobody looks in between.
 
-    The scale, which stands last, is made smaller so that the norm of all dweights together is no larger than clip
-    (None: as large as it is), and NaN where it is 0 or a loss is not finite.
+    The scale, which stands last, is made smaller so that the norm of all dweights together is no larger than
+    clip (None: as large as it is), and NaN where it is 0 or a loss is not finite.
     """
     guarded = memory.empty(options.shape, options.dtype)
     sums = losses if clip is None else _partial_sums(dweights)

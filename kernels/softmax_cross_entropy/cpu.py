@@ -1,6 +1,8 @@
-"""softmax_cross_entropy in Numba: the L images of a block are one vector, and so are their labels, as numbers of the dtype of the scores.
+"""softmax_cross_entropy in Numba: the L images of a block are one vector, and so are their labels, as numbers
+of the dtype of the scores.
 
-No label equals -1, so an image with that label and a lane without an image have no right class; they get y = 0 and dscores = 0.
+No label equals -1, so an image with that label and a lane without an image have no right class; they get y =
+0 and dscores = 0.
 """
 
 from .._cpu.kernel import kernel

@@ -11,14 +11,17 @@ backward_bias         dbias[c]        = sum_{n,i,j} dy[n,c,i,j]
 
 The inputs are added, not averaged: the coefficient absorbs the 1/4.
 
-Source: LeCun et al. 1998, section II.B. dtype: float32 or float64, all arrays alike (reference: complex128 too).
+Source: LeCun et al. 1998, section II.B. dtype: float32 or float64, all arrays alike (reference: complex128
+too).
 """
 
 from .._windows import output_map
 
 
 def output_shape(x_shape, channels, size):
-    """(N, C, H // SH, W // SW). Raises ValueError where the number of maps differs or a map is smaller than the window."""
+    """(N, C, H // SH, W // SW). Raises ValueError where the number of maps differs or a map is smaller than
+    the window.
+    """
     if len(x_shape) != 4 or x_shape[1] != channels:
         raise ValueError(f"expected x of shape (N, {channels}, H, W), got {tuple(x_shape)}")
     return (*x_shape[:2], *output_map(x_shape, size, size, (0, 0)))

@@ -1,4 +1,6 @@
-"""subsample2d in Numba: the L images of a block are one vector, so a window is added pixel by pixel for all of them at once."""
+"""subsample2d in Numba: the L images of a block are one vector, so a window is added pixel by pixel for all
+of them at once.
+"""
 
 import numpy as np
 

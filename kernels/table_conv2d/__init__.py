@@ -9,16 +9,20 @@ backward_input   dx[n,c,h,w]     = sum_{k: c_k = c} sum_{u,v} weight[k,u,v] dy[n
 backward_weight  dweight[k,u,v]  = sum_{n,i,j} dy[n,o_k,i,j] x[n, c_k, i+u, j+v]
 backward_bias    dbias[o]        = sum_{n,i,j} dy[n,o,i,j]
 
-Only the filters that exist are stored, so a connection that the table lacks is no parameter held at zero: there is none.
+Only the filters that exist are stored, so a connection that the table lacks is no parameter held at zero:
+there is none.
 
-Source: LeCun et al. 1998, section II.B and table I. dtype: float32 or float64, all arrays alike (reference: complex128 too).
+Source: LeCun et al. 1998, section II.B and table I. dtype: float32 or float64, all arrays alike (reference:
+complex128 too).
 """
 
 from .._windows import output_map
 
 
 def output_shape(x_shape, kernel_size, table_shape):
-    """(N, O, OH, OW) for a table of shape (O, C). Raises ValueError where the maps do not match or the window does not fit."""
+    """(N, O, OH, OW) for a table of shape (O, C). Raises ValueError where the maps do not match or the window
+    does not fit.
+    """
     O, C = table_shape
     if len(x_shape) != 4 or x_shape[1] != C:
         raise ValueError(f"expected x of shape (N, {C}, H, W), got {tuple(x_shape)}")

@@ -1,7 +1,9 @@
-"""table_conv2d in Numba: conv2d's tiles, where every output map has a list of its own of the input maps that it sees.
+"""table_conv2d in Numba: conv2d's tiles, where every output map has a list of its own of the input maps that
+it sees.
 
-Maps that see different maps cannot share a load of x, so a tile is one map times ten pixels (kernels/_cpu/simd.py): a scalar of weight and ten
-vectors of x for ten multiply-adds. Only connections that exist are computed.
+Maps that see different maps cannot share a load of x, so a tile is one map times ten pixels
+(kernels/_cpu/simd.py): a scalar of weight and ten vectors of x for ten multiply-adds. Only connections that
+exist are computed.
 """
 
 import numpy as np

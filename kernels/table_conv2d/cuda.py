@@ -1,7 +1,9 @@
-"""table_conv2d in numba.cuda: one thread computes single pixels of single images, and a block of them each number of dweight.
+"""table_conv2d in numba.cuda: one thread computes single pixels of single images, and a block of them each
+number of dweight.
 
-Maps are taken by rows (CudaNative.rows), in which the neighbour of element e to the right is e + N: tap v of a filter looks v N elements on, whatever the image.
-Which connections a map has is a list in the GPU's memory, made once for a table:
+Maps are taken by rows (CudaNative.rows), in which the neighbour of element e to the right is e + N: tap v of
+a filter looks v N elements on, whatever the image. Which connections a map has is a list in the GPU's memory,
+made once for a table:
 
     pairs (K, 2)    order (K,): connections sorted by their output map    starts (O + 1,): where in it those of each map begin;   likewise by input map
 """
@@ -96,7 +98,9 @@ def backward_bias(dy):
 
 
 def _sorted(connections, by, maps):
-    """pairs, order and starts, sorted by the output maps (by = 0) or the input maps (by = 1) of the connections."""
+    """pairs, order and starts, sorted by the output maps (by = 0) or the input maps (by = 1) of the
+    connections.
+    """
     return _lists(np.ascontiguousarray(connections, np.int32).tobytes(), by, maps)
 
 

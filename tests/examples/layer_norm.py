@@ -4,7 +4,9 @@ import numpy as np
 
 
 class LayerNorm:
-    """y = weight (x - mean) / std + bias, with mean and std over the features of each image. x, y (N, features)."""
+    """y = weight (x - mean) / std + bias, with mean and std over the features of each image. x, y (N,
+    features).
+    """
 
     def __init__(self, features, epsilon=1e-5):
         self.epsilon, self.grads = epsilon, {}

@@ -1,6 +1,8 @@
-"""The command `tinyconv`: one file a sub-command, each with add_parser(commands) and run(args), which gives the exit status.
+"""The command `tinyconv`: one file a sub-command, each with add_parser(commands) and run(args), which gives
+the exit status.
 
-Exit status: 0 done, 1 failed, 2 bad usage, 130 interrupted. A user's mistake is one line on stderr; a traceback is a fault of ours.
+Exit status: 0 done, 1 failed, 2 bad usage, 130 interrupted. A user's mistake is one line on stderr; a
+traceback is a fault of ours.
 """
 
 import argparse

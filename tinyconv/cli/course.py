@@ -58,7 +58,8 @@ def _check(path):
         grades = _quietly(course.grade(path))
     elif path.stem not in BY_NAME:
         raise DataError(
-            f"{path}: is no exercise; expected a folder, or one of {', '.join(f'{name}.py' for name in BY_NAME)}"
+            f"{path}: is no exercise; expected a folder, or one of "
+            f"{', '.join(f'{name}.py' for name in BY_NAME)}"
         )
     else:
         grades = [course.grade_file(BY_NAME[path.stem], path)]

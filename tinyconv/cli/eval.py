@@ -22,7 +22,8 @@ def add_parser(commands):
         "eval",
         "test a trained network",
         "tinyconv eval runs/lenet5-mnist --data mnist",
-        "Images are shown to the network as the run's recipe has it; where it has ten crops of an image, the softmax "
+        "Images are shown to the network as the run's recipe has it; where it has ten crops of an image, "
+        "the softmax "
         "probabilities of the ten are averaged. Draws misclassified.png and filters.png in the run folder.",
     )
     command.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a training run")
@@ -91,7 +92,8 @@ def _worst(result, names):
     for k in worst:
         answers = np.bincount(result.predictions[(result.labels == k) & (result.predictions != k)])
         lines.append(
-            f"  {names[k]}: {100 * errors[k]:.0f}% ({wrong[k]} of {images[k]}), most often taken for {names[answers.argmax()]}"
+            f"  {names[k]}: {100 * errors[k]:.0f}% ({wrong[k]} of {images[k]}), most often taken for "
+            f"{names[answers.argmax()]}"
         )
     return "\n".join(lines)
 

@@ -114,7 +114,8 @@ def _check_cases(args, chosen):
     for oracle, words in ORACLES.items():
         if any(row.oracle == oracle for report in reports for row in report.rows):
             print(
-                f"largest relative error by {words}: {max(report.largest_error(oracle) for report in reports):.1e}"
+                f"largest relative error by {words}: "
+                f"{max(report.largest_error(oracle) for report in reports):.1e}"
             )
     arrays = sum(len(report.rows) for report in reports)
     print(f"{arrays} comparisons, all ok" if not failed else f"WRONG: {', '.join(failed)}")

@@ -18,7 +18,9 @@ def parser(commands, name, description, example, more=""):
 
 
 def chosen_device(args, before=("cpu", "float32")):
-    """(device, precision) as the options say, or as `before`. Raises TinyconvError or DeviceError where they cannot be."""
+    """(device, precision) as the options say, or as `before`. Raises TinyconvError or DeviceError where they
+    cannot be.
+    """
     device = args.device or before[0]
     precision = args.precision or (before[1] if device == before[0] else "float32")
     if precision != "float32" and device != "cuda":
@@ -30,10 +32,13 @@ def chosen_device(args, before=("cpu", "float32")):
 
 
 def check_shape(name, images, inputs, what):
-    """Raises TinyconvError unless `inputs`, those of `what`, can be made of the images of the data set `name`."""
+    """Raises TinyconvError unless `inputs`, those of `what`, can be made of the images of the data set
+    `name`.
+    """
     if tuple(images.shape) != tuple(inputs.image_shape):
         raise TinyconvError(
-            f"{name}: has images of {say_shape(images.shape)} and {what} takes {say_shape(inputs.image_shape)}; use data of that kind"
+            f"{name}: has images of {say_shape(images.shape)} and {what} takes "
+            f"{say_shape(inputs.image_shape)}; use data of that kind"
         )
 
 

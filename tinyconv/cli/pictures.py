@@ -8,7 +8,8 @@ from ..files import write_atomically
 
 
 def draw_curves(run, history, held_out=True):
-    """curves.png: loss and error over the epochs. Gives a sentence for the user: where it is, or why it is not drawn.
+    """curves.png: loss and error over the epochs. Gives a sentence for the user: where it is, or why it is
+    not drawn.
 
     held_out: whether the test images are others than those of training.
     """
@@ -48,7 +49,8 @@ def draw_curves(run, history, held_out=True):
 
 
 def draw_filters(run, net, side=44):
-    """filters.png: the filters of the first layer, each stretched to full contrast by itself, about `side` pixels wide.
+    """filters.png: the filters of the first layer, each stretched to full contrast by itself, about `side`
+    pixels wide.
 
     Gives a sentence for the user; None where the first weights are no filters over one channel or three.
     """
@@ -70,7 +72,8 @@ def draw_filters(run, net, side=44):
 
 
 def draw_sheet(path, cells, columns, scale=1):
-    """A PNG of `cells`, pairs of an image (uint8, (1 or 3, H, W)) and its caption, `columns` a row, each image `scale` times enlarged.
+    """A PNG of `cells`, pairs of an image (uint8, (1 or 3, H, W)) and its caption, `columns` a row, each
+    image `scale` times enlarged.
 
     A line of a caption is cut off where it is wider than its cell.
     """

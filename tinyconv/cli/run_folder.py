@@ -47,7 +47,8 @@ class Run:
         """Raises FolderTaken where the folder holds a run, wherever that has got to."""
         if self.checkpoint.exists():
             raise FolderTaken(
-                f"{self.folder}: holds a run already; continue it with --resume, or name another folder with --out"
+                f"{self.folder}: holds a run already; continue it with --resume, or name another folder "
+                "with --out"
             )
         if (self.folder / "run.json").exists():
             raise FolderTaken(
@@ -62,7 +63,8 @@ class Run:
             return cls(folder, checked(json.loads((Path(folder) / "run.json").read_text())))
         except (FileNotFoundError, NotADirectoryError):
             raise CheckpointError(
-                f"{folder}: no training run there (no run.json); make one with: tinyconv train MODEL --out {folder}"
+                f"{folder}: no training run there (no run.json); make one with: tinyconv train MODEL --out "
+                f"{folder}"
             ) from None
         except UnicodeDecodeError as error:
             raise CheckpointError(f"{folder}/run.json: damaged ({error})") from None
@@ -90,7 +92,9 @@ class Run:
         return net.load(self.checkpoint), loss
 
     def data(self, name=None, data_dir=None):
-        """(train, test) of the data set or folder `name`, prepared as the run's own, which is the default. Raises DataError."""
+        """(train, test) of the data set or folder `name`, prepared as the run's own, which is the default.
+        Raises DataError.
+        """
         preparation = self.settings[
             "preparation"
         ]  # "digit" is what MNIST did with its digits; a folder's images are fitted

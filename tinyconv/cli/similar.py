@@ -25,8 +25,10 @@ def add_parser(commands):
         "similar",
         "find the images that a trained network finds most similar",
         "tinyconv similar runs/alexnet-photographs cat.jpg --among photographs",
-        "Images are compared by what the last hidden layer makes of them: the smallest Euclidean distance is nearest. Prints\n"
-        "them and draws similar.png in the run folder, each query left of what was found. The features of DIR are computed\n"
+        "Images are compared by what the last hidden layer makes of them: the smallest Euclidean distance "
+        "is nearest. Prints\n"
+        "them and draws similar.png in the run folder, each query left of what was found. The features of "
+        "DIR are computed\n"
         "once and kept in the run folder.",
     )
     command.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a training run")
@@ -104,7 +106,9 @@ def name_of(images, place):
 
 
 def _features(this, body, images, inputs, threads):
-    """(N, features) float32, mapped from a file in the run folder; computed where this network has not seen these images yet."""
+    """(N, features) float32, mapped from a file in the run folder; computed where this network has not seen
+    these images yet.
+    """
     weights = 0
     for array in body.params.values():
         weights = zlib.crc32(np.ascontiguousarray(array), weights)
@@ -131,7 +135,9 @@ def _features(this, body, images, inputs, threads):
 
 
 def _distances(features, query):
-    """(N,) Euclidean distances of the rows of `features` from `query`, so many rows at a time that they need not all fit into memory."""
+    """(N,) Euclidean distances of the rows of `features` from `query`, so many rows at a time that they need
+    not all fit into memory.
+    """
     return np.concatenate(
         [
             np.linalg.norm(features[first : first + ROWS] - query, axis=1)

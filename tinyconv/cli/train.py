@@ -76,7 +76,8 @@ def run(args):
     }
     if args.resume and any(settings[name] != value for name, value in found.items()):
         raise TinyconvError(
-            f"{settings['data']}: not the images that {this.folder} was trained on; resume with the same data, or start a new run"
+            f"{settings['data']}: not the images that {this.folder} was trained on; resume with the same "
+            "data, or start a new run"
         )
     settings |= found
     check_classes(settings)
@@ -91,11 +92,13 @@ def run(args):
         inputs = this.inputs(net)
         if threads != settings["threads"]:
             print(
-                f"resuming with {threads} threads instead of {settings['threads']}: the last bits of the result will differ"
+                f"resuming with {threads} threads instead of {settings['threads']}: the last bits of the "
+                "result will differ"
             )
         if place != (settings["device"], settings["precision"]):
             print(
-                f"resuming on {' in '.join(place)} instead of {settings['device']} in {settings['precision']}: the result will differ"
+                f"resuming on {' in '.join(place)} instead of {settings['device']} in "
+                f"{settings['precision']}: the result will differ"
             )
             this.keep(device=place[0], precision=place[1])
     else:
@@ -127,7 +130,8 @@ def run(args):
         print("no held-out images: tests are on the training images")
     where = f"{threads} threads" if place[0] == "cpu" else f"{backend(place[0]).device_name()} in {place[1]}"
     print(
-        f"{settings['model']}, {loss!r}: {len(train)} training and {len(test)} test images of {settings['data']}, "
+        f"{settings['model']}, {loss!r}: {len(train)} training and {len(test)} test images of "
+        f"{settings['data']}, "
         f"{where}, run folder {this.folder}"
     )
     return _train(trainer, this)

@@ -46,7 +46,9 @@ class Grade:
 
 
 def grade(folder, seconds=SECONDS):
-    """Yield a Grade for every exercise, in order. Raises DataError where `folder` is no folder with exercises in it."""
+    """Yield a Grade for every exercise, in order. Raises DataError where `folder` is no folder with exercises
+    in it.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; tinyconv course new {folder} makes it")
@@ -59,7 +61,9 @@ def grade(folder, seconds=SECONDS):
 
 
 def grade_file(exercise, path, seconds=SECONDS):
-    """The Grade of one file. Whatever the file does, nothing is raised: what is wrong with it is said in a sentence."""
+    """The Grade of one file. Whatever the file does, nothing is raised: what is wrong with it is said in a
+    sentence.
+    """
     try:
         with at_most(seconds), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # a hint says it better than a RuntimeWarning
@@ -90,7 +94,9 @@ def _grade(exercise, module):
 
 
 def _check(exercise, obj, x, options, attempts, found):
-    """Check one point: found[array] becomes the sentence for each array that is wrong there and was not explained before."""
+    """Check one point: found[array] becomes the sentence for each array that is wrong there and was not
+    explained before.
+    """
     for attempt in attempts.values():
         attempt.problem = ""
     arrays = {
@@ -123,7 +129,9 @@ def _check(exercise, obj, x, options, attempts, found):
 
 
 def _forward_changed(exercise, module, attempts):
-    """A sentence where the forward of the file is no longer the one that was given: it is that one that gradients are graded for."""
+    """A sentence where the forward of the file is no longer the one that was given: it is that one that
+    gradients are graded for.
+    """
     try:
         points = zip(exercise.build(attempts, module.forward), exercise.build(attempts))
         if all(

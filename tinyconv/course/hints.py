@@ -1,7 +1,7 @@
 """What a student is told of a wrong gradient: where to look, not what to write.
 
-The checker (tinyconv.gradient_check.diagnosis) names a mistake by comparing numbers; here each name has a sentence that leads back to the
-derivation.
+The checker (tinyconv.gradient_check.diagnosis) names a mistake by comparing numbers; here each name has a
+sentence that leads back to the derivation.
 To add one: a line in HINTS, under the name of the hypothesis.
 """
 
@@ -128,7 +128,8 @@ OF_ONE = {
         (
             "x",
             _wrong_order,
-            "the layers are called in the order of forward. What does the first factor of the product, read from the left, belong to?",
+            "the layers are called in the order of forward. What does the first factor of the product, "
+            "read from the left, belong to?",
         ),
         ("x", _dy_for_all, "every layer is given the same dy. What does a layer hand back, and to whom?"),
         ("x", _one_too_few, "the first layer is never called. Where does your loop end?"),
@@ -139,7 +140,8 @@ OF_ONE = {
         (
             "x",
             _power_kept,
-            "the part through the denominator is not right. What is the derivative of a power, and which power is left?",
+            "the part through the denominator is not right. What is the derivative of a power, and which "
+            "power is left?",
         ),
     ],
     "diagonal_second_derivative": [
@@ -163,7 +165,9 @@ OF_ONE = {
 
 
 def hint_of_one(exercise, gradients, array):
-    """The hint for a mistake that only this exercise has; None where what is found is none of them. gradients as Exercise.build takes them."""
+    """The hint for a mistake that only this exercise has; None where what is found is none of them. gradients
+    as Exercise.build takes them.
+    """
     for wrong_array, wrong, sentence in OF_ONE.get(exercise.name, ()):
         names = exercise.arguments(exercise.functions[wrong_array])
         made = {**gradients, wrong_array: lambda arguments: wrong(*(arguments[name] for name in names))}

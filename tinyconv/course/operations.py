@@ -6,9 +6,11 @@ import numpy as np
 
 
 class Operation:
-    """forward is the solution's; backward calls one function for each gradient, each with the arguments that it names.
+    """forward is the solution's; backward calls one function for each gradient, each with the arguments that
+    it names.
 
-    gradients  {name: function}: of "x" and of parameters; a function takes dy, y, x, parameters and options by name
+    gradients  {name: function}: of "x" and of parameters; a function takes dy, y, x, parameters and options
+               by name
     params     {name: float array}         options  what else forward takes: they become attributes, as a layer has them
     """
 
@@ -75,8 +77,9 @@ class Chain(Operation):
 class SquaredSlopes(Operation):
     """What makes of a diagonal second derivative a gradient that can be checked.
 
-    With J = dy/dx at one point, ddx = (J * J)^T ddy is the gradient of the linear map (J * J) x. That map is forward here, ddy its dy; the
-    functions to check are called with the values at the point itself. J is computed column by column, by complex steps.
+    With J = dy/dx at one point, ddx = (J * J)^T ddy is the gradient of the linear map (J * J) x. That map is
+    forward here, ddy its dy; the functions to check are called with the values at the point itself. J is
+    computed column by column, by complex steps.
     """
 
     def __init__(self, forward, gradients, params, x):

@@ -1,4 +1,6 @@
-"""A student's code, run so that whatever it does ends in a sentence: it may be no Python, stop, never end, or give what is no array."""
+"""A student's code, run so that whatever it does ends in a sentence: it may be no Python, stop, never end, or
+give what is no array.
+"""
 
 import contextlib
 import inspect
@@ -41,7 +43,8 @@ def load(path):
 
 
 class Attempt:
-    """One function of the student's, called with a dict of arguments: gives its gradient, or NaN where it gives none.
+    """One function of the student's, called with a dict of arguments: gives its gradient, or NaN where it
+    gives none.
 
     problem  why the first call since it was last emptied gave none; "" where all did
     """
@@ -106,7 +109,9 @@ def _stops(error, path):
 
 @contextlib.contextmanager
 def at_most(seconds):
-    """Raise TooLong in what takes longer. Where the system has no such signal (Windows), and outside of the main thread, there is no limit."""
+    """Raise TooLong in what takes longer. Where the system has no such signal (Windows), and outside of the
+    main thread, there is no limit.
+    """
 
     def stop(number, frame):
         raise TooLong

@@ -1,4 +1,6 @@
-"""Images with labels: MNIST, 5,000 of its digits without a network, CIFAR-10, any folder of images, and shards made of one."""
+"""Images with labels: MNIST, 5,000 of its digits without a network, CIFAR-10, any folder of images, and
+shards made of one.
+"""
 
 from pathlib import Path
 
@@ -28,10 +30,12 @@ __all__ = [
 
 
 def load(name, *, data_dir=None, progress=True, preparation="fit"):
-    """(train, test) Images of "mnist", "mnist5k", "cifar10", a folder with one sub-folder of images a class, or a folder of shards.
+    """(train, test) Images of "mnist", "mnist5k", "cifar10", a folder with one sub-folder of images a class,
+    or a folder of shards.
 
-    preparation of a folder with one sub-folder a class: "fit" (grey 28x28, in memory) or "photo N" (RGB NxN, decoded when they are read); the
-    others are prepared already. data_dir is searched first for the files of mnist or cifar10, and takes those downloaded.
+    preparation of a folder with one sub-folder a class: "fit" (grey 28x28, in memory) or "photo N" (RGB NxN,
+    decoded when they are read); the others are prepared already. data_dir is searched first for the files of
+    mnist or cifar10, and takes those downloaded.
     Raises DataError where there is no such data.
     """
     check_preparation(preparation)
@@ -46,7 +50,8 @@ def load(name, *, data_dir=None, progress=True, preparation="fit"):
     if Path(name).is_dir():
         return image_folder.load(name, progress, preparation)
     raise DataError(
-        f"there is no data set or folder {str(name)!r}; choose {', '.join(NAMED)}, a folder with one sub-folder "
+        f"there is no data set or folder {str(name)!r}; choose {', '.join(NAMED)}, a folder with one "
+        "sub-folder "
         "of images a class, or a folder of shards"
     )
 
@@ -57,9 +62,11 @@ def find(data_dir=None):
 
 
 def split_off(train, fraction=0.1, seed=0):
-    """(rest, held_out): two disjoint sets of Images that together are `train`; held_out is a random `fraction` of it.
+    """(rest, held_out): two disjoint sets of Images that together are `train`; held_out is a random
+    `fraction` of it.
 
-    For tuning: choices made on the test set would make its error look better than it is. The same seed gives the same split.
+    For tuning: choices made on the test set would make its error look better than it is. The same seed gives
+    the same split.
     """
     count = round(fraction * len(train))
     if not 0 < count < len(train):

@@ -9,12 +9,16 @@ from ..execution import available_threads
 
 
 class Ahead:
-    """work(job) for each of `jobs`, in their order; an iterator, and a context manager that stops its threads however it is left.
+    """work(job) for each of `jobs`, in their order; an iterator, and a context manager that stops its threads
+    however it is left.
 
-    Threads help where the work releases Python's lock, as reading files, Pillow's decoders and compiled kernels do.
+    Threads help where the work releases Python's lock, as reading files, Pillow's decoders and compiled
+    kernels do.
 
-    workers  threads (default: the processors of this process); 0: the work is done when its result is asked for
-    ahead    results that are finished or being worked on before they are asked for (default: two for each worker)
+    workers  threads (default: the processors of this process); 0: the work is done when its result is asked
+             for
+    ahead    results that are finished or being worked on before they are asked for (default: two for each
+             worker)
     waited   seconds that whoever takes the results has spent waiting for them, so far
 
     An error in work is raised where its result would have been.

@@ -1,6 +1,8 @@
-"""CIFAR-10: 50,000 + 10,000 RGB 32x32 images of ten classes (Krizhevsky 2009), found on disk in any of its forms, or downloaded.
+"""CIFAR-10: 50,000 + 10,000 RGB 32x32 images of ten classes (Krizhevsky 2009), found on disk in any of its
+forms, or downloaded.
 
-    cifar-10-batches-bin/data_batch_1.bin …    the binary version: of each image a byte for the label, then its red, green and blue bytes
+    cifar-10-batches-bin/data_batch_1.bin …    the binary version: of each image a byte for the label, then
+                                               its red, green and blue bytes
     cifar-10-binary.tar.gz                     the same packed, which is what is downloaded
     train/airplane/0000.jpg …                  image files, one folder a class, in train and test
     cifar10*.tar*                              the same packed, such as cifar10-jpg.tar.xz
@@ -44,8 +46,9 @@ PREPARATION = "photo 32"
 def load(data_dir=None, progress=True):
     """(train, test) Datasets of images (N, 3, 32, 32).
 
-    Searched are data_dir, $TINYCONV_DATA and the cache folder, each with its sub-folder cifar10. Where none has it, it is downloaded from MIRRORS,
-    or from $TINYCONV_CIFAR10_MIRROR (urls with commas between). Raises DataError for a damaged or unobtainable file.
+    Searched are data_dir, $TINYCONV_DATA and the cache folder, each with its sub-folder cifar10. Where none
+    has it, it is downloaded from MIRRORS, or from $TINYCONV_CIFAR10_MIRROR (urls with commas between). Raises
+    DataError for a damaged or unobtainable file.
     """
     found = find(data_dir)
     if found is None:
@@ -116,7 +119,8 @@ def _read_packed(path, progress):
                 contents[name.name] = content
         if missing := wanted - contents.keys():
             raise DataError(
-                f"{path} is damaged or not CIFAR-10's: it lacks {', '.join(sorted(missing))}; delete it to download it again"
+                f"{path} is damaged or not CIFAR-10's: it lacks {', '.join(sorted(missing))}; delete it to "
+                "download it again"
             )
         return {
             part: _batches([(f"{name} in {path}", contents[name]) for name in names])
@@ -132,11 +136,13 @@ def _batches(files):
     for name, content in files:
         if not content or len(content) % record:
             raise DataError(
-                f"{name} is damaged: expected records of {record} bytes, got {len(content)} bytes; delete it to download it again"
+                f"{name} is damaged: expected records of {record} bytes, got {len(content)} bytes; delete "
+                "it to download it again"
             )
         if max(content[::record]) > 9:
             raise DataError(
-                f"{name} is damaged: labels must be 0..9, got {max(content[::record])}; delete it to download it again"
+                f"{name} is damaged: labels must be 0..9, got {max(content[::record])}; delete it to "
+                "download it again"
             )
     records = np.frombuffer(b"".join(content for _, content in files), np.uint8).reshape(-1, record)
     return np.ascontiguousarray(records[:, 1:]).reshape(-1, *SHAPE), records[:, 0].astype(np.int64)
@@ -201,7 +207,9 @@ def _named(content, name):
 
 
 def _members(path):
-    """(name, content) of each file in a tar, plain or packed. Raises DataError where it is damaged, or cut off: tarfile alone would not notice."""
+    """(name, content) of each file in a tar, plain or packed. Raises DataError where it is damaged, or cut
+    off: tarfile alone would not notice.
+    """
     try:
         with open(path, "rb") as file:
             start = file.read(6)
@@ -235,7 +243,9 @@ class _Watched:
 
 
 def _decoded(part, files, progress):
-    """(images, labels) of image files with their class names. One thread: opening so small a file is Python's work, which threads cannot share."""
+    """(images, labels) of image files with their class names. One thread: opening so small a file is Python's
+    work, which threads cannot share.
+    """
     images, labels = np.empty((len(files), *SHAPE), np.uint8), np.empty(len(files), np.int64)
     for place, (file, name) in enumerate(
         tqdm(files, desc=f"cifar10 {part}", unit="image", disable=not progress)
@@ -255,7 +265,9 @@ def _stamp(path):
 
 
 def _kept(stamp, unpack):
-    """unpack(), or what it gave for the same stamp the last time. A cache that cannot be written is done without."""
+    """unpack(), or what it gave for the same stamp the last time. A cache that cannot be written is done
+    without.
+    """
     folder = cache_folder() / "cifar10" / f"unpacked-{zlib.crc32(stamp.encode()):08x}"
     files = {(part, what): folder / f"{part}-{what}.npy" for part in BATCHES for what in ("images", "labels")}
     try:

@@ -10,12 +10,14 @@ from .images import check_preparation
 
 
 class Images:
-    """Labelled images somewhere: in memory (Dataset), in mapped files (Shards), or decoded when they are read (PhotoFolder).
+    """Labelled images somewhere: in memory (Dataset), in mapped files (Shards), or decoded when they are read
+    (PhotoFolder).
 
     name         what messages call them, such as "mnist train"
     labels       int64 (N,), each the index of a class name
     class_names  one name a class
-    preparation  how a stray image file is made to look like these: "digit", "fit" or "photo N" (see images.prepare_image)
+    preparation  how a stray image file is made to look like these: "digit", "fit" or "photo N" (see
+                 images.prepare_image)
     shape        (C, H, W) of one image
 
     A kind of images defines read_places and fingerprint.
@@ -36,7 +38,8 @@ class Images:
         labels = self.labels
         if labels.dtype != np.int64 or labels.shape != (images,):
             raise DataError(
-                f"{self.name}: labels must be int64 {(images,)}, one for each image, got {labels.dtype} {labels.shape}"
+                f"{self.name}: labels must be int64 {(images,)}, one for each image, got {labels.dtype} "
+                f"{labels.shape}"
             )
         if images == 0 or 0 in self.shape:
             raise DataError(f"{self.name}: holds no images, its shape is {(images, *self.shape)}")
@@ -53,7 +56,8 @@ class Images:
         return len(self.labels)
 
     def read(self, indices=slice(None)):
-        """The images at `indices` (a slice, integers (n,), or a mask (N,)): uint8 (n, C, H, W), the caller's own. Safe in any thread.
+        """The images at `indices` (a slice, integers (n,), or a mask (N,)): uint8 (n, C, H, W), the caller's
+        own. Safe in any thread.
 
         Raises DataError, with its name, for a file that cannot be read.
         """

@@ -27,7 +27,9 @@ def cache_folder():
 
 
 def homes(data_dir):
-    """The folders where a data set's files may be, in the order of searching: data_dir, $TINYCONV_DATA, the cache folder."""
+    """The folders where a data set's files may be, in the order of searching: data_dir, $TINYCONV_DATA, the
+    cache folder.
+    """
     return [
         Path(home).expanduser()
         for home in (data_dir, os.environ.get("TINYCONV_DATA"), cache_folder())
@@ -36,15 +38,18 @@ def homes(data_dir):
 
 
 def mirrors(variable, default):
-    """The addresses to download from: those in the environment variable, with commas between, else the default ones."""
+    """The addresses to download from: those in the environment variable, with commas between, else the
+    default ones.
+    """
     return [url.strip() for url in os.environ.get(variable, "").split(",") if url.strip()] or list(default)
 
 
 def download(urls, path, check, progress=True):
     """Write to the file `path` what the first of `urls` with good content sends.
 
-    check(content: bytes) raises ValueError with the reason when the content is not the file wanted; the next url is then
-    tried. Raises DataError when no url is left, with the reason for each, or when `path` cannot be written.
+    check(content: bytes) raises ValueError with the reason when the content is not the file wanted; the next
+    url is then tried. Raises DataError when no url is left, with the reason for each, or when `path` cannot
+    be written.
     """
     path = Path(path)
     failures = []

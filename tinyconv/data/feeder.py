@@ -11,21 +11,27 @@ PIECE = 2**20  # bytes of input that a thread makes at a time
 
 
 class Feeder:
-    """(x, labels) for each of `batches`, in their order: read and prepared by threads while the batch before is in use.
+    """(x, labels) for each of `batches`, in their order: read and prepared by threads while the batch before
+    is in use.
 
-        with Feeder(images, inputs, batches, keys=lambda place, chosen: image_keys(seed, epoch, chosen), training=True) as feeder:
+        with Feeder(images, inputs, batches, keys=lambda place, chosen: image_keys(seed, epoch, chosen),
+        training=True) as feeder:
             for x, labels in feeder:
 
     images    Images           inputs   Inputs, which make what the network sees: x float32 (n, *inputs.shape), or (n crops, *inputs.shape)
-    batches   int arrays (n,), indices of images; labels are int64 (n,), also where testing has ten crops an image
-    keys      what inputs.training draws from: keys(place of the batch in batches, its indices) gives uint64 (n,); or an array with the key of
-              each image of `images`. A key must depend on seed, epoch and image alone, then threads and interrupts make no difference.
-    ahead     how many batches may wait, finished or being made; beside them there is the one that was given last
-    workers   threads (default: the processors of this process; 0, so that a batch is made when it is asked for, where one of images in memory
-              takes less than a millisecond)
+    batches   int arrays (n,), indices of images; labels are int64 (n,), also where testing has ten crops an
+              image
+    keys      what inputs.training draws from: keys(place of the batch in batches, its indices) gives uint64
+              (n,); or an array with the key of each image of `images`. A key must depend on seed, epoch and
+              image alone, then threads and interrupts make no difference.
+    ahead     how many batches may wait, finished or being made; beside them there is the one that was given
+              last
+    workers   threads (default: the processors of this process; 0, so that a batch is made when it is asked
+              for, where one of images in memory takes less than a millisecond)
 
-    An error of a worker, such as of a file that cannot be read, is raised where the batch would have been. Leaving the context, also by Ctrl-C,
-    stops the threads. waited: seconds spent in waiting for batches so far. An iterator: it goes through the batches once.
+    An error of a worker, such as of a file that cannot be read, is raised where the batch would have been.
+    Leaving the context, also by Ctrl-C, stops the threads. waited: seconds spent in waiting for batches so
+    far. An iterator: it goes through the batches once.
     """
 
     def __init__(self, images, inputs, batches, *, keys=None, training, ahead=2, workers=None):
@@ -45,7 +51,9 @@ class Feeder:
         )
 
     def _pieces(self, batches):
-        """Each batch in pieces of about a megabyte, so that all threads work at the next batch. Its array is made when its first piece begins."""
+        """Each batch in pieces of about a megabyte, so that all threads work at the next batch. Its array is
+        made when its first piece begins.
+        """
         for place, chosen in enumerate(batches):
             x = np.empty((len(chosen) * self._crops, *self.inputs.shape), np.float32)
             key = None

@@ -4,7 +4,8 @@
     pets/dog/*.jpg    or    pets/train/dog/*.jpg
                             pets/test/cat/*.png   (or val)  …
 
-Small ones are read at once, as grey 28x28 images. Photographs are decoded when they are read, so that a tree may have millions.
+Small ones are read at once, as grey 28x28 images. Photographs are decoded when they are read, so that a tree
+may have millions.
 """
 
 import os
@@ -26,7 +27,8 @@ SIZES = 1000  # files whose size goes into a fingerprint, at most
 
 
 class PhotoFolder(Images):
-    """The images of class folders, decoded anew whenever they are read, on the thread that reads; Feeder reads on many.
+    """The images of class folders, decoded anew whenever they are read, on the thread that reads; Feeder
+    reads on many.
 
     folder  holds a sub-folder for each class      classes  {class name: names of its files}, as `scan` gives them
     """
@@ -59,10 +61,12 @@ class PhotoFolder(Images):
 
 
 def load(folder, progress=True, preparation="fit"):
-    """(train, test): Datasets of grey images (N, 1, 28, 28), scaled to fit; with the preparation "photo N" PhotoFolders of (N, 3, N, N).
+    """(train, test): Datasets of grey images (N, 1, 28, 28), scaled to fit; with the preparation "photo N"
+    PhotoFolders of (N, 3, N, N).
 
-    The sorted names of the sub-folders are the classes. Sub-folders train and test (or val) are the split where both exist; else every fifth file
-    of a class, by name, is for testing. Where each class has one image only, these are for training and for testing, and the name says so.
+    The sorted names of the sub-folders are the classes. Sub-folders train and test (or val) are the split
+    where both exist; else every fifth file of a class, by name, is for testing. Where each class has one
+    image only, these are for training and for testing, and the name says so.
     Raises DataError for a tree of another form and for an image that cannot be read.
     """
     train, test = split(folder, progress)
@@ -81,7 +85,8 @@ def split(folder, progress=True):
         if list(train) != list(test):
             differing = ", ".join(sorted(train.keys() ^ test.keys()))
             raise DataError(
-                f"{folder / 'train'} and {held_out} must have the same classes; only one of them has: {differing}"
+                f"{folder / 'train'} and {held_out} must have the same classes; only one of them has: "
+                f"{differing}"
             )
         return (f"{folder.name} train", folder / "train", train), (f"{folder.name} test", held_out, test)
     classes = scan(folder, progress)
@@ -93,7 +98,8 @@ def split(folder, progress=True):
         )
     if single := [name for name, files in classes.items() if len(files) < 2]:
         raise DataError(
-            f"{folder}: {_some(single)} {'hold' if single[1:] else 'holds'} one image only; splitting a class into training and test "
+            f"{folder}: {_some(single)} {'hold' if single[1:] else 'holds'} one image only; splitting a "
+            "class into training and test "
             "takes two"
         )
     test = {name: files[::5] for name, files in classes.items()}
@@ -102,7 +108,8 @@ def split(folder, progress=True):
 
 
 def scan(folder, progress=True):
-    """{class name: names of its image files, sorted}, in the order of the classes: by name, or by value if all are numbers.
+    """{class name: names of its image files, sorted}, in the order of the classes: by name, or by value if
+    all are numbers.
 
     Only folders are read, no file is touched: a million files take seconds.
     """
@@ -131,7 +138,8 @@ def scan(folder, progress=True):
         )
     if empty := [name for name, files in classes.items() if not files]:
         raise DataError(
-            f"{folder}: {_some(empty)} {'hold' if empty[1:] else 'holds'} no images; remove {'them' if empty[1:] else 'it'} or put images "
+            f"{folder}: {_some(empty)} {'hold' if empty[1:] else 'holds'} no images; remove "
+            f"{'them' if empty[1:] else 'it'} or put images "
             "there"
         )
     return classes

@@ -14,10 +14,12 @@ SIZE = (28, 28)  # of grey images: MNIST's
 def prepare_image(path, preparation):
     """Read a picture (a file's name, or an open binary file) as uint8 (C, H, W).
 
-    preparation "digit": grey 28x28, background 0, as MNIST was made (LeCun et al. 1998, section III.A): light on dark, its ink scaled
-    to fit a box of 20x20, its centre of mass in the middle. "fit": grey 28x28, scaled to fit, centred, background 0. "photo N": RGB, the
-    shorter side scaled to N, of which the central NxN (Krizhevsky et al. 2012, section 2, with N = 256).
-    Raises DataError for a file that is no image, a digit image without ink, and a preparation that does not exist.
+    preparation "digit": grey 28x28, background 0, as MNIST was made (LeCun et al. 1998, section III.A): light
+    on dark, its ink scaled to fit a box of 20x20, its centre of mass in the middle. "fit": grey 28x28, scaled
+    to fit, centred, background 0. "photo N": RGB, the shorter side scaled to N, of which the central NxN
+    (Krizhevsky et al. 2012, section 2, with N = 256).
+    Raises DataError for a file that is no image, a digit image without ink, and a preparation that does not
+    exist.
     """
     check_preparation(preparation)
     if preparation.startswith("photo "):
@@ -42,7 +44,8 @@ def check_preparation(preparation, name=None):
     """Raises DataError for a preparation that prepare_image does not know."""
     if preparation not in ("digit", "fit") and not re.fullmatch("photo [1-9][0-9]{0,3}", str(preparation)):
         raise DataError(
-            f"{name + ': ' if name else ''}preparation must be 'digit', 'fit', or 'photo N' with N pixels up to 9999, such as "
+            f"{name + ': ' if name else ''}preparation must be 'digit', 'fit', or 'photo N' with N pixels "
+            "up to 9999, such as "
             f"'photo 256'; got {preparation!r}"
         )
 
@@ -119,7 +122,8 @@ def _digit(grey, size, path):
     ink, floor = _ink(np.asarray(grey, dtype=np.float32), path)
     ink = ink[_extent(ink.max(1) > floor), _extent(ink.max(0) > floor)]
 
-    # Into the box by averaging areas, which changes nothing at scale 1; then full contrast, since thin lines fade when scaled.
+    # Into the box by averaging areas, which changes nothing at scale 1; then full contrast, since thin lines
+    # fade when scaled.
     scale = round(min(size) * 20 / 28) / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
     ink = np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BOX))
@@ -136,7 +140,9 @@ def _digit(grey, size, path):
 
 
 def _ink(grey, path):
-    """(ink, floor): grey values above the background, noise removed; and the value from which on they count as a stroke."""
+    """(ink, floor): grey values above the background, noise removed; and the value from which on they count
+    as a stroke.
+    """
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     if np.median(border) > (grey.min() + grey.max()) / 2:  # dark on light
         grey, border = 255 - grey, 255 - border
@@ -151,9 +157,11 @@ def _ink(grey, path):
             f"{path} shows no digit: nothing stands out from its background (by {peak:.0f} of 255, "
             f"with noise of {noise:.0f}); give a picture with more contrast"
         )
-    # Paper's grain, or its shadows, stay below 9 times this median deviation (6 sigma); never remove the stroke itself.
+    # Paper's grain, or its shadows, stay below 9 times this median deviation (6 sigma); never remove the
+    # stroke itself.
     grain = min(9 * noise, peak / 2)
-    # A fifth of the peak keeps JPEG's ripples out of the box, and of 60,000 MNIST digits still finds nearly every edge.
+    # A fifth of the peak keeps JPEG's ripples out of the box, and of 60,000 MNIST digits still finds nearly
+    # every edge.
     return np.where(ink > grain, ink, 0), max(grain, peak / 5)
 
 

@@ -1,10 +1,11 @@
 """How bytes become what a network sees: crops, mirror images, colour noise and the mean, in one place.
 
-Training sees each image a little differently every time (Krizhevsky et al. 2012, section 4.1): a random crop, mirrored or not, and with colour
-noise along the principal components of RGB. Testing sees the central crop, or ten: the four corners, the centre, and their mirror images.
+Training sees each image a little differently every time (Krizhevsky et al. 2012, section 4.1): a random crop,
+mirrored or not, and with colour noise along the principal components of RGB. Testing sees the central crop,
+or ten: the four corners, the centre, and their mirror images.
 
-What is random about an image follows from its key alone (splitmix64 of seed, epoch and the image's index: `image_keys`). So any number of threads,
-and a run that was interrupted, give the same bits.
+What is random about an image follows from its key alone (splitmix64 of seed, epoch and the image's index:
+`image_keys`). So any number of threads, and a run that was interrupted, give the same bits.
 """
 
 import json
@@ -28,18 +29,25 @@ class Inputs:
     """x = scale (b - mean + noise), b being the bytes of an image: float32 (n, C, H, W).
 
     image_shape  (C, H, W) of the images
-    crop         side of the square that the network sees, or (height, width); None: the whole image; what lies beyond it is `outside`
-    scale, mean  numbers or, for the mean, an array that broadcasts to image_shape: each pixel has its mean wherever the crop is
+    crop         side of the square that the network sees, or (height, width); None: the whole image; what
+                 lies beyond it is `outside`
+    scale, mean  numbers or, for the mean, an array that broadcasts to image_shape: each pixel has its mean
+                 wherever the crop is
     mirror       whether every second image is reflected, left to right
     shift        the crop lies up to so many pixels beyond the image's edges
     outside      what the network sees there (default: 0, which is the mean)
-    colour       standard deviation of the multipliers a of the principal components, drawn once an image: 0.1 in 2012
-    components   (eigenvalues (C,), vectors (C, C), one a column) of the covariance of b/255: noise = 255 vectors (a * eigenvalues)
-    crops        1: testing sees the central crop; 10: the four corners, the centre, and these mirrored, as neighbours
+    colour       standard deviation of the multipliers a of the principal components, drawn once an image: 0.1
+                 in 2012
+    components   (eigenvalues (C,), vectors (C, C), one a column) of the covariance of b/255: noise = 255
+                 vectors (a * eigenvalues)
+    crops        1: testing sees the central crop; 10: the four corners, the centre, and these mirrored, as
+                 neighbours
 
-    The paper does not say in which unit its eigenvalues are. Of bytes as they are, ImageNet's largest would be 14,000 and the noise would hide every
-    image. With pixels from 0 to 1 it is 0.22, so colour 0.1 adds some 5 bytes to red, green and blue alike. Common implementations read it so
-    too: their constants 0.2175, 0.0188 and 0.0045 (55.46, 4.794 and 1.148 where pixels go to 255) are ImageNet's eigenvalues on that scale.
+    The paper does not say in which unit its eigenvalues are. Of bytes as they are, ImageNet's largest would
+    be 14,000 and the noise would hide every image. With pixels from 0 to 1 it is 0.22, so colour 0.1 adds
+    some 5 bytes to red, green and blue alike. Common implementations read it so too: their constants 0.2175,
+    0.0188 and 0.0045 (55.46, 4.794 and 1.148 where pixels go to 255) are ImageNet's eigenvalues on that
+    scale.
 
     Raises DataError for images of another shape or dtype than these.
     """
@@ -100,7 +108,8 @@ class Inputs:
             refuse(f"crops: expected 1 or 10, got {self.crops!r}")
         if self.crops == 10 and (self.shape[1] > H or self.shape[2] > W):
             refuse(
-                f"ten crops of {self.shape[1]}x{self.shape[2]} do not fit into them; use larger images or crops=1"
+                f"ten crops of {self.shape[1]}x{self.shape[2]} do not fit into them; use larger images or "
+                "crops=1"
             )
         if self.shift < 0 or self.colour < 0:
             refuse(f"shift and colour: expected 0 or more, got {self.shift} and {self.colour}")
@@ -110,33 +119,39 @@ class Inputs:
             refuse(f"expected a mean that broadcasts to them, got one of shape {self.mean.shape}")
         if self.components is not None and [part.shape for part in self.components] != [(C,), (C, C)]:
             refuse(
-                f"components: expected eigenvalues {(C,)} and vectors {(C, C)}, got {' and '.join(str(part.shape) for part in self.components)}"
+                f"components: expected eigenvalues {(C,)} and vectors {(C, C)}, got "
+                f"{' and '.join(str(part.shape) for part in self.components)}"
             )
         if self.colour and self.components is None:
             refuse("colour noise needs their principal components: Inputs.measured finds them")
 
     @classmethod
     def digits(cls, image_shape, network_shape):
-        """LeNet-5's: 1.275 b/255 - 0.1, so that 0 becomes -0.1 and 255 becomes 1.175; padded evenly with background to the network's size.
+        """LeNet-5's: 1.275 b/255 - 0.1, so that 0 becomes -0.1 and 255 becomes 1.175; padded evenly with
+        background to the network's size.
 
-        They make the mean of a digit's pixels roughly 0, and their variance roughly 1 (LeCun et al. 1998, section II.B).
+        They make the mean of a digit's pixels roughly 0, and their variance roughly 1 (LeCun et al. 1998,
+        section II.B).
         Raises DataError where the network cannot see such images.
         """
         (C, H, W), (channels, h, w) = image_shape, network_shape
         if channels != C:
             raise DataError(
-                f"images of {C} channels do not suit a network that sees {channels}; use other images or another model"
+                f"images of {C} channels do not suit a network that sees {channels}; use other images or "
+                "another model"
             )
         if h < H or w < W:
             raise DataError(
-                f"images of {H}x{W} do not fit into {h}x{w}; use smaller images or a model with a larger input"
+                f"images of {H}x{W} do not fit into {h}x{w}; use smaller images or a model with a larger "
+                "input"
             )
         return cls(image_shape, crop=(h, w), scale=1.275 / 255, mean=0.1 * 255 / 1.275, outside=-0.1)
 
     @classmethod
     def measured(cls, images, *, progress=True, workers=None, **options):
-        """Inputs(images.shape, mean=…, components=…, **options), measured over all `images`: the mean of each pixel, and the principal
-        components of the colour of all pixels. The cache folder keeps what takes more than a moment to measure."""
+        """Inputs(images.shape, mean=…, components=…, **options), measured over all `images`: the mean of each
+        pixel, and the principal components of the colour of all pixels. The cache folder keeps what takes
+        more than a moment to measure."""
         if math.prod((len(images), *images.shape)) < KEPT:
             return cls(images.shape, **_measure(images, progress, workers), **options)
         path = cache_folder() / "measured" / f"{images.fingerprint()}-{'x'.join(map(str, images.shape))}.npz"
@@ -158,9 +173,11 @@ class Inputs:
         return bool(self.mirror or self.colour or self._room.any())
 
     def training(self, images, key=None, out=None):
-        """What the network sees of images (n, C, H, W) in training: float32 (n, *shape), in `out` where given.
+        """What the network sees of images (n, C, H, W) in training: float32 (n, *shape), in `out` where
+        given.
 
-        key  uint64 (n,), one an image: the same key gives the same crop, reflection and noise. See `image_keys`.
+        key  uint64 (n,), one an image: the same key gives the same crop, reflection and noise. See
+             `image_keys`.
         """
         n = len(images)
         if not self.random:
@@ -181,7 +198,9 @@ class Inputs:
         return self._take(images, np.arange(n), corners, mirrored, noise, out)
 
     def testing(self, images, out=None):
-        """What the network sees of images (n, C, H, W) in testing: float32 (n crops, *shape); the crops of one image are neighbours."""
+        """What the network sees of images (n, C, H, W) in testing: float32 (n crops, *shape); the crops of
+        one image are neighbours.
+        """
         if self.crops == 1:
             return self._views(images, self._centre[None], [0], out)
         bottom, right = self.image_shape[1] - self.shape[1], self.image_shape[2] - self.shape[2]
@@ -208,7 +227,8 @@ class Inputs:
         images = np.ascontiguousarray(images)
         if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
             raise DataError(
-                f"expected images uint8 (n, {', '.join(map(str, self.image_shape))}), got {images.dtype} {images.shape}"
+                f"expected images uint8 (n, {', '.join(map(str, self.image_shape))}), got {images.dtype} "
+                f"{images.shape}"
             )
         x = np.empty((len(chosen), *self.shape), np.float32) if out is None else out
         if x.shape != (len(chosen), *self.shape) or x.dtype != np.float32:
@@ -292,7 +312,9 @@ class Inputs:
 
 
 def image_keys(seed, epoch, indices):
-    """A key for each of the images `indices` (n,) of a data set in epoch `epoch` of a run with `seed`: uint64 (n,), for Inputs.training."""
+    """A key for each of the images `indices` (n,) of a data set in epoch `epoch` of a run with `seed`: uint64
+    (n,), for Inputs.training.
+    """
     keys = np.empty(len(indices), np.uint64)
     draw_keys(seed, epoch, np.ascontiguousarray(indices, np.int64), keys)
     return keys

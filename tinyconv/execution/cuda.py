@@ -25,7 +25,8 @@ SLOTS = 2  # batches on their way: one arrives while the other is computed
 
 
 class CapturedStep:
-    """forward of `net` for batches of x_shape; with a `loss` also loss and backward; with an `optimizer` also the update of all parameters.
+    """forward of `net` for batches of x_shape; with a `loss` also loss and backward; with an `optimizer` also
+    the update of all parameters.
 
     submit(x, labels)   start a step: its Pending result. Sets the grads of the network where there is a loss
     is_stale()          True where the network, or the optimizer, is not any more as it was captured
@@ -48,7 +49,8 @@ class CapturedStep:
         self.labels = capturing.to_gpu(np.zeros(N, np.int64))
         self.losses = capturing.to_gpu(np.zeros(N, dtype))
         self.dy = capturing.to_gpu(np.full(N, 1 / N, dtype))  # the loss is the mean over the batch
-        # the numbers of an update; their scale, the last of them, is 0 until the first step: it makes the update a no-op
+        # the numbers of an update; their scale, the last of them, is 0 until the first step: it makes the
+        # update a no-op
         self.options = capturing.to_gpu(np.zeros(1 if optimizer is None else len(optimizer.options()), dtype))
         self.slots, self.turn = [_Slot(self) for _ in range(SLOTS)], 0
         self._record(net)
@@ -151,7 +153,9 @@ class CapturedStep:
 
 
 class _Slot:
-    """Pinned memory for a batch and for what comes back of it, and the memory on the GPU where the batch arrives."""
+    """Pinned memory for a batch and for what comes back of it, and the memory on the GPU where the batch
+    arrives.
+    """
 
     def __init__(self, step):
         N, result = step.x_shape[0], (step.y.shape, step.losses.shape)

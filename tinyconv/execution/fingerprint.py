@@ -10,12 +10,14 @@ OF_ONE_CALL = ("cache", "grads", "_made", "_persistent")  # attributes of a laye
 class Fingerprint:
     """The options, arrays and layers of a network, as the objects that they are.
 
-    is_stale()  True where a layer, an option or an array has been replaced since; a change inside an array is none, except of what a step converts
+    is_stale()  True where a layer, an option or an array has been replaced since; a change inside an array is
+                none, except of what a step converts
     """
 
     def __init__(self, net, dtype):
         self._facts = list(_facts(net))
-        # a state of another dtype stands on the tape as a copy; unsigned ones (dropout's counters) no layer computes with
+        # a state of another dtype stands on the tape as a copy; unsigned ones (dropout's counters) no layer
+        # computes with
         states = [
             array for layer in leaves(net) for array in layer.state.values() if isinstance(array, np.ndarray)
         ]
@@ -34,7 +36,9 @@ class Fingerprint:
 
 
 def _facts(layer):
-    """All of a layer that a recorded step depends on, as (dictionary, its names in order, those that count with their values)."""
+    """All of a layer that a recorded step depends on, as (dictionary, its names in order, those that count
+    with their values).
+    """
     own = vars(layer)
     for where in (own, own.get("params", {}), own.get("state", {}), layer.named_layers):
         yield (

@@ -3,8 +3,8 @@
     y = relu(weight x + bias)      in one launch; what is kept for the way back is y: y > 0 where x > 0
     dx = weight^T dy where x > 0   reverses both the layer and the ReLU that made its x
 
-An edge is fused where nothing else sees the array between the two: not at the end of a block, behind which a sum stands before the ReLU, and not where
-the array takes two ways.
+An edge is fused where nothing else sees the array between the two: not at the end of a block, behind which a
+sum stands before the ReLU, and not where the array takes two ways.
 """
 
 from ..layers import Conv2d, Dense, ReLU

@@ -9,11 +9,13 @@ from ..network import walk
 
 
 def needed(net, x_shape, training=True):
-    """Return the bytes that a batch of x_shape takes in the network, with its parameters, and in training their velocities and gradients too (these twice:
-    the last batch of an epoch may be smaller, and has its own).
+    """Return the bytes that a batch of x_shape takes in the network, with its parameters, and in training
+    their velocities and gradients too (these twice: the last batch of an epoch may be smaller, and has its
+    own).
 
-    Every y is kept until the way back, and along with it there are up to three arrays as large as the largest: dy, dx, and a copy with margins
-    (what nobody needs any more is used again: kernels/_arena.py). The batch itself is there twice, as it came and in native form.
+    Every y is kept until the way back, and along with it there are up to three arrays as large as the
+    largest: dy, dx, and a copy with margins (what nobody needs any more is used again: kernels/_arena.py).
+    The batch itself is there twice, as it came and in native form.
     """
     sizes = [math.prod(x_shape), *(math.prod(node.y_shape) for node in walk(net, x_shape))]
     parameters = sum(array.size for array in net.params.values())
@@ -23,7 +25,9 @@ def needed(net, x_shape, training=True):
 
 
 def available(device="cpu"):
-    """Return the bytes that this process can still take without swapping or being killed, or on the GPU; None where the system does not say."""
+    """Return the bytes that this process can still take without swapping or being killed, or on the GPU; None
+    where the system does not say.
+    """
     known = backend(device).memory()
     return known and known[0]
 

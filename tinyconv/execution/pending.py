@@ -12,8 +12,10 @@ class Pending:
     """Result of submit(), which on a GPU is still to come.
 
     ready      True where nobody has to wait for it
-    result()   (loss, scores): the mean loss of the batch, None where none was asked for, and the scores (N, ...); waits for them
-    checked()  the same; raises DataError where the loss is not finite because x is not, DivergedError where x is finite
+    result()   (loss, scores): the mean loss of the batch, None where none was asked for, and the scores (N,
+               ...); waits for them
+    checked()  the same; raises DataError where the loss is not finite because x is not, DivergedError where x
+               is finite
     """
 
     def __init__(self, x, wait=None, *, result=None):
@@ -40,8 +42,10 @@ def _explain(loss, x):
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise DataError(
-            f"expected finite numbers in x, got x[{', '.join(map(str, index))}] = {x[index]} ({wrong.sum()} such); clean the data"
+            f"expected finite numbers in x, got x[{', '.join(map(str, index))}] = {x[index]} "
+            f"({wrong.sum()} such); clean the data"
         )
     raise DivergedError(
-        f"training diverged: the loss is {loss} though the data are finite; use a smaller learning rate, or clip the gradient"
+        f"training diverged: the loss is {loss} though the data are finite; use a smaller learning rate, "
+        "or clip the gradient"
     )

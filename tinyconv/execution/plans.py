@@ -18,7 +18,9 @@ _plans, _lock = (
 
 
 def _after_fork():
-    """A forked child would inherit locks that threads hold which it has not, and plans in the middle of a step."""
+    """A forked child would inherit locks that threads hold which it has not, and plans in the middle of a
+    step.
+    """
     global _plans, _lock
     _plans, _lock = weakref.WeakKeyDictionary(), threading.RLock()
 
@@ -28,7 +30,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def plan_for(net, x, threads, loss=None, optimizer=None):
-    """Return the plan for a batch like x, an object with submit(x, labels) and is_stale(); None where the strategy is "calls"."""
+    """Return the plan for a batch like x, an object with submit(x, labels) and is_stale(); None where the
+    strategy is "calls".
+    """
     if (
         not isinstance(x, np.ndarray)
         or not backend(net.device).records

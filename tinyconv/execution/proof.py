@@ -1,8 +1,9 @@
 """The proof that a recorded step computes what the layers compute.
 
-A layer says of itself that its calls may be recorded. A line of Python in it would be left out of the recording, and nothing would show. So after a step
-has been recorded it is played once, on a batch of random numbers that it has not seen, and compared with the layers called one after the other on that
-batch: the same kernels on the same numbers, so every bit has to agree.
+A layer says of itself that its calls may be recorded. A line of Python in it would be left out of the
+recording, and nothing would show. So after a step has been recorded it is played once, on a batch of random
+numbers that it has not seen, and compared with the layers called one after the other on that batch: the same
+kernels on the same numbers, so every bit has to agree.
 """
 
 import zlib
@@ -15,7 +16,9 @@ from ..network import named_leaves, observe, state_restored, states, tree
 
 
 def random_batch(x_shape, dtype, classes=1):
-    """Return (x, labels) for the proof: normal numbers of shape x_shape in `dtype`, and a label below `classes` for each image."""
+    """Return (x, labels) for the proof: normal numbers of shape x_shape in `dtype`, and a label below
+    `classes` for each image.
+    """
     rng = np.random.default_rng(len(x_shape))
     return rng.standard_normal(x_shape, np.float32).astype(dtype, copy=False), rng.integers(
         classes, size=x_shape[0]
@@ -23,7 +26,9 @@ def random_batch(x_shape, dtype, classes=1):
 
 
 def digest(arrays) -> int:
-    """Return a checksum of arrays, wherever they lie, that differs where a bit does: comparing it needs no copy of them."""
+    """Return a checksum of arrays, wherever they lie, that differs where a bit does: comparing it needs no
+    copy of them.
+    """
     found = 0
     for array in arrays:
         array = to_host(array.data if is_native(array) else array)
@@ -32,7 +37,9 @@ def digest(arrays) -> int:
 
 
 def refuse(net, x, training, arena):
-    """Raise RecordingError with the name of the layer whose recording differs from its Python code. Called where the whole step differs."""
+    """Raise RecordingError with the name of the layer whose recording differs from its Python code. Called
+    where the whole step differs.
+    """
     with state_restored(net):
         seen = observe(net, x[:8], training)
     # the smallest part that differs
@@ -42,11 +49,14 @@ def refuse(net, x, training, arena):
         if not _repeats(layer, seen[name]["x"].astype(x.dtype), training, arena):
             called = f"{name} = {layer!r}" if name else repr(layer)
             raise RecordingError(
-                f"{called}: says recordable = True, but its recorded step differs from its own code: a line in it computes in Python or "
-                "NumPy, or chooses by what is in an array, which no recording repeats; use kernels alone, or leave recordable out"
+                f"{called}: says recordable = True, but its recorded step differs from its own code: a "
+                "line in it computes in Python or "
+                "NumPy, or chooses by what is in an array, which no recording repeats; use kernels alone, "
+                "or leave recordable out"
             )
     raise RecordingError(
-        f"{net!r}: its recorded step differs from its layers called one by one, and none of them alone does; leave recordable out of the "
+        f"{net!r}: its recorded step differs from its layers called one by one, and none of them alone "
+        "does; leave recordable out of the "
         "class that connects them"
     )
 

@@ -1,11 +1,12 @@
 """strategy: how a batch is shared out among threads, or given to a GPU.
 
-"images"  Whole chunks of images go through the whole network on each thread, and the threads meet once a step. For networks whose arrays for one
-          chunk of images fit into a core's cache: LeNet-5.
-"layers"  One layer after the other takes the whole batch, and the threads share the work of each kernel. For networks of large layers: AlexNet.
+"images"  Whole chunks of images go through the whole network on each thread, and the threads meet once a
+          step. For networks whose arrays for one chunk of images fit into a core's cache: LeNet-5.
+"layers"  One layer after the other takes the whole batch, and the threads share the work of each kernel. For
+          networks of large layers: AlexNet.
 "graph"   On the device "cuda": the step is captured once and launched again for every batch.
-"calls"   One layer after the other, called from Python: for networks with layers of a user's own. The others record a step once, and then repeat it
-          without Python in between and without allocating anything.
+"calls"   One layer after the other, called from Python: for networks with layers of a user's own. The others
+          record a step once, and then repeat it without Python in between and without allocating anything.
 """
 
 import math
@@ -30,7 +31,9 @@ class Strategy(NamedTuple):
 
 
 def strategy(net, x, loss=None) -> Strategy:
-    """Return the Strategy for a batch x, or any array of its shape and dtype. Raises ShapeError where a layer cannot take x."""
+    """Return the Strategy for a batch x, or any array of its shape and dtype. Raises ShapeError where a layer
+    cannot take x.
+    """
     if numba.config.DISABLE_JIT:
         return Strategy("calls", "NUMBA_DISABLE_JIT is set: plain Python, step by step")
     if not backend(net.device).records or (loss is not None and loss.device != net.device):
@@ -71,7 +74,9 @@ def strategy(net, x, loss=None) -> Strategy:
 
 
 def _bytes_of_a_chunk(net, x):
-    """Bytes that training a chunk of images works on: the output of every layer, its gradient, the parameters and theirs."""
+    """Bytes that training a chunk of images works on: the output of every layer, its gradient, the parameters
+    and theirs.
+    """
     x_shape = (BLOCKS_TOGETHER * lanes(x.dtype), *x.shape[1:])
     elements = math.prod(x_shape) + sum(
         math.prod(node.y_shape) + node.parameters for node in walk(net, x_shape)

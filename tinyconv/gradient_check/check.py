@@ -31,25 +31,33 @@ def check_gradients(
     dtype="float64",
     diagnose=True,
 ):
-    """Compare every gradient that backward gives with the slope of forward; print the table and what is wrong; give the Report.
+    """Compare every gradient that backward gives with the slope of forward; print the table and what is
+    wrong; give the Report.
 
-    obj        a layer, network or loss, a pair of functions (forward, backward), or a class in the style of torch: subjects.py says how each is
-               called. It is copied, so the object itself stays as it is, and a random mask is the same at every call. Parameters are converted to
-               float64; a forward of your own must keep that dtype.
-    x          array (N, ...): the point at which to check; for functions, the tuple of all arguments of forward. None: awkward ones are looked for
-               (odd sizes, a batch of 1, one channel), as many as obj takes: its output_shape, or its forward, tells.
+    obj        a layer, network or loss, a pair of functions (forward, backward), or a class in the style of
+               torch: subjects.py says how each is called. It is copied, so the object itself stays as it is,
+               and a random mask is the same at every call. Parameters are converted to float64; a forward of
+               your own must keep that dtype.
+    x          array (N, ...): the point at which to check; for functions, the tuple of all arguments of
+               forward. None: awkward ones are looked for (odd sizes, a batch of 1, one channel), as many as
+               obj takes: its output_shape, or its forward, tells.
     labels     (N,) int, for a loss              training   whether forward is called with training=True
-    sample     how many elements of each array to check, drawn at random from `seed` as dy is. None: every one where there are no more than 2,000 in
-               all, else 200 spread over the arrays. Where not all are checked, the slope along a random direction through all of them is as well.
-    tolerance  relative error that is allowed beyond what the oracle is unsure of, which is all that is allowed where this is None
+    sample     how many elements of each array to check, drawn at random from `seed` as dy is. None: every one
+               where there are no more than 2,000 in all, else 200 spread over the arrays. Where not all are
+               checked, the slope along a random direction through all of them is as well.
+    tolerance  relative error that is allowed beyond what the oracle is unsure of, which is all that is
+               allowed where this is None
     quiet      whether nothing is printed        progress   whether a bar shows how many arrays are done
-    dtype      "float32": in addition the passes in float32 against the reference in float64, which the oracle has judged, in units of sqrt(K) eps
+    dtype      "float32": in addition the passes in float32 against the reference in float64, which the oracle
+               has judged, in units of sqrt(K) eps
     diagnose   whether the mistake behind a wrong gradient is looked for
 
-    dy is random: one of ones would let a flipped, transposed or ignored dy pass. What is compared is sum dy * slope; the relative error is
-    |backward - expected| / max(|backward|, |expected|, r), r the root mean square of `expected`. An element on a kink (relu at 0, two equal maxima) has
-    no derivative: it is skipped and counted. Raises TypeError for what has no forward and backward, DtypeError for an x that is not real or a forward
-    that does not keep float64, ValueError where forward gives something other than finite numbers, or no x is found.
+    dy is random: one of ones would let a flipped, transposed or ignored dy pass. What is compared is sum dy *
+    slope; the relative error is |backward - expected| / max(|backward|, |expected|, r), r the root mean
+    square of `expected`. An element on a kink (relu at 0, two equal maxima) has no derivative: it is skipped
+    and counted. Raises TypeError for what has no forward and backward, DtypeError for an x that is not real
+    or a forward that does not keep float64, ValueError where forward gives something other than finite
+    numbers, or no x is found.
     """
     points = [(x, labels)] if x is not None else shapes.find(obj, labels, training, seed)
     reports = []
@@ -69,7 +77,9 @@ def check_gradients(
 
 
 def assert_gradients(obj, x=None, **options):
-    """check_gradients for tests: silent where all is well; AssertionError with the table and the diagnosis where not."""
+    """check_gradients for tests: silent where all is well; AssertionError with the table and the diagnosis
+    where not.
+    """
     report = check_gradients(obj, x, quiet=True, **options)
     if not report.ok:
         raise AssertionError(
@@ -125,7 +135,8 @@ def _check(subject, sample, seed, tolerance, progress, diagnose):
 def _layer_at_fault(subject):
     """Return the diagnoses of the last layer of a network that is wrong when it is checked alone.
 
-    It is checked at the x that reaches it. Empty where every layer is right alone, or the subject is no network.
+    It is checked at the x that reaches it. Empty where every layer is right alone, or the subject is no
+    network.
     """
     if subject.dtype != np.float64 or not getattr(subject.obj, "named_layers", None):
         return ()

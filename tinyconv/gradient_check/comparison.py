@@ -16,7 +16,8 @@ def label(name):
 class Comparison:
     """One array of gradients against the oracle, element by element.
 
-    picks, found, expected, allowed   (checked,) flat indices, and what is compared there;  kinks  bool (checked,): what is skipped
+    picks, found, expected, allowed   (checked,) flat indices, and what is compared there;  kinks  bool
+                                      (checked,): what is skipped
     """
 
     def __init__(self, oracle, name, dy, gradient, sample, tolerance):
@@ -70,7 +71,9 @@ class Comparison:
         self.wrong = ~(np.abs(self.found - self.expected) <= self.allowed) & ~self.kinks
 
     def _measure_all_along_a_line(self):
-        """Where the sample agrees but the sum over all elements, each times a random number, does not: halve until one wrong element is left."""
+        """Where the sample agrees but the sum over all elements, each times a random number, does not: halve
+        until one wrong element is left.
+        """
         direction = self.oracle.random_direction(self.name).reshape(-1)
 
         def disagrees(elements):
@@ -119,7 +122,8 @@ class Comparison:
                 Refusal(
                     name,
                     "no digits",
-                    f"differences know the expected gradient to {np.median(limits[~self.kinks]):.0e} only: forward "
+                    f"differences know the expected gradient to {np.median(limits[~self.kinks]):.0e} only: "
+                    "forward "
                     "is too rough or too noisy here; check at another x",
                 )
             )
@@ -136,7 +140,9 @@ class Comparison:
         )
 
     def _zero(self, name):
-        """All that was compared is zero. It may be the sample: along a direction through all elements it is seen."""
+        """All that was compared is zero. It may be the sample: along a direction through all elements it is
+        seen.
+        """
         slope = self.oracle.slope(self.name, self.oracle.random_direction(self.name))
         value, unsure, magnitude, _ = _terms(self.dy, slope)
         if np.abs(value) > 4 * unsure + 1e-12 * magnitude + noise(self.dy, self.oracle.y):
@@ -183,5 +189,7 @@ def _terms(dy, slope):
 
 
 def noise(dy, y):
-    """What rounding alone makes of a gradient: even one that is exactly zero was computed from numbers of the size of 1, or of y."""
+    """What rounding alone makes of a gradient: even one that is exactly zero was computed from numbers of the
+    size of 1, or of y.
+    """
     return 8 * EPS * float(np.sum(np.abs(dy) * (np.abs(y) + 1)))

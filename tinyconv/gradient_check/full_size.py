@@ -1,10 +1,12 @@
-"""Networks of full size, in seconds: identities that need one evaluation for a whole array, or for all arrays at once.
+"""Networks of full size, in seconds: identities that need one evaluation for a whole array, or for all arrays
+at once.
 
     <dy, J u> = <dx, u>                      for each layer alone, at the x and dy that reach it, u random; likewise for each parameter
     <dy, J (u_1, u_2, ...)> = sum <g_k, u_k>   for the whole network: all arrays g_k of gradients at once, by one complex step
 
-J u is the slope of forward along u (oracles.py): where forward is linear in an array, as most are, a step of any size gives it exactly. An error in
-a single element changes the sum by its part of it, which is far above rounding; which element it is, a check of the layer alone tells.
+J u is the slope of forward along u (oracles.py): where forward is linear in an array, as most are, a step of
+any size gives it exactly. An error in a single element changes the sum by its part of it, which is far above
+rounding; which element it is, a check of the layer alone tells.
 """
 
 import copy
@@ -27,11 +29,13 @@ TOLERANCE = {
 
 
 def check_full_size(net, x=None, *, training=False, seed=0, quiet=False, progress=False):
-    """Check every gradient of a Sequential at the size that it is used at, in float64; print the table; give the Report.
+    """Check every gradient of a Sequential at the size that it is used at, in float64; print the table; give
+    the Report.
 
     x         array (N, ...); None: one random image of net.input_shape         training  whether forward is called with training=True
-    Each row is a sum over all elements of an array. The last row is the whole network, which also shows whether gradients pass rightly from layer to
-    layer. Raises ShapeError for a network that has no input_shape where x is None.
+    Each row is a sum over all elements of an array. The last row is the whole network, which also shows
+    whether gradients pass rightly from layer to layer. Raises ShapeError for a network that has no
+    input_shape where x is None.
     """
     rng = np.random.default_rng(seed)
     if x is None and not getattr(net, "input_shape", None):
@@ -56,7 +60,8 @@ def check_full_size(net, x=None, *, training=False, seed=0, quiet=False, progres
         at = seen[name]
         if "y" not in at:
             raise RuntimeError(
-                f"check_full_size: {name} = {layer!r} was not called by the network's forward; take it out, or call it"
+                f"check_full_size: {name} = {layer!r} was not called by the network's forward; take it "
+                "out, or call it"
             )
         # where backward left a layer out, the last row shows it, and the layer itself is checked all the same
         dy = at.get("dy", rng.standard_normal(at["y"].shape))
@@ -72,7 +77,8 @@ def check_full_size(net, x=None, *, training=False, seed=0, quiet=False, progres
         Diagnosis(
             row.array,
             "",
-            f"wrong somewhere; check the layer alone, on a small x: check_gradients(layer, x), the layer being {name}",
+            "wrong somewhere; check the layer alone, on a small x: check_gradients(layer, x), the layer "
+            f"being {name}",
             "",
         )
         for name, row in wrong.items()
@@ -127,7 +133,9 @@ def _row(array, forward, value, y, dy, gradient, rng, layer=None, training=False
 
 
 def _complex_slope(forward):
-    """The slope of a forward pass that was moved by 1e-30 i; None where a user's own code does not take complex numbers."""
+    """The slope of a forward pass that was moved by 1e-30 i; None where a user's own code does not take
+    complex numbers.
+    """
     try:
         return forward().imag / 1e-30
     except Exception:  # whatever it says of them
@@ -143,7 +151,9 @@ def _along(forward, value, u):
 
 
 def _row_of_network(net, x, dy, training, rng):
-    """All arrays at once. Each is moved so far that it takes an equal part in the sum, however small its gradients are."""
+    """All arrays at once. Each is moved so far that it takes an equal part in the sum, however small its
+    gradients are.
+    """
     with state_restored(net):
         y = net.forward(x, training=training)
         found = {"x": net.backward(dy), **net.grads}
@@ -175,7 +185,9 @@ def _row_of_network(net, x, dy, training, rng):
 
 
 def _compared(array, oracle, size, expected, products):
-    """The row for sum(expected) against sum(products), both random in sign: relative to the size that such a sum has."""
+    """The row for sum(expected) against sum(products), both random in sign: relative to the size that such a
+    sum has.
+    """
     scale = max(float(np.sqrt(np.sum(np.square(terms)))) for terms in (expected, products))
     found, expected = float(np.sum(products)), float(np.sum(expected))
     note = "" if scale else "WRONG: zero was compared with zero"

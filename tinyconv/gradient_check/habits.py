@@ -13,7 +13,8 @@ UNITS = 8  # of sqrt(K) eps: terms may be larger than their sum, and dy is round
 def refusals(subject, dy, found):
     """Bad habits of the passes: a list of Refusal.
 
-    An argument or parameter that changes hands a wrong value to the next layer, or the oracle; a result that differs between two calls has no slope.
+    An argument or parameter that changes hands a wrong value to the next layer, or the oracle; a result that
+    differs between two calls has no slope.
     """
     again, x, dy_after, owner = subject.run(dy)
     first = next(iter(subject.values))
@@ -23,7 +24,8 @@ def refusals(subject, dy, found):
             Refusal(
                 f"d{first}",
                 "input changed",
-                f"forward or backward changes its input {first}; write into an array of its own: {first}.copy()",
+                f"forward or backward changes its input {first}; write into an array of its own: "
+                f"{first}.copy()",
             )
         )
     if not np.array_equal(dy_after, dy.astype(dy_after.dtype)):
@@ -61,7 +63,9 @@ def refusals(subject, dy, found):
 
 
 def _not_linear(subject, dy, found):
-    """Whatever forward is, backward is linear in dy: twice the dy makes twice the gradient. One that does not is clipped, or does not look at dy."""
+    """Whatever forward is, backward is linear in dy: twice the dy makes twice the gradient. One that does not
+    is clipped, or does not look at dy.
+    """
     if not getattr(subject, "takes_dy", True):
         return []
     larger, result = subject.backward(1024 * dy), []  # a power of 2, which costs no rounding
@@ -99,9 +103,11 @@ def _same(a, b):
 
 
 def against_reference(subject, seed):
-    """Rows for y and all gradients of float32, or of another device, against the reference in float64: its terms summed in another order, no more.
+    """Rows for y and all gradients of float32, or of another device, against the reference in float64: its
+    terms summed in another order, no more.
 
-    The rounding errors of a sum of K terms grow like sqrt(K) eps; K is not known here, and no sum has more terms than the largest array has elements.
+    The rounding errors of a sum of K terms grow like sqrt(K) eps; K is not known here, and no sum has more
+    terms than the largest array has elements.
     """
     eps, dy = np.finfo(subject.dtype).eps, np.random.default_rng(seed).standard_normal(subject.y.shape)
     x, rounded = subject.values["x"], dy.astype(subject.dtype).astype(np.float64)
@@ -114,7 +120,8 @@ def against_reference(subject, seed):
     rows = []
     for name, value in expected.items():
         size = np.maximum(np.abs(value), np.sqrt(np.mean(value**2)))
-        # a result far below the numbers that it is the difference of has their rounding: log(1 + e^-x) where e^-x is small
+        # a result far below the numbers that it is the difference of has their rounding: log(1 + e^-x) where
+        # e^-x is small
         allowed = UNITS * eps * (np.sqrt(K) * size + np.sqrt(np.mean((x if name == "y" else rounded) ** 2)))
         errors = np.abs(found[name] - value)
         worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors / allowed)))

@@ -1,12 +1,13 @@
-"""The true slope of forward along a direction, from evaluations of forward alone. None of them knows the backward code.
+"""The true slope of forward along a direction, from evaluations of forward alone. None of them knows the
+backward code.
 
     "complex"   Im f(v + i h d) / h, h = 1e-30      where forward takes complex numbers: no difference is taken, so 15 digits are left
     "linear"    (f(v + d) - f(v - d)) / 2           where forward is linear in this array: any step is exact, and a large one loses least
     "central"   (f(v + t d) - f(v - t d)) / 2t      else: at eight steps t, extrapolated to t = 0, with an error estimate from how they agree
 
 v is the array (x or a parameter), d a direction of its shape: one element, or all of them at once.
-Sources: Squire, Trapp 1998 (Using complex variables to estimate derivatives of real functions); Ridders 1982 (Accurate computation of F'(x)
-and F'(x) F''(x)), for the tableau of extrapolations.
+Sources: Squire, Trapp 1998 (Using complex variables to estimate derivatives of real functions); Ridders 1982
+(Accurate computation of F'(x) and F'(x) F''(x)), for the tableau of extrapolations.
 """
 
 import warnings
@@ -40,13 +41,17 @@ class Oracle:
         self.subject, self.rng, self.y, self.ways = subject, rng, subject.forward(), {}
 
     def way(self, name):
-        """(how, kinks): "complex", "linear" or "central", and whether a kink is near for any element of the array."""
+        """(how, kinks): "complex", "linear" or "central", and whether a kink is near for any element of the
+        array.
+        """
         if name not in self.ways:
             self.ways[name] = self._choose(name)
         return self.ways[name]
 
     def slope(self, name, direction, **changes):
-        """The slope along `direction`. With changes (values=..., options=...) that of a forward that is changed so (Subject.forward)."""
+        """The slope along `direction`. With changes (values=..., options=...) that of a forward that is
+        changed so (Subject.forward).
+        """
         how, kinks = self.way(name)
         along = self._along(name, direction, **changes)
         y = self.y if not changes else along(0.0)
@@ -101,7 +106,9 @@ class Oracle:
             )
 
     def _choose(self, name):
-        """Complex numbers only where their slope along a random direction is that of differences: a forward with abs() or .real takes them, wrongly."""
+        """Complex numbers only where their slope along a random direction is that of differences: a forward
+        with abs() or .real takes them, wrongly.
+        """
         direction = self.random_direction(name)
         along = self._along(name, direction)
         kinks = _kinks(along, self.y)
@@ -133,7 +140,9 @@ def _linear(along, y):
 
 
 def central(along, y):
-    """Slope by differences at all STEPS, or as many as it takes: the extrapolation whose neighbours in the tableau agree best."""
+    """Slope by differences at all STEPS, or as many as it takes: the extrapolation whose neighbours in the
+    tableau agree best.
+    """
     best, error, kinked = np.full(y.shape, np.nan), np.full(y.shape, np.inf), np.zeros(y.shape, bool)
     above, clean, gap_before = [], np.zeros(y.shape, int), np.full(y.shape, np.inf)
     for place, t in enumerate(STEPS):

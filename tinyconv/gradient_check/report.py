@@ -52,7 +52,9 @@ class Report:
 
     @property
     def verdict(self):
-        """ "wrong": some gradient is; "refused": none is seen to be, but the comparison proves too little; else "ok"."""
+        """ "wrong": some gradient is; "refused": none is seen to be, but the comparison proves too little;
+        else "ok".
+        """
         return (
             "wrong"
             if not all(row.ok for row in self.rows)

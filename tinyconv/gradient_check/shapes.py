@@ -12,7 +12,9 @@ MOST = 3  # points to check at
 
 
 def find(obj, labels, training, seed):
-    """[(x, labels)]: batches of 1 and more, one channel, odd sizes, maps as small as the object takes. Raises ValueError where it takes none."""
+    """[(x, labels)]: batches of 1 and more, one channel, odd sizes, maps as small as the object takes. Raises
+    ValueError where it takes none.
+    """
     for strictly in (True, False):
         rng, accepted = np.random.default_rng(seed), []
         for shape in _candidates(obj):
@@ -35,13 +37,17 @@ def find(obj, labels, training, seed):
 
 
 def distinct(rng, shape):
-    """Numbers between -2 and 2 in random order, no two alike and none near 0: away from the kinks of relu and max-pooling."""
+    """Numbers between -2 and 2 in random order, no two alike and none near 0: away from the kinks of relu and
+    max-pooling.
+    """
     size = int(np.prod(shape))
     return rng.permutation((np.arange(size) + 0.5) * 4 / size - 2).reshape(shape) + 0.01
 
 
 def _shows_more(accepted, shape):
-    """Whether shape differs from all before in its batch and in its size, so that three points show three things."""
+    """Whether shape differs from all before in its batch and in its size, so that three points show three
+    things.
+    """
     return all(
         len(x.shape) != len(shape) or x.shape[0] != shape[0] and (len(shape) == 2 or x.shape[2:] != shape[2:])
         for x, _ in accepted
@@ -58,7 +64,9 @@ def _candidates(obj):
 
 
 def _channels(obj):
-    """Numbers of channels or features that the object may expect: those that it names, sizes of its parameters, and a few small ones."""
+    """Numbers of channels or features that the object may expect: those that it names, sizes of its
+    parameters, and a few small ones.
+    """
     named = [getattr(obj, name, None) for name in ("in_channels", "channels", "in_features", "features")]
     sizes = [size for value in getattr(obj, "params", {}).values() for size in np.shape(value)[::-1]]
     counts = [int(n) for n in (*named, *sizes) if isinstance(n, (int, np.integer)) and 0 < n <= 100000]
@@ -89,7 +97,8 @@ def _takes(obj, point, training, strictly):
         gradients = tried.backward(np.ones(tried.y.shape))
     except Exception:
         return False
-    # x * weight takes many shapes by broadcasting that backward does not mean: first those whose gradients fit
+    # x * weight takes many shapes by broadcasting that backward does not mean: first those whose gradients
+    # fit
     return not strictly or all(
         gradients[name] is not None and np.shape(gradients[name]) == value.shape
         for name, value in tried.values.items()

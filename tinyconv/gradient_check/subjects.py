@@ -1,8 +1,10 @@
-"""What can be checked, and how each kind is called: all become a Subject, whose forward is a pure function of named arrays.
+"""What can be checked, and how each kind is called: all become a Subject, whose forward is a pure function of
+named arrays.
 
 a layer, network or loss    forward(x) and backward(dy), with params and grads (dicts) if it has parameters
 (forward, backward)         plain functions: y = forward(x, weight), dx, dweight = backward(dy, x, weight)
-                            or those of cs231n: out, cache = forward(x, w, b); dx, dw, db = backward(dout, cache)
+                            or those of cs231n: out, cache = forward(x, w, b); dx, dw, db = backward(dout,
+                            cache)
 a class, not an instance    in the style of torch.autograd.Function: static forward(ctx, x, weight) and backward(ctx, dy)
 """
 
@@ -20,7 +22,9 @@ from ..errors import DataError, DtypeError
 
 
 def subject(obj, x, labels=None, training=False, dtype=np.float64):
-    """The Subject for obj at the point x. Raises TypeError for what is none of the kinds above, DtypeError for an x that is not real."""
+    """The Subject for obj at the point x. Raises TypeError for what is none of the kinds above, DtypeError
+    for an x that is not real.
+    """
     if (
         isinstance(obj, type)
         and _is_torch_style(obj)
@@ -32,13 +36,16 @@ def subject(obj, x, labels=None, training=False, dtype=np.float64):
     for method in ("forward", "backward"):
         if isinstance(obj, type) or not callable(getattr(obj, method, None)):
             raise TypeError(
-                f"check_gradients: expected an object with forward(x) and backward(dy), or a pair of functions, got {obj!r} without {method}"
+                "check_gradients: expected an object with forward(x) and backward(dy), or a pair of "
+                f"functions, got {obj!r} without {method}"
             )
     return ObjectSubject(obj, x, labels, training, dtype)
 
 
 def name_of(obj):
-    """What obj is called in a report: its repr, unless that is the address that Python gives to what has none."""
+    """What obj is called in a report: its repr, unless that is the address that Python gives to what has
+    none.
+    """
     if isinstance(obj, tuple):
         return " and ".join(map(name_of, obj))
     return (
@@ -66,7 +73,8 @@ class Subject:
 
     values                     {name: float64 array}: "x" and the parameters, all that gradients are taken of
     fixed                      {name: float64 array}: what takes part and has no gradient (centers)
-    forward(values, **options) y with some of the arrays, or attributes of the object, replaced; complex where one of them is
+    forward(values, **options) y with some of the arrays, or attributes of the object, replaced; complex where
+    one of them is
     backward(dy)               {name: gradient, None where there is none}
     earlier                    {name: array}: values and "dy" of the call that the object has behind it
     """
@@ -78,11 +86,13 @@ class Subject:
         self.y = self.forward()
         if self.y.dtype != np.float64:
             raise DtypeError(
-                f"check_gradients: differences need float64, forward of {self.title} gives {self.y.dtype}; keep its parameters in float64"
+                f"check_gradients: differences need float64, forward of {self.title} gives {self.y.dtype}; "
+                "keep its parameters in float64"
             )
         if not np.all(np.isfinite(self.y)):
             raise ValueError(
-                f"check_gradients: forward of {self.title} gives numbers that are not finite at this x; check at another point"
+                f"check_gradients: forward of {self.title} gives numbers that are not finite at this x; "
+                "check at another point"
             )
 
     def earlier_values(self):
@@ -97,8 +107,9 @@ class Subject:
 class ObjectSubject(Subject):
     """An object with forward and backward.
 
-    Every call is made on a fresh deep copy, so that nothing it leaves behind reaches the next one. The object that is copied has a forward and a
-    backward behind it, at another x: a cache that is not renewed, or a gradient that is added to, shows as a wrong gradient.
+    Every call is made on a fresh deep copy, so that nothing it leaves behind reaches the next one. The object
+    that is copied has a forward and a backward behind it, at another x: a cache that is not renewed, or a
+    gradient that is added to, shows as a wrong gradient.
     """
 
     def __init__(self, obj, x, labels, training, dtype=np.float64):
@@ -109,7 +120,8 @@ class ObjectSubject(Subject):
         ]
         if labels is None and len(needed) > 1:
             raise TypeError(
-                f"check_gradients: forward of {obj!r} takes {', '.join(p.name for p in needed)}; for a loss give labels=..."
+                f"check_gradients: forward of {obj!r} takes {', '.join(p.name for p in needed)}; for a "
+                "loss give labels=..."
             )
         self.labels, self.dtype = labels, np.dtype(dtype)
         self.call_options = {"training": True} if training else {}
@@ -154,7 +166,9 @@ class ObjectSubject(Subject):
         return self.run(dy)[0]
 
     def run(self, dy):
-        """(gradients, x, dy, twin) after one forward and backward of a copy: also what became of its arguments."""
+        """(gradients, x, dy, twin) after one forward and backward of a copy: also what became of its
+        arguments.
+        """
         obj = copy.deepcopy(self.tested)
         x = self.values["x"].astype(self.dtype)
         y = self._call(obj, x)
@@ -189,7 +203,9 @@ def _with_dtype(obj, dtype):
 
 
 def _twin(obj, values, options):
-    """A deep copy in which arrays are replaced wherever they stand: memo is where deepcopy looks what an object became. The others are shared."""
+    """A deep copy in which arrays are replaced wherever they stand: memo is where deepcopy looks what an
+    object became. The others are shared.
+    """
     arrays = {**getattr(obj, "params", {}), **getattr(obj, "state", {})}
     memo = {
         id(array): values.get(name, array)
@@ -230,7 +246,8 @@ class FunctionSubject(Subject):
         given = x if isinstance(x, (tuple, list)) else (x,)
         if len(given) > len(names):
             raise TypeError(
-                f"check_gradients: forward of {title} takes {', '.join(names)}; got {len(given)} arguments in x"
+                f"check_gradients: forward of {title} takes {', '.join(names)}; got {len(given)} arguments "
+                "in x"
             )
         arguments = [
             np.asarray(value) if np.ndim(value) or isinstance(value, np.generic) else value for value in given
@@ -283,7 +300,9 @@ class FunctionSubject(Subject):
 
     @staticmethod
     def _by_name(backward, arguments, y, dy):
-        """What backward is called with: its arguments that forward has too, y under its name, and for the one that is left: dy."""
+        """What backward is called with: its arguments that forward has too, y under its name, and for the one
+        that is left: dy.
+        """
         known = {**arguments, **{name: y for name in ("y", "out", "output") if name not in arguments}}
         names = [
             name
@@ -293,7 +312,8 @@ class FunctionSubject(Subject):
         left = [name for name in names if name not in known]
         if len(left) != 1:
             raise TypeError(
-                f"check_gradients: backward takes {', '.join(names)}; expected dy and arguments that are named as those of forward "
+                f"check_gradients: backward takes {', '.join(names)}; expected dy and arguments that are "
+                "named as those of forward "
                 f"({', '.join(arguments)})"
             )
         return {name: dy if name == left[0] else known[name] for name in names}
@@ -306,14 +326,17 @@ def _is_torch_style(cls):
 
 
 def from_file(address):
-    """The object that "FILE.py:EXPRESSION" names: EXPRESSION is evaluated in the module of the file; a class is called without arguments.
+    """The object that "FILE.py:EXPRESSION" names: EXPRESSION is evaluated in the module of the file; a class
+    is called without arguments.
 
-    "layers.py:Scale", "layers.py:Scale(3)", "layers.py:forward, backward". Raises DataError where there is no such file, or no such object.
+    "layers.py:Scale", "layers.py:Scale(3)", "layers.py:forward, backward". Raises DataError where there is no
+    such file, or no such object.
     """
     path, _, expression = address.partition(":")
     if not Path(path).is_file() or not expression.strip():
         raise DataError(
-            f"expected FILE.py:CLASS, FILE.py:CLASS(ARGUMENTS) or FILE.py:FORWARD,BACKWARD with a file that is there, got {address!r}"
+            "expected FILE.py:CLASS, FILE.py:CLASS(ARGUMENTS) or FILE.py:FORWARD,BACKWARD with a file "
+            f"that is there, got {address!r}"
         )
     spec = importlib.util.spec_from_file_location(f"_checked_{Path(path).stem}", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)

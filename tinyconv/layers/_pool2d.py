@@ -7,9 +7,9 @@ from ..layer import Layer, pair, positive
 class Pool2d(Layer):
     """x (N, C, H, W) -> y (N, C, OH, OW), OH = floor((H + 2 PH - SIZE_H) / SH) + 1, OW likewise.
 
-    size, stride (default: size) and padding (pixels) are ints or pairs (vertical, horizontal); windows overlap where the stride is below
-    the size. ceil=True rounds OH and OW up: pixels that are left over get a window that reaches beyond the map. ValueError where the
-    padding is not smaller than the size.
+    size, stride (default: size) and padding (pixels) are ints or pairs (vertical, horizontal); windows
+    overlap where the stride is below the size. ceil=True rounds OH and OW up: pixels that are left over get a
+    window that reaches beyond the map. ValueError where the padding is not smaller than the size.
     """
 
     settings = ("size", "stride", "padding", "ceil")

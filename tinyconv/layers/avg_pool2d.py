@@ -9,8 +9,8 @@ class AvgPool2d(Pool2d):
     x  (N, C, H, W)
     y  (N, C, OH, OW), OH = floor((H + 2 PH - SIZE_H) / SH) + 1, OW likewise
 
-    size, stride, padding and ceil: see Pool2d. Padding is zero and counts in the mean; what lies beyond it (ceil) counts
-    neither in the sum nor in the area.
+    size, stride, padding and ceil: see Pool2d. Padding is zero and counts in the mean; what lies beyond it
+    (ceil) counts neither in the sum nor in the area.
     """
 
     operation = "avg_pool2d"

@@ -17,10 +17,11 @@ class Conv2d(Layer):
     weight  (out_channels, in_channels/groups, KH, KW)
     bias    (out_channels,)
 
-    kernel_size, stride and padding (pixels) are ints or pairs (vertical, horizontal). With groups > 1 maps and filters are split into
-    that many groups and each filter sees only the maps of its own. ValueError where the groups do not divide the channels.
-    ceil=True rounds OH and OW up: pixels that are left over get a window that reaches beyond the padded map, where it sees zeros.
-    initial_weight and initial_bias (initializers.py) say how weight and bias start; else uniform in +-2.4/fan-in.
+    kernel_size, stride and padding (pixels) are ints or pairs (vertical, horizontal). With groups > 1 maps
+    and filters are split into that many groups and each filter sees only the maps of its own. ValueError
+    where the groups do not divide the channels. ceil=True rounds OH and OW up: pixels that are left over get
+    a window that reaches beyond the padded map, where it sees zeros. initial_weight and initial_bias
+    (initializers.py) say how weight and bias start; else uniform in +-2.4/fan-in.
     Source: LeCun et al. 1998, section II.A; groups: Krizhevsky et al. 2012, section 3.5.
     """
 

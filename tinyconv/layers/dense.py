@@ -15,7 +15,8 @@ class Dense(Layer):
     weight  (out_features, in_features)
     bias    (out_features,)
 
-    initial_weight and initial_bias (initializers.py) say how weight and bias start; else uniform in +-2.4/in_features.
+    initial_weight and initial_bias (initializers.py) say how weight and bias start; else uniform in
+    +-2.4/in_features.
     Source: LeCun et al. 1998, section II.B (F6) and appendix A (initial weights).
     """
 

@@ -9,13 +9,15 @@ SCALES = ("training", "test")
 
 
 class Dropout(Layer):
-    """Training: y = mask x, each element of mask 0 with probability `rate`, else 1. A factor keeps the expectation, in training or in testing:
+    """Training: y = mask x, each element of mask 0 with probability `rate`, else 1. A factor keeps the
+    expectation, in training or in testing:
 
     scale="training"  y = mask x / (1 - rate) in training, y = x in testing
     scale="test"      y = mask x in training, y = (1 - rate) x in testing: as in 2012
 
-    x, y of any shape (N, ...). Every training forward draws a new mask from the seed and a counter (both in state, so that a resumed
-    run goes on with the masks that would have come); backward draws the same one again. Raises ValueError for a rate outside [0, 1).
+    x, y of any shape (N, ...). Every training forward draws a new mask from the seed and a counter (both in
+    state, so that a resumed run goes on with the masks that would have come); backward draws the same one
+    again. Raises ValueError for a rate outside [0, 1).
     Source: Krizhevsky et al. 2012, section 4.2.
     """
 
@@ -46,11 +48,14 @@ class Dropout(Layer):
         return self.kernel.forward(x, *self.cache)
 
     def _counter(self, name):
-        """A state as an array (1,), which shares its memory. Raises ShapeError or DtypeError for an array that is no single uint64."""
+        """A state as an array (1,), which shares its memory. Raises ShapeError or DtypeError for an array
+        that is no single uint64.
+        """
         value = self.state.get(name)
         if getattr(value, "dtype", None) != np.uint64:
             raise DtypeError(
-                f"{self!r}: expected the state {name} as an array of one uint64, got {value!r}; use numpy.array(..., numpy.uint64)"
+                f"{self!r}: expected the state {name} as an array of one uint64, got {value!r}; use "
+                "numpy.array(..., numpy.uint64)"
             )
         if tuple(value.shape) != ():
             raise ShapeError(f"{self!r}: expected the state {name} of shape (), got {tuple(value.shape)}")

@@ -6,8 +6,9 @@ from ..layer import Layer
 class Flatten(Layer):
     """y[n, (c H + i) W + j] = x[n,c,i,j]: maps (N, C, H, W) become features (N, C H W).
 
-    With scan=True only maps of one pixel are flattened and larger ones pass as they are: then the Dense and RBF layers behind it act at every
-    pixel, and a network that is trained on one image size scans a larger one (LeCun et al. 1998, section VII: space displacement network).
+    With scan=True only maps of one pixel are flattened and larger ones pass as they are: then the Dense and
+    RBF layers behind it act at every pixel, and a network that is trained on one image size scans a larger
+    one (LeCun et al. 1998, section VII: space displacement network).
     """
 
     settings = ("scan",)

@@ -5,9 +5,11 @@ from ..layer import Layer
 
 
 class LocalResponseNorm(Layer):
-    """y[n,c,i,j] = x[n,c,i,j] / (k + alpha sum of x[n,c',i,j]^2 over the maps c' from c - size//2 to c + size//2)^beta
+    """y[n,c,i,j] = x[n,c,i,j] / (k + alpha sum of x[n,c',i,j]^2 over the maps c' from c - size//2 to c +
+    size//2)^beta
 
-    x, y  (N, C, H, W); size is odd. With alpha_over_size, alpha/size stands in the place of alpha: the convention of the authors' own code,
+    x, y  (N, C, H, W); size is odd. With alpha_over_size, alpha/size stands in the place of alpha: the
+          convention of the authors' own code,
     Caffe, PyTorch and ONNX. Source: Krizhevsky et al. 2012, section 3.3.
     """
 
@@ -23,7 +25,8 @@ class LocalResponseNorm(Layer):
             )
         if not k > 0 or alpha < 0:
             raise ValueError(
-                f"expected k above 0 and alpha not below 0 (the denominator must stay positive), got k={k}, alpha={alpha}"
+                "expected k above 0 and alpha not below 0 (the denominator must stay positive), got "
+                f"k={k}, alpha={alpha}"
             )
         self.size, self.k, self.alpha, self.beta, self.alpha_over_size = (
             int(size),

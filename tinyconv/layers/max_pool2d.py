@@ -9,7 +9,8 @@ class MaxPool2d(Pool2d):
     x  (N, C, H, W)
     y  (N, C, OH, OW), OH = floor((H + 2 PH - SIZE_H) / SH) + 1, OW likewise
 
-    size, stride, padding and ceil: see Pool2d. The first maximum of a window in reading order gets its dy. Padding never wins.
+    size, stride, padding and ceil: see Pool2d. The first maximum of a window in reading order gets its dy.
+    Padding never wins.
     Source: Krizhevsky et al. 2012, section 3.4 (overlapping pooling).
     """
 

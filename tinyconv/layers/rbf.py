@@ -11,7 +11,8 @@ class RBF(Layer):
 
     x        (N, F), or (N, F, H, W): then the same centers act at every pixel
     y        (N, K), or (N, K, H, W): penalties, smallest for the class that x is closest to
-    centers  (K, F), fixed: in state, not among params, so a saved network keeps the codes that it was trained with
+    centers  (K, F), fixed: in state, not among params, so a saved network keeps the codes that it was trained
+             with
 
     Source: LeCun et al. 1998, section II.B, equation 7.
     """

@@ -4,7 +4,9 @@ from ..layer import Layer
 
 
 class ReLU(Layer):
-    """y = max(x, 0), for x of any shape (N, ...). The derivative at 0 is 0. Source: Krizhevsky et al. 2012, section 3.1."""
+    """y = max(x, 0), for x of any shape (N, ...). The derivative at 0 is 0. Source: Krizhevsky et al. 2012,
+    section 3.1.
+    """
 
     operation = "relu"
     recordable = per_image = True

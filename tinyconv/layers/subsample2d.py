@@ -12,9 +12,11 @@ class Subsample2d(Layer):
 
     x            (N, channels, H, W)
     y            (N, channels, H // SH, W // SW); rows and columns that fill no window are left out
-    coefficient  (channels,), bias (channels,): one pair a map, at first uniform in +-2.4/fan-in, the fan-in being SH SW
+    coefficient  (channels,), bias (channels,): one pair a map, at first uniform in +-2.4/fan-in, the fan-in
+                 being SH SW
 
-    size = SH, SW is an int or a pair: the window and its stride in pixels. The inputs of a window are added, not averaged.
+    size = SH, SW is an int or a pair: the window and its stride in pixels. The inputs of a window are added,
+    not averaged.
     Source: LeCun et al. 1998, section II.B (S2, S4).
     """
 

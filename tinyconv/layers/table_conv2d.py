@@ -8,14 +8,16 @@ from ..layer import Layer, pair, positive
 
 
 class TableConv2d(Layer):
-    """y[n,o,i,j] = bias[o] + sum over the maps c with table[o,c] of sum_{u,v} weight[k,u,v] x[n,c,i+u,j+v], k the number of (o,c)
+    """y[n,o,i,j] = bias[o] + sum over the maps c with table[o,c] of sum_{u,v} weight[k,u,v] x[n,c,i+u,j+v], k
+    the number of (o,c)
 
     x            (N, C, H, W)
     y            (N, O, H-KH+1, W-KW+1)
-    table        (O, C) bool: True where output map o sees input map c; every o must see at least one (else ValueError)
+    table        (O, C) bool: True where output map o sees input map c; every o must see at least one (else
+                 ValueError)
     pairs        (K, 2): the connections (o, c) of the table, row by row
-    weight       (K, KH, KW): only the filters that the table has; at first uniform in +-2.4/fan-in, as is the bias, where the
-                 fan-in of o counts the maps that o sees
+    weight       (K, KH, KW): only the filters that the table has; at first uniform in +-2.4/fan-in, as is the
+                 bias, where the fan-in of o counts the maps that o sees
     bias         (O,)
 
     Source: LeCun et al. 1998, section II.B and table I.
@@ -50,7 +52,9 @@ class TableConv2d(Layer):
 
     @property
     def connected(self):
-        """The table as a string, one group of hexadecimal digits for all of it: shows in repr and tells two tables apart."""
+        """The table as a string, one group of hexadecimal digits for all of it: shows in repr and tells two
+        tables apart.
+        """
         return f"{self.table.shape[0]}x{self.table.shape[1]}:{np.packbits(self.table).tobytes().hex()}"
 
     def _forward(self, x, training):

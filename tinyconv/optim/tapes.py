@@ -14,7 +14,8 @@ SMALL = 2**20
 
 
 class Tapes:
-    """One tape for each thread at hand (kernels/_cpu/tape.py); each thread updates its share of every parameter.
+    """One tape for each thread at hand (kernels/_cpu/tape.py); each thread updates its share of every
+    parameter.
 
     They are recorded on arrays of one element, since a kernel is compiled for the dtype alone, and are then
     given the real arrays by put().

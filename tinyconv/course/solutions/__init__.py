@@ -1,1 +1,3 @@
-"""The exercises, solved. `tinyconv course new` writes each file with the body of every backward function taken out (blank.py)."""
+"""The exercises, solved. `tinyconv course new` writes each file with the body of every backward function
+taken out (blank.py).
+"""

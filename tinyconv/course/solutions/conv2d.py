@@ -7,8 +7,8 @@
 
 forward         y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] padded[n, c, i SH + u, j SW + v]
 
-Derivation. forward goes through the taps (u, v) of the window. What one tap sees at all OH x OW places at once is a strided slice of
-padded, and each tap does what a dense layer does, at every place alike:
+Derivation. forward goes through the taps (u, v) of the window. What one tap sees at all OH x OW places at
+once is a strided slice of padded, and each tap does what a dense layer does, at every place alike:
 
     y[n,o,i,j] += sum_c weight[o,c,u,v] tap[n,c,i,j]
 
@@ -17,8 +17,9 @@ so one tap hands back
     dtap[n,c,i,j]     = sum_o weight[o,c,u,v] dy[n,o,i,j]
     dweight[o,c,u,v]  = sum_{...} dy[n,o,i,j] tap[n,c,i,j]
 
-Go on: over which indices does dweight add up? One pixel of padded is seen by several taps: how do their dtaps come together in dpadded?
-And what is dx, if padded is x with zeros around it? What is dx in rows and columns that no window reaches?
+Go on: over which indices does dweight add up? One pixel of padded is seen by several taps: how do their dtaps
+come together in dpadded? And what is dx, if padded is x with zeros around it? What is dx in rows and columns
+that no window reaches?
 """
 
 import numpy as np

@@ -5,14 +5,15 @@
 
 forward         y[n,o] = bias[o] + sum_c weight[o,c] x[n,c]
 
-Derivation. dy[n,o] = dE/dy[n,o] is given. x[n,c] takes part in y[n,o] for every o, and in no other image, so the chain rule adds up over o:
+Derivation. dy[n,o] = dE/dy[n,o] is given. x[n,c] takes part in y[n,o] for every o, and in no other image, so
+the chain rule adds up over o:
 
     dx[n,c]      = sum_o dE/dy[n,o] . dy[n,o]/dx[n,c] = sum_o dy[n,o] . ...
     dweight[o,c] = sum_? dE/dy[n,o] . dy[n,o]/dweight[o,c]
     dbias[o]     = ...
 
-Go on: over which index does dweight[o,c] add up? (In which y does this one weight take part?) Then write each sum over one index as a
-matrix product, and let the shapes tell which factor is transposed.
+Go on: over which index does dweight[o,c] add up? (In which y does this one weight take part?) Then write each
+sum over one index as a matrix product, and let the shapes tell which factor is transposed.
 """
 
 import numpy as np

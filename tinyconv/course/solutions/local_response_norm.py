@@ -1,17 +1,18 @@
-"""local_response_norm: each activation divided by the activity of its neighbours in other maps at the same pixel (AlexNet).
+"""local_response_norm: each activation divided by the activity of its neighbours in other maps at the same
+pixel (AlexNet).
 
     x, y  (N, C, H, W)      size (odd), k, alpha, beta: numbers
 
 forward         d[n,c,i,j] = k + alpha sum_{c' in W(c)} x[n,c',i,j]^2,      W(c) = {c' : |c' - c| <= (size - 1)/2, 0 <= c' < C}
                 y          = x d^-beta
 
-Derivation. x takes part in y in two ways: as the numerator of its own place, and in the denominators d of its neighbours, its own among
-them. The chain rule adds both:
+Derivation. x takes part in y in two ways: as the numerator of its own place, and in the denominators d of its
+neighbours, its own among them. The chain rule adds both:
 
     dx[n,c,i,j] = dy d^-beta  +  sum over c' with c in W(c') of dE/dd[n,c',i,j] . dd[n,c',i,j]/dx[n,c,i,j]
 
-Go on: first dd = dE/dd, from y = x d^-beta. Then dd/dx, from the sum of squares. "c is a neighbour of c'" and "c' is a neighbour of c" are
-the same, so the sum over c' is again neighbour_sums of something.
+Go on: first dd = dE/dd, from y = x d^-beta. Then dd/dx, from the sum of squares. "c is a neighbour of c'" and
+"c' is a neighbour of c" are the same, so the sum over c' is again neighbour_sums of something.
 """
 
 import numpy as np

@@ -5,12 +5,13 @@
 
 forward         y[n,c,i,j] = max_{u < KH, v < KW} x[n, c, i SH + u, j SW + v]
 
-Derivation. A maximum is one of its inputs, y = x[winner], as long as x moves so little that the winner stays the same. So
+Derivation. A maximum is one of its inputs, y = x[winner], as long as x moves so little that the winner stays
+the same. So
 
     dy[n,c,i,j]/dx[n,c,h,w] = 1 where (h, w) is the winner of window (i, j), and ... elsewhere
 
-Go on: what does an input get that wins in two windows at once? (Overlapping windows: AlexNet.) And one that wins in none?
-Two equal maxima: take the first in reading order, as argmax does.
+Go on: what does an input get that wins in two windows at once? (Overlapping windows: AlexNet.) And one that
+wins in none? Two equal maxima: take the first in reading order, as argmax does.
 """
 
 import numpy as np

@@ -13,8 +13,8 @@ and centers[k,f] in y[n,k] for every n:
 
     dcenters[k,f] = sum_n dy[n,k] . ...
 
-Go on: differentiate the square, once by x and once by the center (what of the two differs?). The differences of all images and centers at
-once are an array (N, K, F): x[:, None] - centers.
+Go on: differentiate the square, once by x and once by the center (what of the two differs?). The differences
+of all images and centers at once are an array (N, K, F): x[:, None] - centers.
 """
 
 import numpy as np

@@ -6,11 +6,13 @@
 
 forward         x_1 = layer_1(x),  x_2 = layer_2(x_1),  ...,  y = layer_K(x_K-1)
 
-Derivation. E depends on x through all that lies between, and the chain rule is a product of one factor a layer:
+Derivation. E depends on x through all that lies between, and the chain rule is a product of one factor a
+layer:
 
     dE/dx = dE/dy . dy/dx_K-1 . ... . dx_2/dx_1 . dx_1/dx
 
-A layer knows only its own factor: backward takes dE by its output and gives dE by its input. Read the product from the left.
+A layer knows only its own factor: backward takes dE by its output and gives dE by its input. Read the product
+from the left.
 
 Go on: which layer gets dy? What does the next one get, and which one is that?
 """

@@ -1,4 +1,5 @@
-"""softmax_cross_entropy: the loss of a classifier, the mean over the batch of minus the log probability of the right class.
+"""softmax_cross_entropy: the loss of a classifier, the mean over the batch of minus the log probability of
+the right class.
 
     x       (N, K), the scores of K classes          labels  (N,) int, the right class of each image
     result  one number
@@ -6,7 +7,8 @@
 forward         p[n,k] = e^x[n,k] / sum_k' e^x[n,k']                 (softmax)
                 loss   = 1/N sum_n -log p[n, labels[n]]
 
-Derivation. This is the end of the network: E is the loss itself, so there is no dy, and dx = dE/dx. First take the logarithm apart:
+Derivation. This is the end of the network: E is the loss itself, so there is no dy, and dx = dE/dx. First
+take the logarithm apart:
 
     -log p[n, label] = log(sum_k e^x[n,k]) - x[n, label]
 
@@ -15,8 +17,8 @@ Then differentiate by x[n,k]:
     of the first term:   d log(S)/dx[n,k] = 1/S . dS/dx[n,k] = ...,   S = sum_k e^x[n,k]
     of the second term:  1 where k = labels[n], and 0 elsewhere
 
-Go on: what is the first, in terms of p? What does the mean do to the gradient? (The largest score is subtracted from all before e^x, so that
-nothing overflows: p stays the same, and so does its derivative.)
+Go on: what is the first, in terms of p? What does the mean do to the gradient? (The largest score is
+subtracted from all before e^x, so that nothing overflows: p stays the same, and so does its derivative.)
 """
 
 import numpy as np

@@ -14,8 +14,8 @@ Derivation. Two steps forward, so two steps back, the last one first. From y to 
 
 and from s to x: each x lies in one window, or, where a rest of the map fills no window, in none.
 
-Go on: over which indices do dcoefficient and dbias add up? Which ds does x[n,c,h,w] get, and what do the rows and columns get that fill
-no window?
+Go on: over which indices do dcoefficient and dbias add up? Which ds does x[n,c,h,w] get, and what do the rows
+and columns get that fill no window?
 """
 
 import numpy as np

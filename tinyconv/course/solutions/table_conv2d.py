@@ -4,19 +4,21 @@
     y            (N, O, H-KH+1, W-KW+1)     bias    (O,)
     connections  (K, 2) int: row k is the pair (o, c), "output map o sees input map c"
 
-forward         y[n,o,i,j] = bias[o] + sum over the connections k = (o, c) of sum_{u,v} weight[k,u,v] x[n, c, i+u, j+v]
+forward         y[n,o,i,j] = bias[o] + sum over the connections k = (o, c) of sum_{u,v} weight[k,u,v] x[n, c,
+                i+u, j+v]
 
 Derivation. forward is a loop over connections and taps, each of which adds one product to one map:
 
     y[:, o] += weight[k, u, v] * x[:, c, u:u + OH, v:v + OW]
 
-A sum hands dy to each of its terms. So backward is the same loop, and each round hands back what its product asks for:
+A sum hands dy to each of its terms. So backward is the same loop, and each round hands back what its product
+asks for:
 
     to the piece of x:       weight[k, u, v] . ...
     to the one weight:       sum_{...} dy[n,o,i,j] . ...
 
-Go on: which index of dy belongs to connection k? An input map feeds several output maps, and its pixels lie under several taps: how do all
-these contributions come together?
+Go on: which index of dy belongs to connection k? An input map feeds several output maps, and its pixels lie
+under several taps: how do all these contributions come together?
 """
 
 import numpy as np

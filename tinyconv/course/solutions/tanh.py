@@ -4,13 +4,14 @@
 
 forward         y = tanh(x)
 
-Derivation. E is the number that is minimised at the end of the network, and dy = dE/dy is what the next layer hands back; dy has the shape
-of y, as every gradient has the shape of the array that it belongs to. Wanted: dx = dE/dx. Each y depends on the x at its own place alone,
-so the chain rule has one term:
+Derivation. E is the number that is minimised at the end of the network, and dy = dE/dy is what the next layer
+hands back; dy has the shape of y, as every gradient has the shape of the array that it belongs to. Wanted: dx
+= dE/dx. Each y depends on the x at its own place alone, so the chain rule has one term:
 
     dx = dE/dx = dE/dy . dy/dx = dy . tanh'(x)
 
-Go on: write tanh as (e^x - e^-x) / (e^x + e^-x), differentiate the quotient, and find y in the result. Then backward needs no x.
+Go on: write tanh as (e^x - e^-x) / (e^x + e^-x), differentiate the quotient, and find y in the result. Then
+backward needs no x.
 """
 
 import numpy as np

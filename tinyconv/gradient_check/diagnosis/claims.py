@@ -8,7 +8,9 @@ import numpy as np
 
 @dataclass
 class Claim:
-    """What the gradient would be: `array` where `known` (everywhere, if None), or the sum of c * (the gradient for a dy, values and options)."""
+    """What the gradient would be: `array` where `known` (everywhere, if None), or the sum of c * (the
+    gradient for a dy, values and options).
+    """
 
     detail: str = ""
     array: np.ndarray = None
@@ -71,7 +73,9 @@ def moved(array, shift):
 
 
 def factors(e):
-    """(number, words): the numbers of the object, and others that are often forgotten or put in twice; each, its inverse, and minus it."""
+    """(number, words): the numbers of the object, and others that are often forgotten or put in twice; each,
+    its inverse, and minus it.
+    """
     numbers, attributes = (
         [],
         vars(e.obj) if hasattr(e.obj, "__dict__") and not isinstance(e.obj, type) else {},

@@ -15,7 +15,8 @@ class Evidence:
     """One wrong array and all that hypotheses may ask of it.
 
     name, found, shape   of the array; found as backward gave it, whatever its shape
-    dy, x, y, values     of the call;  true  the true gradient, None where the array is too large to know it element by element
+    dy, x, y, values     of the call;  true  the true gradient, None where the array is too large to know it
+                         element by element
     columns              dy/de of each element e, flat: the Jacobian, (size, y.size); None likewise
     obj, labels, earlier of the subject (subjects.py);  others  {name: the true gradient} of the other arrays
     """
@@ -90,7 +91,9 @@ class Evidence:
         )
 
     def along(self, direction, dy=None, values=None, options=None):
-        """sum(direction * the true gradient), of a call that is changed so. A dy meets a y of another shape in the corner where both begin."""
+        """sum(direction * the true gradient), of a call that is changed so. A dy meets a y of another shape
+        in the corner where both begin.
+        """
         changes = {"values": values or {}, **(options or {})} if values or options else {}
         slope = self.oracle.slope(self.name, direction, **changes).y
         dy = self.dy if dy is None else dy

@@ -1,7 +1,8 @@
-"""The table of known mistakes. The first hypothesis that predicts every element of a wrong gradient names the mistake, so the plainer stand first.
+"""The table of known mistakes. The first hypothesis that predicts every element of a wrong gradient names the
+mistake, so the plainer stand first.
 
-To add one: a name, a sentence, and a function that gives what the mistake would lead to: arrays (predictions.py),
-or calls with something else in them (predicted_calls.py).
+To add one: a name, a sentence, and a function that gives what the mistake would lead to: arrays
+(predictions.py), or calls with something else in them (predicted_calls.py).
 """
 
 from collections.abc import Callable
@@ -87,7 +88,8 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "dy shifted",
-        "{array} is what it would be if dy were shifted by one {detail}: an index, stride or padding is off by one.",
+        "{array} is what it would be if dy were shifted by one {detail}: an index, stride or padding is "
+        "off by one.",
         call.dy_shifted,
     ),
     Hypothesis(
@@ -115,7 +117,8 @@ HYPOTHESES = (
     # of the parameters and inputs that it is computed from
     Hypothesis(
         "not rotated",
-        "{array} is what it would be if {detail} were flipped along its rows and columns: the kernel is rotated where it should "
+        "{array} is what it would be if {detail} were flipped along its rows and columns: the kernel is "
+        "rotated where it should "
         "not be, or not rotated where it should.",
         call.not_rotated,
     ),
@@ -127,7 +130,8 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "factor per channel",
-        "{array} is the true gradient {detail}, channel by channel: the parameter is missing, or is there twice.",
+        "{array} is the true gradient {detail}, channel by channel: the parameter is missing, or is there "
+        "twice.",
         gradient.channel_factor,
     ),
     Hypothesis(
@@ -163,7 +167,8 @@ HYPOTHESES = (
     ),
     Hypothesis(
         "neighbours left out",
-        "{array} has only the influence of each input on the output at its own place: that on others is left out.",
+        "{array} has only the influence of each input on the output at its own place: that on others is "
+        "left out.",
         call.neighbours_left_out,
     ),
     Hypothesis(
@@ -174,13 +179,15 @@ HYPOTHESES = (
     # of a network whose layers are right, each alone
     Hypothesis(
         "chain",
-        "{array} is what comes of {detail}: dy goes through the layers in the order opposite to forward, through each one once.",
+        "{array} is what comes of {detail}: dy goes through the layers in the order opposite to forward, "
+        "through each one once.",
         call.chain,
     ),
     # of windows
     Hypothesis(
         "overwritten",
-        "{array} has only the {detail} contribution of each element: overlapping windows must be added (+=), not overwritten.",
+        "{array} has only the {detail} contribution of each element: overlapping windows must be added "
+        "(+=), not overwritten.",
         gradient.overwritten,
     ),
     Hypothesis(

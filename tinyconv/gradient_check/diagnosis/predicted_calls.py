@@ -122,7 +122,9 @@ def another_mask(e):
 
 
 def _others(e):
-    """The parameters, inputs and fixed arrays that the gradient is computed from, by name; first the other ones."""
+    """The parameters, inputs and fixed arrays that the gradient is computed from, by name; first the other
+    ones.
+    """
     arrays = {**e.values, **e.fixed}
     return sorted(arrays.items(), key=lambda item: item[0] == e.name)
 
@@ -231,7 +233,9 @@ def wrong_argument(e):
 
 
 def _through_y(e):
-    """Activations whose derivative is a polynomial of y (1 - y^2, y (1 - y)): the same formula with x, or a multiple of y, in the place of y."""
+    """Activations whose derivative is a polynomial of y (1 - y^2, y (1 - y)): the same formula with x, or a
+    multiple of y, in the place of y.
+    """
     derivative = (e.true / e.dy).reshape(-1)
     if e.y.size > 3:
         formula = np.polynomial.Polynomial.fit(e.y.reshape(-1), derivative, 2)

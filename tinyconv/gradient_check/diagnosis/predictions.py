@@ -50,11 +50,13 @@ def batch_factor(e):
     for factor, words in (
         (
             N,
-            f"{N} times the true gradient, {N} the number of images: summed over the batch where the mean belongs",
+            f"{N} times the true gradient, {N} the number of images: summed over the batch where the mean "
+            "belongs",
         ),
         (
             1 / N,
-            f"the true gradient divided by {N}, the number of images: averaged over the batch where the sum belongs, or divided twice",
+            f"the true gradient divided by {N}, the number of images: averaged over the batch where the "
+            "sum belongs, or divided twice",
         ),
         (
             N * N,
@@ -130,7 +132,8 @@ def reshaped(e):
                 range(e.true.ndim)
             ):
                 yield Claim(
-                    f"axes {order} of it, reshaped to {e.found.shape}; a transpose is needed before or instead of the reshape",
+                    f"axes {order} of it, reshaped to {e.found.shape}; a transpose is needed before or "
+                    "instead of the reshape",
                     e.true.transpose(order).reshape(e.found.shape),
                 )
                 inverse = np.argsort(order)

@@ -1,7 +1,9 @@
-"""Wrong backward passes of real layers, as people write them: what `tinyconv gradcheck --self-test` lets the checker find, and name.
+"""Wrong backward passes of real layers, as people write them: what `tinyconv gradcheck --self-test` lets the
+checker find, and name.
 
-Each is a right layer one method of which is replaced. `names` are the hypotheses (../diagnosis/hypotheses.py), or refusals, that say rightly what is wrong.
-To add one: a line of the table. The wrong code is written as a person would write it, not by means of the hypothesis that should find it.
+Each is a right layer one method of which is replaced. `names` are the hypotheses
+(../diagnosis/hypotheses.py), or refusals, that say rightly what is wrong. To add one: a line of the table.
+The wrong code is written as a person would write it, not by means of the hypothesis that should find it.
 """
 
 from collections.abc import Callable

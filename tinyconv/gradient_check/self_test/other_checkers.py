@@ -1,14 +1,17 @@
-"""The criteria of other gradient checkers, as their documentation gives them, for `tinyconv gradcheck --self-test` to compare with.
+"""The criteria of other gradient checkers, as their documentation gives them, for `tinyconv gradcheck
+--self-test` to compare with.
 
-Each function says whether a subject (../subjects.py) passes. All get what ours gets: the object, the point, float64 throughout. Where they leave dy or
-the direction to chance it is drawn from rng. Kinks, and what a call leaves behind, are as each of them treats them.
+Each function says whether a subject (../subjects.py) passes. All get what ours gets: the object, the point,
+float64 throughout. Where they leave dy or the direction to chance it is drawn from rng. Kinks, and what a
+call leaves behind, are as each of them treats them.
 """
 
 import numpy as np
 
 
 def torch_gradcheck(subject, rng):
-    """torch.autograd.gradcheck: the whole Jacobian, eps 1e-6, |a - n| <= 1e-5 + 1e-3 |n|; a backward called twice must give the same bits.
+    """torch.autograd.gradcheck: the whole Jacobian, eps 1e-6, |a - n| <= 1e-5 + 1e-3 |n|; a backward called
+    twice must give the same bits.
 
     Source: docs.pytorch.org, torch.autograd.gradcheck.gradcheck (fast_mode=False).
     """
@@ -25,7 +28,8 @@ def torch_gradcheck(subject, rng):
 
 
 def jax_check_grads(subject, rng):
-    """jax.test_util.check_grads, mode "rev": one random direction through all arrays, a random dy, eps 1e-4, atol = rtol = 1e-5 (float64).
+    """jax.test_util.check_grads, mode "rev": one random direction through all arrays, a random dy, eps 1e-4,
+    atol = rtol = 1e-5 (float64).
 
     Source: docs.jax.dev, jax.test_util.check_grads.
     """
@@ -33,7 +37,8 @@ def jax_check_grads(subject, rng):
 
 
 def chainer_check_backward(subject, rng):
-    """chainer.gradient_check.check_backward: one random direction of length 1 through all arrays, eps 1e-3, atol 1e-5, rtol 1e-4.
+    """chainer.gradient_check.check_backward: one random direction of length 1 through all arrays, eps 1e-3,
+    atol 1e-5, rtol 1e-4.
 
     Source: docs.chainer.org, chainer.gradient_check.check_backward.
     """
@@ -41,7 +46,8 @@ def chainer_check_backward(subject, rng):
 
 
 def cs231n_strict(subject, rng):
-    """cs231n: each element, h 1e-5, a random dy; |a - n| / max(1e-8, |a| + |n|) below 1e-7, "you should be happy".
+    """cs231n: each element, h 1e-5, a random dy; |a - n| / max(1e-8, |a| + |n|) below 1e-7, "you should be
+    happy".
 
     Source: cs231n.github.io, neural-networks-3, "Gradient checks".
     """
@@ -54,9 +60,11 @@ def cs231n_kinks(subject, rng):
 
 
 def caffe_gradient_checker(subject, rng):
-    """Caffe's GradientChecker: the gradient of 2 y[e] for each output e, every element, step 1e-2, |a - n| <= 1e-2 max(|a|, |n|, 1).
+    """Caffe's GradientChecker: the gradient of 2 y[e] for each output e, every element, step 1e-2, |a - n| <=
+    1e-2 max(|a|, |n|, 1).
 
-    Source: Caffe, test_gradient_check_util.hpp. Its tests place kinks by hand, where an author thinks of them; here nobody does.
+    Source: Caffe, test_gradient_check_util.hpp. Its tests place kinks by hand, where an author thinks of
+    them; here nobody does.
     """
     rows = [subject.backward(2 * dy) for dy in _one_hots(subject.y)]
     for name, value in subject.values.items():

@@ -63,11 +63,13 @@ class Scores:
             table.append(
                 (
                     checker,
-                    f"{self.killed[checker]} of {self.mutants} ({self.killed[checker] / max(self.mutants, 1):.1%})",
+                    f"{self.killed[checker]} of {self.mutants} "
+                    f"({self.killed[checker] / max(self.mutants, 1):.1%})",
                     f"{self.named} of {self.mutants} ({self.named / max(self.mutants, 1):.1%})"
                     if checker == OURS
                     else "-",
-                    f"{self.alarms[checker]:,} of {self.points:,} ({self.alarms[checker] / max(self.points, 1):.2%})",
+                    f"{self.alarms[checker]:,} of {self.points:,} "
+                    f"({self.alarms[checker] / max(self.points, 1):.2%})",
                 )
             )
         widths = [max(map(len, column)) for column in zip(*table)]
@@ -83,7 +85,9 @@ class Scores:
 
 
 def run(seeds=20, progress=False, others=True):
-    """Scores of ours and, with others=True, of the criteria of other checkers, on all mutants and on all right layers at `seeds` random points each."""
+    """Scores of ours and, with others=True, of the criteria of other checkers, on all mutants and on all
+    right layers at `seeds` random points each.
+    """
     scores = Scores(seeds)
     with np.errstate(all="ignore"):
         for mutant in tqdm(MUTANTS, desc="wrong passes", unit="mutant", leave=False, disable=not progress):
@@ -123,7 +127,9 @@ def _judge_right(name, make, x_shape, options, seed, scores, others):
 
 
 def _passes(passes, obj, x, options, seed):
-    """Each gets the object as ours does, with a call behind it, though most would be handed a new one and see nothing of what it keeps."""
+    """Each gets the object as ours does, with a call behind it, though most would be handed a new one and see
+    nothing of what it keeps.
+    """
     return passes(
         as_subject(obj, x, options.get("labels"), options.get("training", False)), np.random.default_rng(seed)
     )

@@ -54,7 +54,9 @@ def shifted_crop(layer, dy):
 
 
 def pool_loop(layer, dy, share):
-    """dx of a pooling without padding, window by window: assigned, not added. share(window) says which part each input gets."""
+    """dx of a pooling without padding, window by window: assigned, not added. share(window) says which part
+    each input gets.
+    """
     dx, x, (SH, SW), (KH, KW) = (
         np.zeros(layer.cache if isinstance(layer.cache, tuple) else layer.cache.shape),
         layer.cache,
