@@ -16,7 +16,7 @@ repository:
 Another version of the compiler may take other registers: then they are held to what the launch allows,
 threads times registers <= 65,536.
 --update writes the table anew.
-"""
+"""  # noqa: E501
 
 import argparse
 import contextlib
@@ -174,7 +174,7 @@ def name(kernel, arguments):
     has made.
     """
     module = re.sub(r"^tinyconv\.kernels\.|\.cuda$", "", kernel.__module__)
-    return f"{module}.{kernel.__name__}{f'[{kernel.made_with}]' if kernel.made_with else ''}({', '.join(map(_type, arguments))})"
+    return f"{module}.{kernel.__name__}{f'[{kernel.made_with}]' if kernel.made_with else ''}({', '.join(map(_type, arguments))})"  # noqa: E501
 
 
 def _type(argument):
@@ -206,7 +206,9 @@ def resources(launch, architectures):
 
 
 def compile_all(found, architectures):
-    """Fill in `found` of each launch: in as many processes as there are processors, where they can be forked."""
+    """Fill in `found` of each launch: in as many processes as there are processors, where they can
+    be forked.
+    """
     global _found
     _found, jobs = (
         found,
@@ -245,9 +247,15 @@ def faults(found, table, architectures):
             if now.spilled:
                 yield f"{title}, {architecture}: {now.spilled} bytes of registers are spilled"
             if now.float64 and launch.single:
-                yield f"{title}, {architecture}: {now.float64} instructions on float64, and it was given no float64 array"
+                yield (
+                    f"{title}, {architecture}: {now.float64} instructions on float64, and it was "
+                    "given no float64 array"
+                )
             if now.registers * launch.threads > REGISTERS:
-                yield f"{title}, {architecture}: {now.registers} registers for each of {launch.threads} threads: it would not start"
+                yield (
+                    f"{title}, {architecture}: {now.registers} registers for each of "
+                    f"{launch.threads} threads: it would not start"
+                )
             if rows is not None:
                 yield from (
                     f"{title}, {architecture}: {fault}"
@@ -260,7 +268,10 @@ def _differences(now, allowed, same_compiler):
         yield f"{now.shared} bytes of shared memory, expected {allowed.shared}"
     for what in ("registers", "stack") if same_compiler else ():
         if getattr(now, what) > getattr(allowed, what):
-            yield f"{getattr(now, what)} {'bytes of ' * (what == 'stack')}{what}, expected {getattr(allowed, what)} at most"
+            yield (
+                f"{getattr(now, what)} {'bytes of ' * (what == 'stack')}{what}, expected "
+                f"{getattr(allowed, what)} at most"
+            )
 
 
 def compiler():
@@ -295,7 +306,7 @@ def write(found):
         for title, launch in sorted(found.items())
     ]
     text = (
-        f'{{"compiler": {json.dumps(compiler())},\n"columns": ["registers", "stack", "shared"],\n"kernels": {{\n'
+        f'{{"compiler": {json.dumps(compiler())},\n"columns": ["registers", "stack", "shared"],\n"kernels": {{\n'  # noqa: E501
         + ",\n".join(rows)
         + "\n}}\n"
     )

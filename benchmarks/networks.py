@@ -49,7 +49,9 @@ class Task:
         return self.work == "training step"
 
     def network(self, checked=False):
-        """(network, loss). To be checked, it trains without dropout: no two contestants would drop the same."""
+        """(network, loss). To be checked, it trains without dropout: no two contestants would drop
+        the same.
+        """
         net, loss = MODELS[self.model]()
         for layer in net.layers:
             if isinstance(layer, Dropout) and checked and self.trains:

@@ -1,4 +1,6 @@
-"""Is a result right? Against the float64 reference, in units of the rounding error that its sums must have."""
+"""Is a result right? Against the float64 reference, in units of the rounding error that its sums
+must have.
+"""
 
 from dataclasses import dataclass
 

@@ -75,7 +75,9 @@ class _Process:
         return self.answer()["seconds"]
 
     def answer(self):
-        """The next answer. Raises NotMeasured, or TinyconvError where it is a contestant of ours that failed."""
+        """The next answer. Raises NotMeasured, or TinyconvError where it is a contestant of ours
+        that failed.
+        """
         line = self.process.stdout.readline()
         answer = json.loads(line) if line else {"failed": self._last_words()}
         if "failed" in answer:
@@ -90,7 +92,10 @@ class _Process:
         status = self.process.wait()
         self.said.seek(0)
         lines = self.said.read().split("\n")
-        return f"its process ended with status {status}: {next(filter(None, map(str.strip, reversed(lines))), 'it said nothing')}"
+        return (
+            f"its process ended with status {status}: "
+            f"{next(filter(None, map(str.strip, reversed(lines))), 'it said nothing')}"
+        )
 
     def __enter__(self):
         return self

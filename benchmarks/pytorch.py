@@ -169,7 +169,9 @@ def as_ours(operation, name, gradient, t):
 
 
 class Network:
-    """A network and loss of tinyconv, with its weights of this moment, written out in PyTorch layer by layer."""
+    """A network and loss of tinyconv, with its weights of this moment, written out in PyTorch layer
+    by layer.
+    """
 
     def __init__(self, net, loss, dtype, compiled=False, device="cpu"):
         self.torch, self.loss = load(), vars(loss)

@@ -115,7 +115,7 @@ def _gpu_part(rows, date, name):
     lines = [
         f"{one['gpu']['name']} ({one['machine']['processor']}, {one['machine']['cores_for_this_process']} "
         f"threads), {date}; PyTorch "
-        f"{one['versions']['torch'] or 'not installed'}{'. On the GPU ' + ', '.join(roofs) if roofs else ''}. "
+        f"{one['versions']['torch'] or 'not installed'}{'. On the GPU ' + ', '.join(roofs) if roofs else ''}. "  # noqa: E501
         f"All samples: [`{name}`](benchmarks/results/{name})."
     ]
     cpu = {(row["model"], time["batch"]): time["cpu"] for row in rows for time in row.get("times", ())}

@@ -103,7 +103,7 @@ def run(args):
     print(f"{'':6}{'seed':>6}{'rate':>8}{'epochs':>8}{'seconds':>9}   to {args.error:g} % training error")
     for r in runs:
         print(
-            f"{r['activation']:6}{r['seed']:>6}{r['lr']:>8g}{r['epochs']:>8}{r['seconds']:>9.0f}{'' if r['reached'] else '   not reached'}"
+            f"{r['activation']:6}{r['seed']:>6}{r['lr']:>8g}{r['epochs']:>8}{r['seconds']:>9.0f}{'' if r['reached'] else '   not reached'}"  # noqa: E501
         )
     means = {
         name: {key: mean(r[key] for r in runs if r["activation"] == name) for key in ("epochs", "seconds")}

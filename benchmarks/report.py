@@ -38,7 +38,7 @@ of the roof  share of what this machine reached in this run: multiply-adds in re
              the arrays fit; work that reads more than it writes can be faster than a copy
 error        the largest one against the float64 reference, in units of sqrt(K) eps, K the terms of a sum; above 16 is wrong
 x torch      how many times faster than PyTorch, same work, same threads, in turns with it; x best: than its fastest variant (networks.py)
-memory       the most that the process of a network had in memory: those that have one each do nothing else in it"""
+memory       the most that the process of a network had in memory: those that have one each do nothing else in it"""  # noqa: E501
 
 
 class Printer:
@@ -135,11 +135,16 @@ def ceilings(result):
             for level in found
             if level != "arithmetic"
         ]
-        yield f"ceiling of {threads} thread{'' if int(threads) == 1 else 's'} ({result['arguments']['dtype']}): {', '.join(roofs)}"
+        yield (
+            f"ceiling of {threads} thread{'' if int(threads) == 1 else 's'} "
+            f"({result['arguments']['dtype']}): {', '.join(roofs)}"
+        )
 
 
 def closing(result):
-    """What is said after the table: the legend, the roofs, what is wrong and what could not be measured, with the reason."""
+    """What is said after the table: the legend, the roofs, what is wrong and what could not be
+    measured, with the reason.
+    """
     lines = [
         LEGEND,
         *ceilings(result),
@@ -148,8 +153,8 @@ def closing(result):
     load = result["load_average"]["before"]
     if load and load > BUSY:
         lines.append(
-            f"OTHERS ARE AT WORK: the load average was {load:.1f} before this run. Threads that wait for each other, PyTorch's above all, "
-            "lose far more by that than threads that do not, so no ratio here is to be trusted: measure again on a quiet machine"
+            f"OTHERS ARE AT WORK: the load average was {load:.1f} before this run. Threads that wait for each other, PyTorch's above all, "  # noqa: E501
+            "lose far more by that than threads that do not, so no ratio here is to be trusted: measure again on a quiet machine"  # noqa: E501
         )
     reasons = {}
     for row in result["rows"]:

@@ -233,7 +233,9 @@ def of_model(model):
 
 
 def of_layer(model, name, layer, x_shape, shared=False):
-    """One workload for y, for dx and for each parameter's gradient of a layer that sees x_shape (1, C, H, W)."""
+    """One workload for y, for dx and for each parameter's gradient of a layer that sees x_shape (1,
+    C, H, W).
+    """
     directions = ["forward", "backward_input", *(f"backward_{parameter}" for parameter in layer.params)]
     return [
         Workload(

@@ -1,4 +1,6 @@
-"""The compiled kernels that Numba keeps on disk: compiled again where a file that kernels share has changed."""
+"""The compiled kernels that Numba keeps on disk: compiled again where a file that kernels share has
+changed.
+"""
 
 from functools import cache
 from pathlib import Path

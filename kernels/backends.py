@@ -10,7 +10,7 @@ device.
     >>> y = cpu.unpack(cpu.load("relu").forward(cpu.pack(x)))
 
 A plain array is a parameter, a state or a gradient; a native array holds activations.
-"""
+"""  # noqa: E501
 
 from functools import cache
 

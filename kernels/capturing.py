@@ -5,7 +5,7 @@
     CudaNative, transpose, cast           images innermost                                  kernels/_cuda/native.py
 
 It is imported where a GPU is asked for: the CUDA package takes most of a second.
-"""
+"""  # noqa: E501
 
 from ._cuda.launch import stream
 from ._cuda.memory import allocate, put, to_gpu

@@ -5,7 +5,7 @@ play, cut, shared               threads that play together, or share each call  
 taking_from                     the memory of a recorded step                       kernels/_arena.py
 Native, lanes, images_together  images side by side in a vector                     kernels/_cpu/native.py
 enter_images, add_up, ...       the way of a chunk of images into a tape and out    kernels/_cpu/batches.py
-"""
+"""  # noqa: E501
 
 from ._arena import taking_from
 from ._cpu.batches import add, add_up, enter_images, enter_labels, leave_images, leave_losses

@@ -191,7 +191,7 @@ def network(facts, classes, rng=None):
     # 3x224x224
     return Sequential(
         # ->    96x55x55
-        conv1=Conv2d(3, M1, 11, stride=4, padding=facts.conv1_padding, ceil=facts.conv1_ceil, **start("conv1")),
+        conv1=Conv2d(3, M1, 11, stride=4, padding=facts.conv1_padding, ceil=facts.conv1_ceil, **start("conv1")),  # noqa: E501
         # ->    96x27x27
         **stage(1, facts.after_conv1),
         # ->   256x27x27

@@ -1,4 +1,6 @@
-"""The memory of a tape: pieces that do not overlap while somebody holds them, and come back when nobody does."""
+"""The memory of a tape: pieces that do not overlap while somebody holds them, and come back when
+nobody does.
+"""
 
 import gc
 

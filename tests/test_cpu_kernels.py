@@ -235,7 +235,9 @@ def test_max_pool_never_hides_nan():
 
 
 def test_the_same_in_python():
-    """NUMBA_DISABLE_JIT=1 runs the same text in NumPy: one small case of every function of every operation."""
+    """NUMBA_DISABLE_JIT=1 runs the same text in NumPy: one small case of every function of every
+    operation.
+    """
     program = """if True:
         import numba, numpy as np, test_cpu_kernels as tests
         assert numba.config.DISABLE_JIT

@@ -1,4 +1,6 @@
-"""Every kernel of the cuda backend as machine code, made without a GPU: in processes of their own, since this one may have the simulator."""
+"""Every kernel of the cuda backend as machine code, made without a GPU: in processes of their own,
+since this one may have the simulator.
+"""
 
 import os
 import subprocess
@@ -13,7 +15,7 @@ pytestmark = pytest.mark.skipif(
     reason="numba-cuda is not installed: pip install 'tinyconv[cuda]' (there is none for macOS)",
 )
 
-# Three kernels that break a rule each: a literal makes a float64, more is kept than registers hold, and one that breaks none.
+# Three kernels that break a rule each: a literal makes a float64, more is kept than registers hold, and one that breaks none.  # noqa: E501
 RULES = """
 import numpy as np
 from tinyconv.benchmarks.cubins import Launch, faults, resources
@@ -48,7 +50,7 @@ for launch in found.values():
     launch.found = resources(launch, ["sm_90"])
 assert found["shares"].found["sm_90"].shared == 512, found["shares"].found
 print(*faults(found, {"compiler": "", "kernels": {name: {"sm_90": [255, 1024, 512 * (name == "shares")]} for name in found}}, ["sm_90"]), sep="\\n")
-"""
+"""  # noqa: E501
 
 
 def python(*arguments):

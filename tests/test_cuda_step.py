@@ -190,7 +190,9 @@ def test_slots_that_do_not_fit_are_refused_on_the_gpu(batch):
 
 
 def test_a_captured_step_is_a_step_called_from_python(batch):
-    """The captured one has relu in the launches of its neighbours, and its memory is used several times over."""
+    """The captured one has relu in the launches of its neighbours, and its memory is used several
+    times over.
+    """
     x, labels = batch
     gpu = network().to("cuda")
     twin, loss, twin_loss = (
@@ -356,7 +358,7 @@ def test_parts_on_two_devices_are_an_error(batch):
     y = door.pack(x, "cuda", "test")
     with pytest.raises(
         DtypeError,
-        match=r"is on 'cpu' and expects its arrays, got CudaNative\(.*of the cuda; bring all parts to one device",
+        match=r"is on 'cpu' and expects its arrays, got CudaNative\(.*of the cuda; bring all parts to one device",  # noqa: E501
     ):
         network().forward(y)
     with pytest.raises(DtypeError, match="the device 'cuda' computes in float32 or float64, got complex128"):

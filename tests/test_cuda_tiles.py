@@ -180,7 +180,9 @@ def tf32(a):
 
 
 def test_tf32(rng):
-    """Each factor is rounded to TF32, which moves it by up to 2^-11 of itself; products and sums are float32."""
+    """Each factor is rounded to TF32, which moves it by up to 2^-11 of itself; products and sums
+    are float32.
+    """
     dense, x, weight = (
         load("dense", "cuda"),
         *(rng.standard_normal(shape).astype(np.float32) for shape in ((5, 21), (9, 21))),

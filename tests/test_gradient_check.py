@@ -137,7 +137,9 @@ def test_a_kink_nearby_is_no_false_alarm():
 
 
 def test_zero_compared_with_zero_is_refused_and_not_called_wrong():
-    """A bias before the mean is taken off: exact zero, of which backward and every oracle see rounding alone."""
+    """A bias before the mean is taken off: exact zero, of which backward and every oracle see
+    rounding alone.
+    """
 
     class Centred(Square):
         def forward(self, x):

@@ -110,7 +110,7 @@ def test_where_the_wrong_elements_lie():
 
     assert (
         spoiled((1, 0, 2, 3))
-        == "wrong: 1 of 180 elements, all in image 1 and in channel 0 (the first) and in row 2 and in column 3"
+        == "wrong: 1 of 180 elements, all in image 1 and in channel 0 (the first) and in row 2 and in column 3"  # noqa: E501
     )
     assert (
         spoiled((slice(None), slice(None), slice(None), -1))

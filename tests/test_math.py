@@ -117,7 +117,9 @@ def test_tanh_ends_at_one_and_is_odd(dtype, rng):
 @ALL
 @DTYPES
 def test_no_lane_differs_from_another(name, dtype, rng):
-    """The same number gives the same bits wherever it stands, also in the last register, which is not full."""
+    """The same number gives the same bits wherever it stands, also in the last register, which is
+    not full.
+    """
     x = np.abs(rng.standard_normal(37).astype(dtype))
     whole = of(FUNCTIONS[name][0], x)
     for first in range(37):

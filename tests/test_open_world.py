@@ -211,7 +211,9 @@ def batch(N, step=0, dtype=np.float64):
 
 
 def trained(stranger, device, batches, threads=2):
-    """(losses, parameters, states, scores of another batch) after a step on each of the batches, then tested."""
+    """(losses, parameters, states, scores of another batch) after a step on each of the batches,
+    then tested.
+    """
     net, loss = network(stranger).to(device), tc.SoftmaxCrossEntropy().to(device)
     optimizer = tc.SGD(net, lr=0.1, momentum=0.9)
     losses = [net.train_step(*one, loss, optimizer, threads=threads) for one in batches]

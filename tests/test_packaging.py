@@ -39,7 +39,7 @@ def setup_cfg():
 @pytest.mark.parametrize("room", [folder for folder in FOLDERS if folder != "tinyconv"])
 def test_a_room_has_one_name(room, tmp_path):
     """One file is one module: the bare name says which one is meant, and the link leads to the folder."""
-    done = subprocess.run([sys.executable, "-c", f"import {room}"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    done = subprocess.run([sys.executable, "-c", f"import {room}"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},  # noqa: E501
                           capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 1 and f"write `import tinyconv.{room}`" in done.stderr
     assert (ROOT / "tinyconv" / room).samefile(ROOT / room)

@@ -262,7 +262,9 @@ def test_layers_that_change_how_parameters_are_read_are_not_recorded(rng):
 @pytest.mark.parametrize("N", [1, 17, 40])
 @pytest.mark.parametrize("scale", ["training", "test"])
 def test_threads_share_layers_with_dropout(N, threads, scale, rng):
-    """Each step draws masks of its own, the same as without a plan; predicting, and making plans, draws none."""
+    """Each step draws masks of its own, the same as without a plan; predicting, and making plans,
+    draws none.
+    """
 
     def network():
         return tc.Sequential(

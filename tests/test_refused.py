@@ -418,7 +418,7 @@ def test_residual_needs_two_arrays_of_one_shape():
     net = tc.Residual(Conv2d(3, 4, 3, padding=1, rng=0))
     with pytest.raises(
         ShapeError,
-        match=r"expected two arrays of one shape to add, got \(2, 4, 5, 5\) and \(2, 3, 5, 5\).*give a shortcut",
+        match=r"expected two arrays of one shape to add, got \(2, 4, 5, 5\) and \(2, 3, 5, 5\).*give a shortcut",  # noqa: E501
     ):
         net.forward(np.ones((2, 3, 5, 5), np.float32))
     with pytest.raises(ShapeError, match="make the shortcut give the shape"):

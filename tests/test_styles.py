@@ -1,4 +1,6 @@
-"""Layers, losses and optimizers in the styles of other people: they train as the same in plain NumPy would."""
+"""Layers, losses and optimizers in the styles of other people: they train as the same in plain
+NumPy would.
+"""
 
 import numpy as np
 import pytest

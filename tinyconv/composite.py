@@ -160,7 +160,7 @@ class Composite(Layer):
         }
 
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{name}: {class_name(layer)}' for name, layer in self._layers.items())})"
+        return f"{type(self).__name__}({', '.join(f'{name}: {class_name(layer)}' for name, layer in self._layers.items())})"  # noqa: E501
 
 
 class Sequential(Composite):
@@ -360,7 +360,10 @@ class NumPyLayer(Layer):
         self._persistent = {}
 
     def not_recordable(self):
-        return f"{type(self.inner).__name__} is no tinyconv.Layer: it computes in Python, which no tape can repeat"
+        return (
+            f"{type(self.inner).__name__} is no tinyconv.Layer: it computes in Python, which no tape "
+            "can repeat"
+        )
 
     def replica(self, frees_cache=False):
         twin = copy.copy(self)

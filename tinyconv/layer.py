@@ -169,7 +169,10 @@ class Layer:
         Inner layers are asked by themselves: see network.not_recordable.
         """
         if not self._says("recordable"):
-            return f"{type(self).__name__} does not say recordable = True: it may compute in Python, which no tape can repeat"
+            return (
+                f"{type(self).__name__} does not say recordable = True: it may compute in Python, "
+                "which no tape can repeat"
+            )
         patched = [name for name, value in vars(self).items() if callable(value)]
         return (
             f"{patched[0]} of {type(self).__name__} was replaced by a function of Python" if patched else None
@@ -256,7 +259,9 @@ class Layer:
             return tuple(twin.forward(np.full(x_shape, 0.5, np.float32)).shape)
 
     def connections(self, x_shape) -> int:
-        """Return the connections of one image as the 1998 paper counts them: every use of a weight or bias."""
+        """Return the connections of one image as the 1998 paper counts them: every use of a weight
+        or bias.
+        """
         return 0
 
     def multiply_adds(self, x_shape) -> int:

@@ -82,7 +82,10 @@ class Loss:
         else the reason.
         """
         if not vars(type(self)).get("recordable", False):
-            return f"{type(self).__name__} does not say recordable = True: it may compute in Python, which no tape can repeat"
+            return (
+                f"{type(self).__name__} does not say recordable = True: it may compute in Python, "
+                "which no tape can repeat"
+            )
         patched = [name for name, value in vars(self).items() if callable(value)]
         return (
             f"{patched[0]} of {type(self).__name__} was replaced by a function of Python" if patched else None

@@ -1,4 +1,6 @@
-"""What net.summary() prints: how large a network is, layer by layer; and in what two or more networks differ."""
+"""What net.summary() prints: how large a network is, layer by layer; and in what two or more
+networks differ.
+"""
 
 from .network import not_recordable, walk
 
@@ -69,7 +71,9 @@ def difference(columns):
 
 
 def class_name(layer):
-    """Return the name of a layer's class; of an object of a user's own in a network, the name of its class."""
+    """Return the name of a layer's class; of an object of a user's own in a network, the name of
+    its class.
+    """
     return type(getattr(layer, "inner", layer)).__name__
 
 

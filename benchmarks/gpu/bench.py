@@ -53,7 +53,9 @@ class Bench:
         self.ceilings, self.started, self.written = {}, time.time(), 0.0
 
     def run(self):
-        """Everything. Raises Missing; KeyboardInterrupt passes through, and leaves what there is in `result`."""
+        """Everything. Raises Missing; KeyboardInterrupt passes through, and leaves what there is in
+        `result`.
+        """
         end, self.ends = self.started, {}
         for section, seconds in self.shares.items():
             end += seconds

@@ -57,7 +57,7 @@ def check(found, workload, batch, precision, expected):
     why = (
         ""
         if share[worst] <= 1
-        else f"at {[int(i) for i in worst]}: expected {expected[worst]:.6g} +- {bound[worst]:.2g}, got {found[worst]:.6g}"
+        else f"at {[int(i) for i in worst]}: expected {expected[worst]:.6g} +- {bound[worst]:.2g}, got {found[worst]:.6g}"  # noqa: E501
     )
     return parity.Parity(float(share[worst]), why)
 
@@ -81,7 +81,9 @@ def operation(workload, batch, precision):
 
 
 def case(one, dtype):
-    """Forward and backward of a case of gradient_cases.py through its layer: as tests/test_parity.py has it."""
+    """Forward and backward of a case of gradient_cases.py through its layer: as
+    tests/test_parity.py has it.
+    """
     obj, x, options = one.build(seed=2)
     labels, training = options.get("labels"), options.get("training", False)
     expected = _all(copy.deepcopy(obj).to("reference"), x, labels, training)

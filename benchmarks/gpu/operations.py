@@ -19,7 +19,10 @@ def measure(run):
     for model, batches in run.sizes.batches.items():
         for workload in workloads.of_model(model):
             for precision in ("float32", "tf32") if multiplies(workload) else ("float32",):
-                title = f"{model} {workload.layer} {workload.operation} {workload.direction}, batch {batches[-1]}, {precision}"
+                title = (
+                    f"{model} {workload.layer} {workload.operation} {workload.direction}, batch "
+                    f"{batches[-1]}, {precision}"
+                )
                 yield title, lambda w=workload, b=batches[-1], p=precision: _row(run, w, b, p)
 
 

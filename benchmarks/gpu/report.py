@@ -118,7 +118,7 @@ def _step(rows, model, batch, precision, least):
         row and row["times_torch"] >= least,
         f"{model} training step, batch {batch}, {precision}: at least {least} times PyTorch eager",
         row
-        and f"{row['times_torch']:.2f} times; with the batch on the GPU already {row['times_torch_resident']:.2f} times",
+        and f"{row['times_torch']:.2f} times; with the batch on the GPU already {row['times_torch_resident']:.2f} times",  # noqa: E501
     )
 
 
@@ -138,7 +138,10 @@ def _environment(rows, result):
                 + (f", driver {row['driver']}" if row.get("driver") else "")
             )
             yield ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-            yield f"{row['machine']['processor']}, {row['machine']['cores_for_this_process']} threads; {result['date']}"
+            yield (
+                f"{row['machine']['processor']}, {row['machine']['cores_for_this_process']} threads; "
+                f"{result['date']}"
+            )
 
 
 def _checks(rows):
@@ -177,8 +180,14 @@ def _ceilings(rows):
 def _operations(rows):
     rows = [row for row in rows if "median" in row]
     if rows:
-        yield "\noperations: time between events; x torch: how many times faster than PyTorch; error in units of sqrt(K) eps, of tf32 as a share of its bound"
-        yield f"  {'':44} {'batch':>5} {'precision':9} {'tinyconv':>10} {'spread':>6} {'PyTorch':>10} {'x torch':>7} {'speed':>14} {'of the roof':>15} {'error':>6}"
+        yield (
+            "\noperations: time between events; x torch: how many times faster than PyTorch; error "
+            "in units of sqrt(K) eps, of tf32 as a share of its bound"
+        )
+        yield (
+            f"  {'':44} {'batch':>5} {'precision':9} {'tinyconv':>10} {'spread':>6} {'PyTorch':>10} "
+            f"{'x torch':>7} {'speed':>14} {'of the roof':>15} {'error':>6}"
+        )
     for row in rows:
         rate = (
             f"{row['rate'] / 1e3:.1f} T{row['unit'][1:]}"
@@ -202,14 +211,20 @@ def _networks(rows):
     rows = [row for row in rows if row["status"] == "ok"]
     timed = [row for row in rows if "median" in row]
     if timed:
-        yield "\nnetworks: from NumPy arrays to updated weights or scores, copies included; resident: the batch lies on the GPU already, no Python in between"
+        yield (
+            "\nnetworks: from NumPy arrays to updated weights or scores, copies included; resident: "
+            "the batch lies on the GPU already, no Python in between"
+        )
         yield f"  {'':56} {'tinyconv':>10} {'PyTorch':>10} {'x torch':>7} {'resident':>10} {'PyTorch':>10}"
     for row in timed:
         cells = [
             seconds(row[name]) if name in row else ""
             for name in ("median", "torch_median", "resident_median", "torch_resident_median")
         ]
-        yield f"  {row['title']:56} {cells[0]:>10} {cells[1]:>10} {_times(row):>7} {cells[2]:>10} {cells[3]:>10}"
+        yield (
+            f"  {row['title']:56} {cells[0]:>10} {cells[1]:>10} {_times(row):>7} {cells[2]:>10} "
+            f"{cells[3]:>10}"
+        )
     for row in rows:
         if "times" in row:
             yield f"  {row['model']}, training step on GPU and CPU ({row['threads']} threads): " + "; ".join(

@@ -82,7 +82,9 @@ class Worker:
         }
 
     def do(self, section, first, end):
-        """The tasks of a section from the place `first` on; those that would begin after `end` are skipped."""
+        """The tasks of a section from the place `first` on; those that would begin after `end` are
+        skipped.
+        """
         self.end = end
         try:
             tasks = self.tasks(section)

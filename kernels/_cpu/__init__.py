@@ -4,4 +4,4 @@ kernel            the decorator of every compiled loop        native          th
 vector, simd      vectors and the micro-kernels               tiles, layouts  loops that lay micro-kernels over an array; packing
 convolution       the tables of a convolution                 math            tanh, exp, log and sigmoid of vectors
 tape, replay      calls recorded once and played again        threads         threads that are at hand within a microsecond
-"""
+"""  # noqa: E501

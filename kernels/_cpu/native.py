@@ -11,7 +11,7 @@ of every kernel runs over the L lanes: contiguous, without edges, whatever the s
 
 The last block may have unused lanes. They are zero where an array enters, hold what the layers make of zeros afterwards, and
 have dy = 0 on the way back, so no gradient of a parameter sees them.
-"""
+"""  # noqa: E501
 
 import math
 import platform

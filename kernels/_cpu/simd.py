@@ -29,7 +29,7 @@ dot             out[a, b] = sum over lanes and pixels q of dy[a, q, :] x[q + b, 
                            +-----+-----+-----+
 
 Under NUMBA_DISABLE_JIT=1 they are NumPy functions of the same contract, for stepping through (kernels/_cpu/simd_in_numpy.py).
-"""
+"""  # noqa: E501
 
 from llvmlite import ir
 from numba import config, types
@@ -137,7 +137,9 @@ class _Emitter:
         )
 
     def switch(self, first, second, shapes, body):
-        """body(rows, columns) for the one of `shapes` that equals (first, second): each is code of its own."""
+        """body(rows, columns) for the one of `shapes` that equals (first, second): each is code of
+        its own.
+        """
         b = self.builder
         done = b.append_basic_block("done")
         select = b.switch(b.add(b.mul(first, _int(256)), second), done)
@@ -163,7 +165,7 @@ def multiply_add(
 
     With add = True what y holds takes the place of the bias. k runs in two loops, r over the rows of a window
     and t over what lies within a row, so that a window may be cut off at the map's edge.
-    """
+    """  # noqa: E501
     n = types.int64
     signature = types.void(
         n, n, n, n, weight, n, n, n, n, x, n, n, offset, n, n, bias, n, y, n, n, n, types.boolean
@@ -260,7 +262,7 @@ def _row_tile(turned):
     return row_tile
 
 
-# add_row:       y[y0 + p L + l] += sum over t < T, v < V of weight[w0 + t w_t + v] x[x0 + offset[o0 + t] + (p + v) L + l]
+# add_row:       y[y0 + p L + l] += sum over t < T, v < V of weight[w0 + t w_t + v] x[x0 + offset[o0 + t] + (p + v) L + l]  # noqa: E501
 #                for p < P, l < L; all arrays flat
 # add_row_turned the same with p and p + v exchanged: what x[p] was multiplied by on the way to y, comes back
 # to it
@@ -275,7 +277,7 @@ def dot(
     dy[d0 + n d_block + r d_r + t L + a d_a + l] x[x0 + n x_block + r x_r + t x_t + b x_b + l]    for a < A, b < B; all arrays flat.
 
     With add = True the sum is added to what out holds.
-    """
+    """  # noqa: E501
     n = types.int64
     signature = types.void(n, n, n, n, n, dy, n, n, n, n, x, n, n, n, n, n, out, n, n, types.boolean)
 

@@ -10,7 +10,7 @@ of memory that its compiled code can be called with, and from then on `Tape.play
 
 A tape keeps the arrays that it works on alive, or lies in an arena that does (kernels/_arena.py). It is the plan of a network's memory: repeating
 it allocates nothing large. Two kinds: a Tape is played by one thread, chunk of images after chunk; a SharedTape by several together, call after call.
-"""
+"""  # noqa: E501
 
 from contextlib import contextmanager
 
@@ -157,7 +157,9 @@ class Slot:
         self._words, self._array = words, array
 
     def put(self, array):
-        """Let the calls work on `array`, C-contiguous and of the dtype and rank of the one that it replaces."""
+        """Let the calls work on `array`, C-contiguous and of the dtype and rank of the one that it
+        replaces.
+        """
         if (array.dtype, array.ndim) != (self._array.dtype, self._array.ndim) or not array.flags.c_contiguous:
             raise ValueError(
                 f"a tape made for {self._array.dtype} of rank {self._array.ndim} was given {array.dtype} "

@@ -17,7 +17,7 @@ in NumPy. Compared vectors give a mask for where().
 
 Every operation is defined here in NumPy, which is what it means and what runs under NUMBA_DISABLE_JIT=1;
 _vector_llvm.py and _vector_memory.py say the same to LLVM.
-"""
+"""  # noqa: E501
 
 import numpy as np
 from numba import njit

@@ -6,4 +6,4 @@ native            the form of activations: images innermost                graph
 reduce, ptx       sums of many threads; instructions of the GPU            gpu        which GPU there is
 tiles, tile_shapes, convolution, windows                                   matrix products and windows in
                                                                            tiles
-"""
+"""  # noqa: E501

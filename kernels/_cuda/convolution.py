@@ -17,7 +17,7 @@ pixels h of dx with (h + PH) mod SH = r see only the taps u = r, r + SH, r + 2 S
 they are a convolution of stride 1. Its weights are copied first, so that m is contiguous.
 
 dense is the convolution of maps of one row with a window of one pixel.
-"""
+"""  # noqa: E501
 
 import math
 

@@ -7,11 +7,14 @@ from .package import INSTALLED, OLDEST, SIMULATOR, compiler_is_there, cuda, gpu_
 def missing():
     """Why this process cannot compute on a GPU, as a sentence that says what to do; None where it can."""
     if not INSTALLED:
-        return 'the device "cuda" needs the package numba-cuda: pip install "tinyconv[cuda]" (CUDA 13) or "tinyconv[cuda12]" (CUDA 12)'
+        return (
+            'the device "cuda" needs the package numba-cuda: pip install "tinyconv[cuda]" (CUDA 13) '
+            'or "tinyconv[cuda12]" (CUDA 12)'
+        )
     if SIMULATOR or noting() is not None:
         return None
     if not compiler_is_there():
-        return 'the device "cuda" needs NVIDIA\'s compiler libnvvm: pip install "tinyconv[cuda]" (CUDA 13) or "tinyconv[cuda12]" (CUDA 12)'
+        return 'the device "cuda" needs NVIDIA\'s compiler libnvvm: pip install "tinyconv[cuda]" (CUDA 13) or "tinyconv[cuda12]" (CUDA 12)'  # noqa: E501
     if not cuda.is_available():
         return (
             'the device "cuda" needs an NVIDIA GPU and its driver, and none answers: see what nvidia-smi '
@@ -28,7 +31,10 @@ def missing():
     try:
         gpu = cuda.get_current_device()  # which takes some of its memory
     except Exception as error:
-        return f'the device "cuda" does not let itself be used ({error}): end other programs on the GPU, see what nvidia-smi says, or use --device cpu'
+        return (
+            f'the device "cuda" does not let itself be used ({error}): end other programs on the '
+            "GPU, see what nvidia-smi says, or use --device cpu"
+        )
     if gpu.compute_capability < OLDEST:
         return (
             f'the device "cuda" needs compute capability {OLDEST[0]}.{OLDEST[1]} or newer (Ampere, 2020); '

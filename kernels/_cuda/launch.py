@@ -146,7 +146,9 @@ def computing_in(chosen):
 
 
 def capture_in_progress():
-    """The Graph (kernels/_cuda/graph.py) that this thread captures its launches in; None where it makes them."""
+    """The Graph (kernels/_cuda/graph.py) that this thread captures its launches in; None where it
+    makes them.
+    """
     return getattr(_local, "graph", None)
 
 

@@ -27,7 +27,9 @@ def empty(shape, dtype, lasting=False):
 
 @contextmanager
 def memory_errors(shape=(), dtype=np.uint8):
-    """Turns what the driver says where memory does not suffice, whichever way it comes, into a MemoryError."""
+    """Turns what the driver says where memory does not suffice, whichever way it comes, into a
+    MemoryError.
+    """
     try:
         yield
     except Exception as error:

@@ -1,4 +1,6 @@
-"""The CUDA package: numba-cuda, or its simulator where NUMBA_ENABLE_CUDASIM=1. The only file that imports it."""
+"""The CUDA package: numba-cuda, or its simulator where NUMBA_ENABLE_CUDASIM=1. The only file that
+imports it.
+"""
 
 import importlib
 import importlib.util

@@ -1,4 +1,6 @@
-"""The intrinsics of kernels/_cuda/ptx.py as NumPy functions of the same contract, for numba-cuda's simulator."""
+"""The intrinsics of kernels/_cuda/ptx.py as NumPy functions of the same contract, for numba-cuda's
+simulator.
+"""
 
 import threading
 from functools import cache

@@ -30,7 +30,9 @@ def elapsed(start, end):
 
 
 def enter_context():
-    """Make the GPU's context that of this thread: most calls do so themselves, waiting for an event does not."""
+    """Make the GPU's context that of this thread: most calls do so themselves, waiting for an event
+    does not.
+    """
     if not SIMULATOR:
         cuda.current_context()
 

@@ -24,7 +24,7 @@ class Tile:
     multiprocessor. A warp has warp[0] x warp[1] threads.
 
     buffers  steps that are in shared memory or on the way there        tensor  whether warps compute on tensor cores, TF32, or threads for themselves, float32
-    """
+    """  # noqa: E501
 
     BM: int
     BN: int
@@ -81,7 +81,7 @@ class Panel:
     at once, `together`: each has its own piece of every line, always the same.
 
     across  whether k is contiguous in memory, and lines are rows       turned  whether it is then stored with k as the slowest axis, [k][row]
-    """
+    """  # noqa: E501
 
     size: int
     depth: int
@@ -93,7 +93,9 @@ class Panel:
 
     @property
     def stride(self):
-        """Words from one row in shared memory to the next: the pad spreads what a warp reads over all banks."""
+        """Words from one row in shared memory to the next: the pad spreads what a warp reads over
+        all banks.
+        """
         if self.across and not self.turned:
             return self.depth + (-self.depth + 8) % 32 % 16 if self.tensor else self.depth + 4
         return self.size + 4

@@ -33,7 +33,7 @@ In TF32 warps multiply on tensor cores (kernels/_cuda/ptx.py), whose rounding of
 What the compiler makes of the 128 x 128 tile for sm_90: 1,195 instructions a step in forward, 1,159 in backward_input and 1,214 in backward_weight, of
 which 1,024 are multiply-adds and 64 read shared memory; and behind the last step about 20 for each number of the result. No register is spilled in any form
 that LeNet-5 or AlexNet launches (tests/cubins.json).
-"""
+"""  # noqa: E501
 
 from dataclasses import dataclass
 from functools import cache

@@ -24,13 +24,15 @@ float32 or nearly so: an error of about 1e-3 of a product. Else float32 products
 
 Source: LeCun et al. 1998, section II.A; groups: Krizhevsky et al. 2012, section 3.5 (two GPUs). dtype:
 float32 or float64, all arrays alike (reference: complex128 too).
-"""
+"""  # noqa: E501
 
 from .._windows import output_map
 
 
 def output_shape(x_shape, weight_shape, stride, padding, groups, ceil=False):
-    """(N, O, OH, OW). Raises ValueError where the maps do not match the weights or the window does not fit."""
+    """(N, O, OH, OW). Raises ValueError where the maps do not match the weights or the window does
+    not fit.
+    """
     O, C = weight_shape[0], weight_shape[1] * groups
     if len(x_shape) != 4 or x_shape[1] != C:
         raise ValueError(f"expected x of shape (N, {C}, H, W), got {tuple(x_shape)}")

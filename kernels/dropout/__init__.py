@@ -16,7 +16,7 @@ over threads (a part of it says with `first` where it starts), and every backend
 
 Source: Hinton et al. 2012; Krizhevsky et al. 2012, section 4.2. splitmix64: Steele, Lea, Flood 2014. dtype:
 float32 or float64 (reference: complex128 too).
-"""
+"""  # noqa: E501
 
 
 def output_shape(x_shape):

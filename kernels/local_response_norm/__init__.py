@@ -20,7 +20,7 @@ other.
 
 Source: Krizhevsky et al. 2012, section 3.3 (k = 2, n = 5, alpha = 1e-4, beta = 0.75). dtype: float32 or
 float64 (reference: complex128 too).
-"""
+"""  # noqa: E501
 
 
 def output_shape(x_shape, size):

@@ -1,4 +1,6 @@
-"""sigmoid in numba.cuda: every thread takes single elements, whatever they stand for. y may be x, and dx dy."""
+"""sigmoid in numba.cuda: every thread takes single elements, whatever they stand for. y may be x,
+and dx dy.
+"""
 
 import math
 

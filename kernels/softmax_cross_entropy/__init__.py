@@ -12,7 +12,7 @@ within 1 ulp and log within 2.9 (kernels/_cpu/math.py).
 
 Source: Bridle 1990; Krizhevsky et al. 2012, section 3.5 (1000-way softmax). dtype: float32 or float64
 (reference: complex128 too).
-"""
+"""  # noqa: E501
 
 
 def output_shape(scores_shape):

@@ -3,7 +3,7 @@
 thread    0  1 ... 7 | 8  9 ... 15 | ...
 image     0  1 ... 7 | 0  1 ... 7  | ...
 classes   0, P, 2P.. | 1, P + 1 .. | ...      P = BLOCK / IMAGES threads share the classes of an image, and put together what each has found
-"""
+"""  # noqa: E501
 
 import math
 

@@ -13,7 +13,7 @@ The inputs are added, not averaged: the coefficient absorbs the 1/4.
 
 Source: LeCun et al. 1998, section II.B. dtype: float32 or float64, all arrays alike (reference: complex128
 too).
-"""
+"""  # noqa: E501
 
 from .._windows import output_map
 

@@ -6,7 +6,7 @@ a filter looks v N elements on, whatever the image. Which connections a map has 
 made once for a table:
 
     pairs (K, 2)    order (K,): connections sorted by their output map    starts (O + 1,): where in it those of each map begin;   likewise by input map
-"""
+"""  # noqa: E501
 
 import numpy as np
 

@@ -29,7 +29,7 @@ def add_parser(commands):
         metavar="|".join(("OP", *MEASURED)),
         nargs="*",
         type=_known,
-        help="operations on the layers of the models that have them (conv2d: with the ladder from textbook loops to the shipped "
+        help="operations on the layers of the models that have them (conv2d: with the ladder from textbook loops to the shipped "  # noqa: E501
         "kernel), or a model with all its layers (default: lenet5)",
     )
     command.add_argument(
@@ -67,7 +67,7 @@ def add_parser(commands):
     command.add_argument(
         "--kernel",
         metavar="FILE.py:function",
-        help="a conv2d kernel of your own, put on the ladder: a function with the parameters of forward, backward_input or "
+        help="a conv2d kernel of your own, put on the ladder: a function with the parameters of forward, backward_input or "  # noqa: E501
         "backward_weight in kernels/conv2d/reference.py",
     )
     command.add_argument(

@@ -60,6 +60,9 @@ def run(args):
             options.count(len(part.class_names), "class", "classes"),
         )
         print(f"{part.name}: {options.count(len(part), 'image')} of {size} in {classes}")
-    left_out = f"{options.count(len(skipped), 'image')} could not be read and {'were' if skipped[1:] else 'was'} left out"
+    left_out = (
+        f"{options.count(len(skipped), 'image')} could not be read and "
+        f"{'were' if skipped[1:] else 'was'} left out"
+    )
     print(f"{left_out}; see {args.out / shards.INDEX}" if skipped else "every image could be read")
     return 0

@@ -49,9 +49,9 @@ def run(args):
         },
         "versions": versions(_installed("numpy"), _installed("numba"), _installed("numba-cuda")),
         "processor": llvm.get_host_cpu_name(),
-        "SIMD width": f"{8 * vector_bytes()} bits: {lanes(np.float32)} float32 or {lanes(np.float64)} float64 images side by side",
+        "SIMD width": f"{8 * vector_bytes()} bits: {lanes(np.float32)} float32 or {lanes(np.float64)} float64 images side by side",  # noqa: E501
         "threads": f"{available_threads()} processors for this process, of {os.cpu_count()}",
-        "threading layer": "Python threads, each running compiled kernels without the global lock; Numba's own layers are not used",
+        "threading layer": "Python threads, each running compiled kernels without the global lock; Numba's own layers are not used",  # noqa: E501
         **{f"threads share: {name}": _strategy(build) for name, build in MODELS.items()},
         "kernel cache": _kernel_cache(),
         "GPU": _gpu(),
@@ -115,4 +115,7 @@ def _gpu():
 def _kernel_cache():
     if folder := os.environ.get("NUMBA_CACHE_DIR"):
         return f"{folder} (NUMBA_CACHE_DIR)"
-    return f"__pycache__ beside each file of {Path(kernels.__file__).parent}, or Numba's user-wide folder where that cannot be written"
+    return (
+        f"__pycache__ beside each file of {Path(kernels.__file__).parent}, or Numba's user-wide "
+        "folder where that cannot be written"
+    )

@@ -36,7 +36,7 @@ def add_parser(commands):
         nargs="?",
         default="all",
         type=_subject,
-        help=f"all (the default), one of {', '.join(CASES)}, or what is in a file of your own: FILE.py:CLASS, FILE.py:CLASS(ARGUMENTS), "
+        help=f"all (the default), one of {', '.join(CASES)}, or what is in a file of your own: FILE.py:CLASS, FILE.py:CLASS(ARGUMENTS), "  # noqa: E501
         "FILE.py:FORWARD,BACKWARD",
     )
     command.add_argument(

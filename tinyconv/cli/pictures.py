@@ -1,4 +1,6 @@
-"""Pictures of a run: the training curves, the filters of the first layer, and sheets of images with captions."""
+"""Pictures of a run: the training curves, the filters of the first layer, and sheets of images with
+captions.
+"""
 
 import numpy as np
 from PIL import Image, ImageDraw

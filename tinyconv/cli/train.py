@@ -188,7 +188,9 @@ def _resumed(folder, named):
 
 
 def _create(out, settings):
-    """The run in the folder `out`; where None is named, in the first of the usual ones that no other run has."""
+    """The run in the folder `out`; where None is named, in the first of the usual ones that no
+    other run has.
+    """
     if out:
         return Run.create(out, settings)
     for folder in _folders(settings):

@@ -1,4 +1,6 @@
-"""Exercises from solutions: the body of every backward function is replaced by a NotImplementedError, all else stays as it is."""
+"""Exercises from solutions: the body of every backward function is replaced by a
+NotImplementedError, all else stays as it is.
+"""
 
 import ast
 from importlib import resources
@@ -20,7 +22,7 @@ In this order:
 {order}
 
 Arrays are float64. What a function is given it must leave as it is; leave the forward functions as they are, too.
-"""
+"""  # noqa: E501
 
 
 def source(name):
@@ -29,7 +31,9 @@ def source(name):
 
 
 def blank(text):
-    """`text`, a module, without the bodies of its functions that are called backward...; their docstrings stay."""
+    """`text`, a module, without the bodies of its functions that are called backward...; their
+    docstrings stay.
+    """
     lines = text.splitlines(keepends=True)
     functions = [
         node
@@ -48,7 +52,7 @@ def write(folder):
     """Write all exercises, and a README.md that says in which order, to a new or empty folder; gives the paths.
 
     Raises DataError where `folder` has something in it already: nobody's work is overwritten.
-    """
+    """  # noqa: E501
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder}: is a file; give the name of a new folder")

@@ -1,4 +1,6 @@
-"""The table of exercises, in the order in which they are best done, and the points at which each is checked."""
+"""The table of exercises, in the order in which they are best done, and the points at which each is
+checked.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

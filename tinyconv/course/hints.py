@@ -119,7 +119,10 @@ def _power_kept(dy, x, size, k, alpha, beta):
     return dy * d**-beta - 2 * alpha * beta * x * local_response_norm.neighbour_sums(dy * x * d**-beta, size)
 
 
-NOT_SQUARED = "a first derivative stands where its square belongs. How many factors does dy/dx have here, and which of them are squared?"
+NOT_SQUARED = (
+    "a first derivative stands where its square belongs. How many factors does dy/dx have here, and "
+    "which of them are squared?"
+)
 SQUARED_DDY = "ddy is squared too. In d2E/dx2 = d2E/dy2 (dy/dx)^2, what is squared?"
 
 # Mistakes that only one exercise has: {exercise: [(array, a function that makes the mistake, hint), ...]}

@@ -12,7 +12,7 @@ class Operation:
     gradients  {name: function}: of "x" and of parameters; a function takes dy, y, x, parameters and options
                by name
     params     {name: float array}         options  what else forward takes: they become attributes, as a layer has them
-    """
+    """  # noqa: E501
 
     def __init__(self, forward, gradients, params, options):
         self.params, self.grads, self._cache = params, {}, None
@@ -50,7 +50,9 @@ class Loss(Operation):
 
 
 class Chain(Operation):
-    """Layers, each an Operation: their parameters are those of the chain, "D1.weight" for the weight of D1."""
+    """Layers, each an Operation: their parameters are those of the chain, "D1.weight" for the
+    weight of D1.
+    """
 
     def __init__(self, forward, gradients, named_layers):
         self._named = named_layers

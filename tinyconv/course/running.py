@@ -70,7 +70,10 @@ class Attempt:
             if isinstance(value, np.ndarray) and not np.array_equal(value, arguments[name])
         ]
         if changed and not problem:
-            problem = f"{self.name} changes {' and '.join(changed)}, which it was given; work on a copy, or in an array of its own"
+            problem = (
+                f"{self.name} changes {' and '.join(changed)}, which it was given; work on a copy, "
+                "or in an array of its own"
+            )
         self.problem = self.problem or problem
         return np.float64(np.nan) if problem else gradient
 

@@ -57,7 +57,9 @@ def load(name, *, data_dir=None, progress=True, preparation="fit"):
 
 
 def find(data_dir=None):
-    """{name: where its files are, or why they are not there} for each data set with a name. Never downloads."""
+    """{name: where its files are, or why they are not there} for each data set with a name. Never
+    downloads.
+    """
     return {"mnist": mnist.where(data_dir), "mnist5k": mnist5k.where(), "cifar10": cifar10.where(data_dir)}
 
 

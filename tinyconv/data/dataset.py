@@ -68,11 +68,15 @@ class Images:
         raise NotImplementedError(f"{type(self).__name__} must define read_places")
 
     def fingerprint(self):
-        """Eight hex digits that change with the images: a resumed run notices by them that it got other data."""
+        """Eight hex digits that change with the images: a resumed run notices by them that it got
+        other data.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define fingerprint")
 
     def subset(self, indices, name):
-        """The images and labels at `indices` (a slice, integers (n,), or a mask (N,)) as Images of their own."""
+        """The images and labels at `indices` (a slice, integers (n,), or a mask (N,)) as Images of
+        their own.
+        """
         return Part(self, self._places(indices), name)
 
     def _places(self, indices):
@@ -87,7 +91,10 @@ class Images:
         return np.where(places < 0, places + len(self), places)
 
     def __repr__(self):
-        return f"{type(self).__name__}({self.name!r}, {len(self)} images of {'x'.join(map(str, self.shape))}, {len(self.class_names)} classes)"
+        return (
+            f"{type(self).__name__}({self.name!r}, {len(self)} images of "
+            f"{'x'.join(map(str, self.shape))}, {len(self.class_names)} classes)"
+        )
 
 
 class Part(Images):
@@ -137,6 +144,8 @@ class Dataset(Images):
         return Dataset(name, self.images[indices], self.labels[indices], self.class_names, self.preparation)
 
     def fingerprint(self):
-        """Eight hex digits that change with any byte: a resumed run notices by them that it got other data."""
+        """Eight hex digits that change with any byte: a resumed run notices by them that it got
+        other data.
+        """
         images, labels = np.ascontiguousarray(self.images), np.ascontiguousarray(self.labels)
         return f"{zlib.crc32(labels, zlib.crc32(images)):08x}"

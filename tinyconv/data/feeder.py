@@ -32,7 +32,7 @@ class Feeder:
     An error of a worker, such as of a file that cannot be read, is raised where the batch would have been.
     Leaving the context, also by Ctrl-C, stops the threads. waited: seconds spent in waiting for batches so
     far. An iterator: it goes through the batches once.
-    """
+    """  # noqa: E501
 
     def __init__(self, images, inputs, batches, *, keys=None, training, ahead=2, workers=None):
         self.images, self.inputs, self.keys, self.training = images, inputs, keys, training

@@ -31,7 +31,7 @@ class PhotoFolder(Images):
     reads on many.
 
     folder  holds a sub-folder for each class      classes  {class name: names of its files}, as `scan` gives them
-    """
+    """  # noqa: E501
 
     def __init__(self, name, folder, classes, preparation):
         self.folder = str(folder)
@@ -49,7 +49,9 @@ class PhotoFolder(Images):
         return images
 
     def fingerprint(self):
-        """From the names of all files and the sizes of some, evenly spread: a million files take no minutes."""
+        """From the names of all files and the sizes of some, evenly spread: a million files take no
+        minutes.
+        """
         names = zlib.crc32(
             os.fsencode("\0".join(self.files)), zlib.crc32(self.labels, zlib.crc32(self.preparation.encode()))
         )

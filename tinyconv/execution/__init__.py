@@ -7,7 +7,7 @@ GPU (strategy.py).
 
 Threads are plain Python threads, since the kernels release Python's global lock. The same number of threads
 gives the same bits.
-"""
+"""  # noqa: E501
 
 import os
 
@@ -38,7 +38,9 @@ def available_threads() -> int:
 
 
 def forward(net, x: np.ndarray, threads: int | None = None) -> np.ndarray:
-    """Return y = net.forward(x) as a NumPy array, the batch shared among `threads` (default: all available)."""
+    """Return y = net.forward(x) as a NumPy array, the batch shared among `threads` (default: all
+    available).
+    """
     threads = _check_threads(threads)
     plan = plan_for(net, x, threads)
     if plan:

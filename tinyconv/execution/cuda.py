@@ -6,7 +6,7 @@ one before it is computed; loss and scores come back when they are asked for.
     processor   copy batch t+1 into pinned memory | ...
     copies            batch t+1 -> GPU            | batch t+2 -> GPU
     kernels     images last, forward, loss, backward, update of batch t | ... of batch t+1
-"""
+"""  # noqa: E501
 
 import weakref
 

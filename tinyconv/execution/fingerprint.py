@@ -1,4 +1,6 @@
-"""Fingerprint: all that a recorded step depends on, so that a change is noticed before the step is repeated."""
+"""Fingerprint: all that a recorded step depends on, so that a change is noticed before the step is
+repeated.
+"""
 
 import numpy as np
 

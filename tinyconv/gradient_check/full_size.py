@@ -7,7 +7,7 @@ at once.
 J u is the slope of forward along u (oracles.py): where forward is linear in an array, as most are, a step of
 any size gives it exactly. An error in a single element changes the sum by its part of it, which is far above
 rounding; which element it is, a check of the layer alone tells.
-"""
+"""  # noqa: E501
 
 import copy
 import textwrap
@@ -36,7 +36,7 @@ def check_full_size(net, x=None, *, training=False, seed=0, quiet=False, progres
     Each row is a sum over all elements of an array. The last row is the whole network, which also shows
     whether gradients pass rightly from layer to layer. Raises ShapeError for a network that has no
     input_shape where x is None.
-    """
+    """  # noqa: E501
     rng = np.random.default_rng(seed)
     if x is None and not getattr(net, "input_shape", None):
         raise ShapeError(f"check_full_size: {net!r} has no input_shape; give x=...")

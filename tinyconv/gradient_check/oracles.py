@@ -8,7 +8,7 @@ backward code.
 v is the array (x or a parameter), d a direction of its shape: one element, or all of them at once.
 Sources: Squire, Trapp 1998 (Using complex variables to estimate derivatives of real functions); Ridders 1982
 (Accurate computation of F'(x) and F'(x) F''(x)), for the tableau of extrapolations.
-"""
+"""  # noqa: E501
 
 import warnings
 from dataclasses import dataclass

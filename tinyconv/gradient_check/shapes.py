@@ -1,4 +1,6 @@
-"""Points to check at, where none is given: shapes that are awkward on purpose, as many as the object takes."""
+"""Points to check at, where none is given: shapes that are awkward on purpose, as many as the
+object takes.
+"""
 
 import inspect
 

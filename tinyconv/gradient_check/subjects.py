@@ -6,7 +6,7 @@ a layer, network or loss    forward(x) and backward(dy), with params and grads (
                             or those of cs231n: out, cache = forward(x, w, b); dx, dw, db = backward(dout,
                             cache)
 a class, not an instance    in the style of torch.autograd.Function: static forward(ctx, x, weight) and backward(ctx, dy)
-"""
+"""  # noqa: E501
 
 import copy
 import importlib.util

@@ -13,7 +13,7 @@ neighbours, its own among them. The chain rule adds both:
 
 Go on: first dd = dE/dd, from y = x d^-beta. Then dd/dx, from the sum of squares. "c is a neighbour of c'" and
 "c' is a neighbour of c" are the same, so the sum over c' is again neighbour_sums of something.
-"""
+"""  # noqa: E501
 
 import numpy as np
 

@@ -15,7 +15,7 @@ A layer knows only its own factor: backward takes dE by its output and gives dE 
 from the left.
 
 Go on: which layer gets dy? What does the next one get, and which one is that?
-"""
+"""  # noqa: E501
 
 
 def forward(x, layers):

@@ -53,7 +53,9 @@ from .wrong_passes import (
 
 @dataclass(frozen=True)
 class Mutant:
-    """A layer with a wrong backward pass; build(seed) gives (obj, x, further arguments of check_gradients)."""
+    """A layer with a wrong backward pass; build(seed) gives (obj, x, further arguments of
+    check_gradients).
+    """
 
     title: str
     array: str  # the gradient that is wrong: "dx", "dweight" ...
