@@ -25,6 +25,7 @@ import multiprocessing
 import re
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numba
@@ -89,7 +90,7 @@ def launches():
     for work in _work():
         with noted() as calls:
             work()
-        for kernel, grid, block, arguments in calls:
+        for kernel, _, block, arguments in calls:
             launch = found.setdefault(name(kernel, arguments), Launch(kernel, arguments))
             if launch.kernel is not kernel:
                 raise ValueError(
@@ -102,12 +103,12 @@ def launches():
 def _work():
     for dtype in (np.float32, np.float64):
         for case in (case for cases in CASES.values() for case in cases):
-            yield lambda: _case(case, dtype)
+            yield partial(_case, case, dtype)
     for model, images in STEPS.items():
         for precision in PRECISIONS:
             for workload in workloads.of_model(model):
-                yield lambda: _workload(workload, images, precision)
-            yield lambda: _training_step(model, images, precision)
+                yield partial(_workload, workload, images, precision)
+            yield partial(_training_step, model, images, precision)
 
 
 def _case(case, dtype):

@@ -17,7 +17,6 @@ from pathlib import Path
 from statistics import mean
 
 from tinyconv.benchmarks import machine
-
 from tinyconv.cli import main as tinyconv
 
 COLOURS = {"relu": "tab:blue", "tanh": "tab:orange"}

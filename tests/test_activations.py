@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from conftest import EVERYWHERE
-from tinyconv.kernels import load
-from tinyconv.kernels._cpu.native import Native
 
 from tinyconv.device import unpack
+from tinyconv.kernels import load
+from tinyconv.kernels._cpu.native import Native
 from tinyconv.layers import Dropout, Flatten, LocalResponseNorm, ReLU, ScaledTanh, Sigmoid, Tanh
 
 

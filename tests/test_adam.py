@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tinyconv.kernels import load
 
 import tinyconv as tc
 from tinyconv import checkpoint, layers
+from tinyconv.kernels import load
 from tinyconv.optim import SGD, Adam, cosine
 
 STEPS = 7

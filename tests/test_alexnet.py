@@ -5,10 +5,10 @@ from itertools import product
 
 import numpy as np
 import pytest
-from tinyconv.models import PRESETS, alexnet, cifar_net
 
 from tinyconv.cli import main
 from tinyconv.layers import Conv2d, Dense, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Tanh
+from tinyconv.models import PRESETS, alexnet, cifar_net
 
 ROWS = {
     "conv1": ((96, 55, 55), 34_944, 105_415_200),

@@ -6,12 +6,12 @@ import gc
 
 import numpy as np
 import pytest
-from tinyconv.kernels._arena import LINE, Arena, arena_in_use, taking_from
-from tinyconv.kernels._cpu.native import aligned_empty
 
 import tinyconv as tc
 from tinyconv import execution
 from tinyconv.execution.plans import _plans
+from tinyconv.kernels._arena import LINE, Arena, arena_in_use, taking_from
+from tinyconv.kernels._cpu.native import aligned_empty
 from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, ReLU
 
 

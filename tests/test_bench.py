@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+
 from tinyconv.benchmarks import (
     ceiling,
     ladder,
@@ -25,9 +26,8 @@ from tinyconv.benchmarks import (
 from tinyconv.benchmarks.backends import kernel_contender
 from tinyconv.benchmarks.ladder.users_kernel import AWKWARD, UsersKernel
 from tinyconv.benchmarks.session import Session
-from tinyconv.kernels._cuda import package
-
 from tinyconv.cli import main
+from tinyconv.kernels._cuda import package
 
 LENET5 = workloads.of_model("lenet5")
 MULTIPLY_ADDS = {"C1": 117_600, "C3": 150_000, "C5": 48_000, "F6": 10_080}

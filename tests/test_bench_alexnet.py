@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from tinyconv.benchmarks import networks, parity, process, readme_table, timing, workloads
 from tinyconv.benchmarks.backends import NotMeasured, kernel_contender
-from tinyconv.models.alexnet import PAPER, network
-
 from tinyconv.cli import main
 from tinyconv.errors import TinyconvError
 from tinyconv.losses import SoftmaxCrossEntropy
+from tinyconv.models.alexnet import PAPER, network
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 from conftest import NEEDS
 from PIL import Image
 from test_cli import STATUS_OF_BAD_USAGE, STATUS_OF_FAILURE, call
-from tinyconv.kernels._cuda import gpu
-from tinyconv.models import MODELS, mlp
 
 from tinyconv.device import backend
+from tinyconv.kernels._cuda import gpu
+from tinyconv.models import MODELS, mlp
 
 pytestmark = NEEDS["cuda"]
 

@@ -14,13 +14,13 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from tinyconv.models import MODELS, alexnet_recipe
 
 from tinyconv import Sequential
 from tinyconv.cli import main
 from tinyconv.data import Inputs, prepare_image
 from tinyconv.execution import memory
 from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
+from tinyconv.models import MODELS, alexnet_recipe
 from tinyconv.recipe import photographs
 from tinyconv.training import Trainer
 

@@ -6,9 +6,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from tinyconv.kernels import BACKENDS, OPERATIONS, load
 
 from tinyconv import kernels
+from tinyconv.kernels import BACKENDS, OPERATIONS, load
 
 EXPECTED = {
     "conv2d",

@@ -4,9 +4,9 @@ from itertools import product
 
 import numpy as np
 import pytest
-from tinyconv.models.lenet5 import C3_TABLE
 
 from tinyconv.layers import Conv2d, TableConv2d
+from tinyconv.models.lenet5 import C3_TABLE
 
 SHAPES = [  # x, O, kernel, stride, padding, groups, ceil, map of y
     ((1, 1, 4, 5), 2, (3, 3), (1, 1), (0, 0), 1, False, (2, 3)),

@@ -8,12 +8,12 @@ import sys
 
 import numpy as np
 import pytest
+
+from tinyconv.device import unpack
 from tinyconv.kernels import load
 from tinyconv.kernels._cpu.native import Native, lanes
 from tinyconv.kernels._cpu.tape import recording
 from tinyconv.kernels._windows import pool_output_shape
-
-from tinyconv.device import unpack
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from tinyconv.benchmarks.cubins import Launch, Resources, compiler, faults
 from tinyconv.kernels._cuda import package
 

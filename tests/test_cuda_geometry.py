@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from tinyconv.kernels._cuda.convolution import PAD
 from tinyconv.kernels._cuda.tile_shapes import GPU_TENSOR_TILES, GPU_TILES, Panel
 from tinyconv.kernels._cuda.tiles import tile_kernel

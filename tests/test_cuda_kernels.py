@@ -7,6 +7,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+
 from tinyconv.kernels import load
 from tinyconv.kernels._cuda import launch, memory, package, reduce
 from tinyconv.kernels._cuda.native import CudaNative, transpose

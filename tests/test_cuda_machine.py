@@ -9,13 +9,21 @@ import pytest
 
 pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: tinyconv[cuda]")
 
-from tinyconv.kernels import capturing  # noqa: E402
-from tinyconv.kernels._cuda import gpu as found_gpu  # noqa: E402
-from tinyconv.kernels._cuda import memory, package  # noqa: E402
-
-from tinyconv import SGD, Sequential, SoftmaxCrossEntropy, execution, layers  # noqa: E402
-from tinyconv import device as door  # noqa: E402
+from tinyconv import (  # noqa: E402
+    SGD,
+    Sequential,
+    SoftmaxCrossEntropy,
+    device as door,  # noqa: E402
+    execution,
+    layers,
+)
 from tinyconv.execution import cuda as captured  # noqa: E402
+from tinyconv.kernels import capturing  # noqa: E402
+from tinyconv.kernels._cuda import (  # noqa: E402
+    gpu as found_gpu,  # noqa: E402
+    memory,
+    package,
+)
 
 
 @pytest.fixture

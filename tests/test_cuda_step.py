@@ -10,8 +10,17 @@ import weakref
 import numpy as np
 import pytest
 
-from tinyconv import SGD, Adam, Optimizer, Sequential, SoftmaxCrossEntropy, check_gradients, execution, layers
-from tinyconv import device as door
+from tinyconv import (
+    SGD,
+    Adam,
+    Optimizer,
+    Sequential,
+    SoftmaxCrossEntropy,
+    check_gradients,
+    device as door,
+    execution,
+    layers,
+)
 from tinyconv.errors import DataError, DeviceError, DivergedError, DtypeError, ShapeError
 from tinyconv.optimizers import stepped
 

@@ -4,6 +4,7 @@ that the tiles are made of.
 
 import numpy as np
 import pytest
+
 from tinyconv.kernels import load
 from tinyconv.kernels._cuda import convolution, launch, memory, package, ptx, tile_shapes, tiles
 from tinyconv.kernels._cuda.native import CudaNative

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from tinyconv import data
-from tinyconv.data import download as downloading
-from tinyconv.data import mnist, mnist5k
+from tinyconv.data import download as downloading, mnist, mnist5k
 from tinyconv.data.dataset import Dataset
 from tinyconv.errors import DataError
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 from conftest import EVERYWHERE
-from tinyconv.kernels import load
 
 from tinyconv import device as door
+from tinyconv.kernels import load
 from tinyconv.layers import RBF, Conv2d, Dense
 
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from tinyconv import data
-from tinyconv.data import download as downloading
-from tinyconv.data import mnist
+from tinyconv.data import download as downloading, mnist
 from tinyconv.errors import DataError
 
 

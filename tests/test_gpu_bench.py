@@ -10,12 +10,11 @@ import time
 
 import numpy as np
 import pytest
-from tinyconv.benchmarks import pytorch, readme_table, timing, workloads
-from tinyconv.benchmarks.gpu import bench as gpu
-from tinyconv.benchmarks.gpu import checks, report, sizes, training, worker
-from tinyconv.kernels._cuda import package
 
 from tinyconv import Sequential, layers, losses
+from tinyconv.benchmarks import pytorch, readme_table, timing, workloads
+from tinyconv.benchmarks.gpu import bench as gpu, checks, report, sizes, training, worker
+from tinyconv.kernels._cuda import package
 
 needs_package = pytest.mark.skipif(
     not package.INSTALLED,

@@ -245,7 +245,6 @@ def test_functions_and_classes_in_other_styles():
 
 
 def test_shapes_are_found():
-    rng = np.random.default_rng(0)
     shapes = lambda obj, **options: {row.x_shape for row in tc.assert_gradients(obj, **options).rows}
     found = shapes(Conv2d(3, 4, 3, stride=2, padding=1, rng=0))
     assert (

@@ -4,10 +4,10 @@ GPU: every layer, loss and model.
 
 import pytest
 from conftest import NEEDS, SIMULATED
-from tinyconv.kernels import OPERATIONS
 
 from tinyconv.gradient_cases import CASES
 from tinyconv.gradient_check import assert_gradients
+from tinyconv.kernels import OPERATIONS
 
 ALL = [
     pytest.param(name, case, id=f"{name}-{place}")

@@ -4,12 +4,12 @@ alone.
 
 import numpy as np
 import pytest
-from tinyconv.kernels._cpu.random import random_bits
-from tinyconv.kernels.dropout import reference as dropout
 
 from tinyconv.data.dataset import Dataset
 from tinyconv.data.inputs import Inputs, image_keys
 from tinyconv.errors import CheckpointError, DataError
+from tinyconv.kernels._cpu.random import random_bits
+from tinyconv.kernels.dropout import reference as dropout
 
 COMPONENTS = np.array([3.0, 2.0, 1.0]), np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
 

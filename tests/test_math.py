@@ -4,6 +4,7 @@ special numbers.
 
 import numpy as np
 import pytest
+
 from tinyconv.kernels._cpu import math as vector_math
 from tinyconv.kernels._cpu.kernel import kernel
 from tinyconv.kernels._cpu.vector import load_run, store_run, width

@@ -1,10 +1,10 @@
 """How much memory there is: what control groups say, and what is said where nothing can be told."""
 
 import numpy as np
-from tinyconv.kernels import _machine_memory
 
 from tinyconv import Sequential
 from tinyconv.execution import memory
+from tinyconv.kernels import _machine_memory
 from tinyconv.layers import Dense
 
 

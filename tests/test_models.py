@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+
+import tinyconv as tc
 from tinyconv.models import lenet5, mlp
 from tinyconv.models.digit_codes import HEIGHT, WIDTH, digit_codes
 from tinyconv.models.lenet5 import C3_TABLE
-
-import tinyconv as tc
 
 TABLE_I = {
     0: "012",

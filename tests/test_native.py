@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tinyconv.kernels._cpu.native import Native, images_together, lanes, vector_bytes
 
 from tinyconv.device import unpack
+from tinyconv.kernels._cpu.native import Native, images_together, lanes, vector_bytes
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tinyconv.kernels import load
-from tinyconv.kernels._cpu.kernel import shared
 
 import tinyconv as tc
 from tinyconv import checkpoint, layers
 from tinyconv.data import Dataset, Inputs
 from tinyconv.errors import DtypeError, ShapeError
+from tinyconv.kernels import load
+from tinyconv.kernels._cpu.kernel import shared
 from tinyconv.optim import SGD, Adam, Optimizer, constant, cosine, stepped
 from tinyconv.training import Trainer
 

@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 from conftest import NEEDS, SIMULATED
-from tinyconv.kernels._cpu.native import aligned_empty
 
 from tinyconv import device as door
 from tinyconv.gradient_cases import CASES
+from tinyconv.kernels._cpu.native import aligned_empty
 
 WHOLE = {
     "lenet5",

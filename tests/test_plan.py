@@ -10,15 +10,15 @@ import weakref
 
 import numpy as np
 import pytest
-from tinyconv.kernels._cpu.kernel import kernel
-from tinyconv.kernels._cpu.tape import Tape, recording
-from tinyconv.kernels._cpu.threads import run
-from tinyconv.models import lenet5
 
 import tinyconv as tc
 from tinyconv import execution
+from tinyconv.kernels._cpu.kernel import kernel
+from tinyconv.kernels._cpu.tape import Tape, recording
+from tinyconv.kernels._cpu.threads import run
 from tinyconv.layers import RBF, Conv2d, Dense, Dropout, Flatten, ScaledTanh, TableConv2d, Tanh
 from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy
+from tinyconv.models import lenet5
 from tinyconv.optimizers import SGD
 
 

@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from tinyconv.models import MODELS
 
 from tinyconv import SGD, Adam, Sequential, SoftmaxCrossEntropy
 from tinyconv.cli import main, parser
@@ -16,6 +15,7 @@ from tinyconv.cli.run_json import checked
 from tinyconv.cli.settings import TABLE, defaults
 from tinyconv.errors import CheckpointError, TinyconvError
 from tinyconv.layers import Dense, Flatten
+from tinyconv.models import MODELS
 from tinyconv.recipe import Model, Recipe, digits
 from tinyconv.setting import REQUIRED, Setting, choice, off_switch, positive_int, switch
 from tinyconv.training import Trainer

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tinyconv.kernels import load
 
+from tinyconv.kernels import load
 from tinyconv.optimizers import SGD, constant, cosine, stepped
 
 

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from numba import njit
+
 from tinyconv.kernels._cpu import simd
 from tinyconv.kernels._cpu.native import lanes
 

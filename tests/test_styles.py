@@ -4,9 +4,9 @@ NumPy would.
 
 import numpy as np
 import pytest
+from conftest import EVERYWHERE
 
 import tinyconv as tc
-from conftest import EVERYWHERE
 from tinyconv import execution
 from tinyconv.device import to_host
 from tinyconv.layers import Conv2d, Dense, Flatten, Tanh

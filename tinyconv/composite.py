@@ -57,26 +57,32 @@ class Composite(Layer):
 
     @property
     def supports_complex_step(self):
+        """True where all inner layers take complex numbers on the reference."""
         return all(layer.supports_complex_step for layer in self.layers)
 
     @property
     def layers(self) -> list[Layer]:
+        """The inner layers, in order."""
         return list(self._layers.values())
 
     @property
     def named_layers(self) -> dict[str, Layer]:
+        """The inner layers by name, in order."""
         return self._layers
 
     @property
     def params(self) -> Collected:
+        """The parameters of all layers by dotted names; an array that is put in goes into its layer."""
         return Collected(self._layers, "params")
 
     @property
     def grads(self) -> Collected:
+        """The gradients of all parameters, by the names of the parameters."""
         return Collected(self._layers, "grads")
 
     @property
     def state(self) -> Collected:
+        """The states of all layers by dotted names."""
         return Collected(self._layers, "state")
 
     def _check_input(self, x_shape):
@@ -86,26 +92,31 @@ class Composite(Layer):
         raise NotImplementedError(f"{type(self).__name__} must define _backward(dy, need_dx)")
 
     def connections(self, x_shape):
+        """Return the connections of one image in all layers."""
         return 0 if self.edges() is None else sum(node.connections for node in walk(self, x_shape))
 
     def multiply_adds(self, x_shape):
+        """Return the multiplications by a weight for one image in all layers."""
         return 0 if self.edges() is None else sum(node.macs for node in walk(self, x_shape))
 
     def _move_arrays(self, device):
         pass  # each layer moves its own
 
     def to(self, device, precision="float32"):
+        """Compute on `device` from now on, with all layers; returns the network itself."""
         super().to(device, precision)
         for layer in self.layers:
             layer.to(device, precision)
         return self
 
     def astype(self, dtype):
+        """Keep the parameters of all layers in `dtype` from now on; returns the network itself."""
         for layer in self.layers:
             layer.astype(dtype)
         return self
 
     def replica(self, frees_cache=False):
+        """Return the same network for another use: replicas of its layers."""
         twin = copy.copy(self)
         twin.cache, twin._made, twin.frees_cache = None, None, frees_cache
         twin._layers = {name: layer.replica(frees_cache) for name, layer in self._layers.items()}
@@ -186,6 +197,7 @@ class Sequential(Composite):
         return dy
 
     def edges(self):
+        """Return the layers in a row, each fed by the one before it."""
         sources = (INPUT, *self._layers)
         return [(name, layer, (source,)) for source, (name, layer) in zip(sources, self._layers.items())]
 
@@ -228,6 +240,7 @@ class Residual(Composite):
         return self.kernel.forward(dx, other) if need_dx else None
 
     def edges(self):
+        """Return the two paths, and the sum of what they make."""
         paths = [(name, layer, (INPUT,)) for name, layer in self._layers.items()]
         return [*paths, ("sum", self, ("body", "shortcut" if "shortcut" in self._layers else INPUT))]
 
@@ -279,6 +292,7 @@ class Collected(dict):
         super().__setitem__(name, value)
 
     def update(self, *others, **named):
+        """Put every array of the other dicts into its layer."""
         for name, value in dict(*others, **named).items():
             self[name] = value
 
@@ -327,7 +341,8 @@ class NumPyLayer(Layer):
                 )
         self.inner = inner
         self.takes_training = "training" in inspect.signature(inner.forward).parameters
-        self.params, self.grads, self.state  # raises where one is no dict
+        for name in ("params", "grads", "state"):
+            self._dict(name)
 
     def _dict(self, name):
         found = getattr(self.inner, name, None)
@@ -348,6 +363,7 @@ class NumPyLayer(Layer):
         return self.inner.backward(dy)
 
     def replace_parameter(self, name, value):
+        """Put an array in the place of params[name], and of the same array in the object."""
         before, self.params[name] = self.params.get(name), value
         replace_array(self.inner, before, value)
 
@@ -360,17 +376,20 @@ class NumPyLayer(Layer):
         self._persistent = {}
 
     def not_recordable(self):
+        """Return the reason why no tape can repeat the object's calls."""
         return (
             f"{type(self.inner).__name__} is no tinyconv.Layer: it computes in Python, which no tape "
             "can repeat"
         )
 
     def replica(self, frees_cache=False):
+        """Return another layer around the same object."""
         twin = copy.copy(self)
         twin._made = None
         return twin
 
     def describe(self):
+        """Return (class name, {setting: value}) of the object, where it lists its settings."""
         names = getattr(self.inner, "settings", ())
         names = names if isinstance(names, (tuple, list)) else ()
         known = {
@@ -381,6 +400,7 @@ class NumPyLayer(Layer):
         return type(self.inner).__name__, known
 
     def default(self, setting):
+        """Return the default of an argument of the object's constructor."""
         return default_of(type(self.inner), setting)
 
     def __repr__(self):

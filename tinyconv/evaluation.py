@@ -32,6 +32,7 @@ class Evaluation:
 
     @property
     def mistakes(self):
+        """Number of wrong answers."""
         return int((self.predictions != self.labels).sum())
 
     @property

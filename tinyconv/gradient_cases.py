@@ -25,6 +25,7 @@ class Case:
     options: dict  # of check_gradients; "labels" as a number of classes stands for random labels
 
     def build(self, seed):
+        """Return (object, x, further arguments of check_gradients) for a seed."""
         rng = np.random.default_rng(seed)
         obj, options = self.make(rng), dict(self.options)
         x = _distinct(rng, self.x_shape) * options.pop("spread", 1.0)

@@ -126,6 +126,7 @@ class SoftmaxCrossEntropy(Loss):
 
     @staticmethod
     def predict(scores):
+        """Return the class of the largest score of each image, (N,) int."""
         return scores.argmax(axis=1)
 
 
@@ -156,6 +157,7 @@ class RBFLoss(Loss):
 
     @staticmethod
     def predict(scores):
+        """Return the class of the smallest penalty of each image, (N,) int."""
         return scores.argmin(axis=1)
 
     def _options(self):

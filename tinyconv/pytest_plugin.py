@@ -26,7 +26,7 @@ def gradcheck():
         try:
             return assert_gradients(obj, x, **options)
         except Exception as error:
-            raise error.with_traceback(_without_the_checker(error.__traceback__))
+            raise error.with_traceback(_without_the_checker(error.__traceback__))  # noqa: B904
 
     return gradcheck
 

@@ -64,6 +64,7 @@ class Model:
     bench: Bench | None = None
 
     def __call__(self, *args: Any, **options: Any) -> Any:
+        """Return the network, untrained."""
         return self.architecture(*args, **options)
 
 

@@ -81,15 +81,18 @@ class Trainer:
 
     @property
     def steps_per_epoch(self):
+        """Steps of one epoch; the last batch may be smaller."""
         return -(-len(self.train) // self.batch_size)
 
     @property
     def finished(self):
+        """True after the last epoch, or once the training error is low enough."""
         p = self.progress
         reached = self.until_error is not None and p.history and p.history[-1]["error"] <= self.until_error
         return p.epoch >= self.epochs or bool(reached)
 
     def run(self, save=lambda: None, stop=lambda: False, show=True):
+        """Train to the end of the last epoch; return False where stop() ended it before. See the class."""
         self.saved_at = time.perf_counter()
         while not self.finished:
             self._epoch(save, stop, show)
@@ -228,7 +231,9 @@ class Trainer:
         self.progress = Progress(epoch=p.epoch + 1, first_loss=p.first_loss, history=p.history)
 
     def save(self, path):
+        """Write the run to `path`, whole or not at all. Raises OSError or CheckpointError."""
         checkpoint.write(path, self.net, self.optimizer, **asdict(self.progress))
 
     def load(self, path):
+        """Take up the run that save() wrote. Raises CheckpointError for another network's."""
         self.progress = checkpoint.read(path, self.net, self.optimizer, Progress)

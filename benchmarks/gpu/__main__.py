@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 from ...kernels._cuda import package
-from . import __doc__ as about
-from . import report
+from . import __doc__ as about, report
 from .bench import RESULTS, SHARES, Bench, Missing
 
 # The tests that need no network of ours: each is small, and the sanitizer takes a hundred times as long. On

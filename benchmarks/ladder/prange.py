@@ -8,8 +8,7 @@ images through the whole network.
 """
 
 import numpy as np
-from numba import njit
-from numba import prange as numba_prange
+from numba import njit, prange as numba_prange
 
 from .loops_reordered import backward_input_image, backward_weight_filter, forward_image
 from .plain_loops import padded

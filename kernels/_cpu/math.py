@@ -13,8 +13,7 @@ Largest error measured, against a longer type, over every 13th float32 and six m
 NaN gives NaN everywhere.
 """
 
-from math import factorial, inf, nan
-from math import log as _log
+from math import factorial, inf, log as _log, nan
 
 from .vector import (
     choose,

@@ -208,7 +208,7 @@ def dot_tiles(dy, x, dweight, jobs, u_places, v_places, together, images, rows, 
 
 @compiled
 def _dots_of_a_piece(dy, x, dweight, jobs, u_places, v_places, together, images, rows, columns, piece):
-    (_, d_block, x_block), (OH, d_row, x_row, H, SH, PH), (OW, x_pixel), (b, end_b, i, end_i) = (
+    (_, d_block, x_block), (_OH, d_row, x_row, H, SH, PH), (OW, x_pixel), (b, end_b, i, end_i) = (
         images,
         rows,
         columns,

@@ -34,8 +34,7 @@ if INSTALLED:
         from numba.cuda.simulator import kernelapi
         from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray  # noqa: F401
     else:
-        from cuda.bindings import __version__ as bindings_version
-        from cuda.bindings import driver
+        from cuda.bindings import __version__ as bindings_version, driver
         from numba.cuda import types  # noqa: F401
         from numba.cuda.cudadrv import nvvm
         from numba.cuda.cudadrv.devicearray import DeviceNDArray  # noqa: F401

@@ -20,4 +20,5 @@ float32 or float64 (reference: complex128 too).
 
 
 def output_shape(x_shape):
+    """The shape of y: that of x."""
     return tuple(x_shape)

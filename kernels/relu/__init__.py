@@ -11,4 +11,5 @@ complex128 too).
 
 
 def output_shape(x_shape):
+    """The shape of y: that of x."""
     return tuple(x_shape)

@@ -15,4 +15,5 @@ Source: LeCun et al. 1998, appendix A. dtype: float32 or float64 (reference: com
 
 
 def output_shape(x_shape):
+    """The shape of y: that of x."""
     return tuple(x_shape)

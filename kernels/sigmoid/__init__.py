@@ -13,4 +13,5 @@ Source: Rumelhart, Hinton, Williams 1986. dtype: float32 or float64 (reference: 
 
 
 def output_shape(x_shape):
+    """The shape of y: that of x."""
     return tuple(x_shape)

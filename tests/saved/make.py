@@ -9,7 +9,6 @@ from unittest import mock
 
 import numpy as np
 from PIL import Image
-from tinyconv.models import MODELS
 
 import tinyconv as tc
 from tinyconv.cli import main
@@ -27,6 +26,7 @@ from tinyconv.layers import (
     Subsample2d,
     TableConv2d,
 )
+from tinyconv.models import MODELS
 from tinyconv.training import Trainer
 
 FOLDER = Path(__file__).parent

@@ -25,6 +25,7 @@ class Exercise:
 
     @property
     def solution(self):
+        """The module of our solution."""
         return import_module(f"{__package__}.solutions.{self.name}")
 
     @property

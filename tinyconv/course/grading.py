@@ -29,6 +29,7 @@ class Credit:
 
     @property
     def ok(self):
+        """True where the gradient is right."""
         return not self.sentence
 
 
@@ -42,6 +43,7 @@ class Grade:
 
     @property
     def score(self):
+        """Number of gradients that are right."""
         return sum(credit.ok for credit in self.credits)
 
 

@@ -191,4 +191,5 @@ def _first_gradients(exercise, gradients):
 
 
 def alike(a, b):
+    """Return True for two arrays of one shape that agree to 9 digits."""
     return np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=1e-9, atol=1e-12)

@@ -59,6 +59,7 @@ class Attempt:
         self.problem = ""
 
     def __call__(self, arguments):
+        """Return the gradient that the student's function gives for these arguments."""
         given = [
             value.copy() if isinstance(value := arguments[name], np.ndarray) else value
             for name in self.arguments

@@ -105,9 +105,11 @@ class Part(Images):
         super().__init__(name, whole.labels[places], whole.class_names, whole.preparation, whole.shape)
 
     def read_places(self, places):
+        """Return the images at these places: uint8 (n, C, H, W)."""
         return self.whole.read_places(self.places[places])
 
     def fingerprint(self):
+        """Return eight hex digits that change with the images and with the choice of them."""
         return f"{zlib.crc32(self.whole.fingerprint().encode(), zlib.crc32(self.places)):08x}"
 
 
@@ -135,12 +137,15 @@ class Dataset(Images):
 
     @property
     def shape(self):
+        """(C, H, W) of an image."""
         return np.shape(self.images)[1:]
 
     def read_places(self, places):
+        """Return the images at these places: uint8 (n, C, H, W)."""
         return self.images[places]
 
     def subset(self, indices, name):
+        """Return the images and labels at `indices` as a Dataset of their own."""
         return Dataset(name, self.images[indices], self.labels[indices], self.class_names, self.preparation)
 
     def fingerprint(self):

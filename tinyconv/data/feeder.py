@@ -74,6 +74,7 @@ class Feeder:
 
     @property
     def waited(self):
+        """Seconds for which the trainer has waited for data."""
         return self._ahead.waited
 
     def __iter__(self):

@@ -43,6 +43,7 @@ class PhotoFolder(Images):
         return os.path.join(self.folder, self.class_names[self.labels[place]], self.files[place])
 
     def read_places(self, places):
+        """Return the images at these places, read from their files: uint8 (n, C, H, W)."""
         images = np.empty((len(places), *self.shape), np.uint8)
         for image, place in zip(images, places):
             image[:] = prepare_image(self.path(place), self.preparation)

@@ -72,6 +72,7 @@ class Shards(Images):
         return self._names.read_bytes().decode("utf-8", "surrogateescape").split("\n")
 
     def read_places(self, places):
+        """Return the images at these places: uint8 (n, C, H, W)."""
         images = np.empty((len(places), *self.shape), np.uint8)
         which = np.searchsorted(self._starts, places, "right") - 1
         for shard in np.unique(which):

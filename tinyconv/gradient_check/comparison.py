@@ -9,6 +9,7 @@ MOST_KINKS = 0.2  # of the elements of an array
 
 
 def label(name):
+    """Return the name of a gradient: dx for x, C1.dweight for C1.weight."""
     layer, dot, key = name.rpartition(".")
     return f"{layer}{dot}d{key}"  # x -> dx, C1.weight -> C1.dweight
 

@@ -70,11 +70,13 @@ class Oracle:
         return self.slope(name, self.one_hot(name, index))
 
     def one_hot(self, name, index):
+        """Return the direction along one element of the array."""
         direction = np.zeros(self.subject.values[name].shape)
         direction[index] = 1
         return direction
 
     def random_direction(self, name):
+        """Return a direction along which every element of the array moves."""
         return self.rng.choice([-1.0, 1.0], self.subject.values[name].shape) * self.rng.uniform(
             0.5, 1, self.subject.values[name].shape
         )

@@ -24,10 +24,12 @@ class Row:
 
     @property
     def ok(self):
+        """True where the error is within the tolerance."""
         return self.error <= self.tolerance  # a NaN is not
 
     @property
     def verdict(self):
+        """ "ok", "WRONG" with the tolerance, or a note."""
         kinks = f", kink, {self.skipped} of {self.checked} skipped" if self.skipped else ""
         return self.note or ("ok" if self.ok else f"WRONG, above {self.tolerance:.0e}") + kinks
 
@@ -65,6 +67,7 @@ class Report:
 
     @property
     def ok(self):
+        """True where no gradient is wrong, and the comparison proves enough."""
         return self.verdict == "ok"
 
     def largest_error(self, oracle):

@@ -58,6 +58,7 @@ def name_of(obj):
 
 
 def is_float(value):
+    """Return True for a NumPy array of real floats."""
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 

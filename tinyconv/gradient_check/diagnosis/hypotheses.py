@@ -8,8 +8,7 @@ To add one: a name, a sentence, and a function that gives what the mistake would
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from . import predicted_calls as call
-from . import predictions as gradient
+from . import predicted_calls as call, predictions as gradient
 
 
 @dataclass(frozen=True)
