@@ -43,7 +43,7 @@ from ..kernels._cuda.native import CudaNative, cast
 from . import machine, workloads
 from .backends import ACTIVATIONS
 
-TABLE = Path(__file__).parents[1] / "tests" / "cubins.json"
+TABLE = Path(__file__).resolve().parents[1] / "tests" / "cubins.json"
 ARCHITECTURES = {"sm_80": (8, 0), "sm_90": (9, 0)}  # the oldest that is supported, and that of H100 and H200
 RESERVED = {
     "sm_80": 0,

@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 README, RESULTS = HERE.parent / "README.md", HERE / "results"
 TITLES = {"lenet5": "LeNet-5", "alexnet": "AlexNet"}
 DIRECTIONS = ("forward", "backward_input", "backward_weight")

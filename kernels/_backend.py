@@ -95,6 +95,10 @@ class Backend:
         free = free_memory()
         return None if free is None else (free, None)
 
+    def device_name(self) -> str:
+        """Return the name of the processor or GPU."""
+        return self.name
+
     def arithmetic(self, precision: str) -> AbstractContextManager:
         """Return a context in which matrix products are computed in `precision`."""
         return nullcontext()

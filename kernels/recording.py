@@ -7,12 +7,20 @@ Native, lanes, images_together  images side by side in a vector                 
 enter_images, add_up, ...       the way of a chunk of images into a tape and out    kernels/_cpu/batches.py
 """  # noqa: E501
 
+from numba import config
+
 from ._arena import taking_from
 from ._cpu.batches import add, add_up, enter_images, enter_labels, leave_images, leave_losses
 from ._cpu.kernel import shared, threads_at_hand
 from ._cpu.native import Native, aligned_empty, images_together, lanes, vector_bytes
 from ._cpu.tape import SharedTape, Tape, recording
 from ._cpu.threads import cut, play
+
+
+def compiles() -> bool:
+    """Return False where NUMBA_DISABLE_JIT is set: kernels are plain Python then, which no tape holds."""
+    return not getattr(config, "DISABLE_JIT", False)
+
 
 __all__ = [
     "Native",
@@ -21,6 +29,7 @@ __all__ = [
     "add",
     "add_up",
     "aligned_empty",
+    "compiles",
     "cut",
     "enter_images",
     "enter_labels",

@@ -16,11 +16,11 @@ pytestmark = pytest.mark.skipif(
     reason="numba-cuda is not installed: pip install 'tinyconv[cuda]' (there is none for macOS)",
 )
 
-# Three kernels that break a rule each: a literal makes a float64, more is kept than registers hold, and one that breaks none.  # noqa: E501
+# Three kernels: a literal makes a float64, more is kept than registers hold, and one breaks no rule.
 RULES = """
 import numpy as np
 from tinyconv.benchmarks.cubins import Launch, faults, resources
-from tinyconv.kernels._cuda import cuda, kernel
+from tinyconv.kernels._cuda.launch import cuda, kernel
 
 @kernel
 def literal(x, y):

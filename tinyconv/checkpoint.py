@@ -52,7 +52,8 @@ def write(path, net, optimizer=None, **progress) -> None:
         "optimizer": optimizer_state.describe(path, optimizer),
         "progress": progress,
     }
-    write_atomically(path, lambda file: np.savez(file, header=np.array(json.dumps(header)), **arrays))
+    members: dict = {"header": np.array(json.dumps(header))} | arrays
+    write_atomically(path, lambda file: np.savez(file, **members))
 
 
 def read(path, net, optimizer=None, understand: Callable = dict):
@@ -83,7 +84,7 @@ def read(path, net, optimizer=None, understand: Callable = dict):
     for name, weight in made_at_first_step.items():
         _, slot, parameter = name.split("/", 2)
         slots_of(optimizer)[slot][parameter] = holder(weight).move(saved[name])
-    if hasattr(optimizer, "steps"):
+    if optimizer is not None and hasattr(optimizer, "steps"):
         optimizer.steps = header["optimizer"]["steps"]
     return progress
 

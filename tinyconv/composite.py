@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
+from typing import Any
 
 import numpy as np
 
@@ -306,7 +307,7 @@ class Collected(dict):
             "here"
         )
 
-    __delitem__ = pop = popitem = clear = setdefault = _refused
+    __delitem__ = pop = popitem = clear = setdefault = _refused  # type: ignore[assignment]
 
     def __deepcopy__(self, memo):
         return copy.deepcopy(dict(self), memo)
@@ -344,7 +345,7 @@ class NumPyLayer(Layer):
         for name in ("params", "grads", "state"):
             self._dict(name)
 
-    def _dict(self, name):
+    def _dict(self, name) -> Any:
         found = getattr(self.inner, name, None)
         if not isinstance(found, Mapping | None):
             raise TypeError(
@@ -352,9 +353,20 @@ class NumPyLayer(Layer):
             )
         return {} if found is None else found
 
-    params = property(lambda self: self._dict("params"))
-    grads = property(lambda self: self._dict("grads"))
-    state = property(lambda self: self._dict("state"))
+    @property
+    def params(self) -> MutableMapping:
+        """The params of the object."""
+        return self._dict("params")
+
+    @property
+    def grads(self) -> MutableMapping:
+        """The grads of the object, as its last backward left them."""
+        return self._dict("grads")
+
+    @property
+    def state(self) -> MutableMapping:
+        """The state of the object."""
+        return self._dict("state")
 
     def _forward(self, x, training):
         return self.inner.forward(x, **({"training": training} if self.takes_training else {}))
@@ -371,7 +383,7 @@ class NumPyLayer(Layer):
         return persistent_arrays(self.inner)
 
     def _refuse_untrained(self):
-        if message := forgotten_arrays(self.inner, self._persistent, hasattr(self.inner, "params")):
+        if message := forgotten_arrays(self.inner, self._persistent or {}, hasattr(self.inner, "params")):
             raise TypeError(f"{self!r}: {message}")
         self._persistent = {}
 

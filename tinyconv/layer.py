@@ -48,12 +48,21 @@ class Layer:
     dtype of x.
     """
 
-    operation = None  # the kernel folder: kernels/<operation>/
+    operation: str = ""  # the kernel folder: kernels/<operation>/
     settings: tuple[str, ...] = ()  # names of all attributes that say what the layer computes
     recordable = False
     per_image = False
     fused: tuple[str, ...] = ()  # parts that a neighbour computes in its own launch (execution/fusing.py)
     frees_cache = False  # free the cache after backward: one backward for each forward
+
+    params: dict[str, Any]
+    grads: dict[str, Any]
+    state: dict[str, Any]
+    device: str
+    precision: str
+    cache: Any
+    _made: tuple[tuple[int, ...], Any, tuple[int, ...]] | None
+    _persistent: dict | None
 
     def __new__(cls, *arguments, **options):
         """Return a layer that has all attributes: an __init__ of a user's own may forget to call that of the
@@ -159,7 +168,7 @@ class Layer:
 
     def _refuse_untrained(self):
         """Raises TypeError where a layer of a user's own holds arrays that nothing would train."""
-        if message := forgotten_arrays(self, self._persistent, says_params=bool(self.params)):
+        if message := forgotten_arrays(self, self._persistent or {}, says_params=bool(self.params)):
             raise TypeError(f"{self!r}: {message}")
         self._persistent = {}  # once is enough
 
@@ -334,7 +343,7 @@ class Layer:
         own = vars(self) | {"_persistent": None}
         if not backend(self.device).copies_cache:
             own |= {"cache": None, "_made": None}
-        for arrays in (own.get("params", {}), own.get("state", {}), own.get("grads", {})):
+        for arrays in (own.get("params") or {}, own.get("state") or {}, own.get("grads") or {}):
             memo.update(copies_on_gpu(arrays.values()))
         twin.__dict__.update(copy.deepcopy(own, memo))
         return twin

@@ -17,7 +17,7 @@ class Loss:
     predict(scores)          the answer for each image, (N,) int
     """
 
-    operation = None
+    operation: str = ""
     supports_complex_step = True  # on the reference, for check_gradients
 
     def __init__(self):

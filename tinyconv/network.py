@@ -114,11 +114,13 @@ def not_recordable(net: Layer) -> list[tuple[str, str]]:
     """Return (name, why) of all layers whose calls no tape or graph can repeat: a network with one is
     computed layer by layer.
     """
-    found = [(type(net).__name__, net.not_recordable())] if net.not_recordable() else []
+    why = net.not_recordable()
+    found = [(type(net).__name__, why)] if why else []
 
     def visit(layer, prefix):
         for name, inner in layer.named_layers.items():
-            if why := inner.not_recordable():
+            why = inner.not_recordable()
+            if why:
                 found.append((f"{prefix}{name}", why))
             else:
                 visit(inner, f"{prefix}{name}.")
@@ -195,5 +197,5 @@ def observe(
     watch("", twin)
     y = twin.forward(x, training)
     if dy is not None:
-        twin.backward(dy(y))
+        twin.backward(dy(np.asarray(y)))
     return seen

@@ -24,9 +24,9 @@ class Summary:
             for node in walk(net, (1, *input_shape))
         ]
         self.by_calls = not_recordable(net)
-        self.parameters, self.connections, self.multiply_adds = (
-            sum(row[column] for row in self.rows) for column in (3, 4, 5)
-        )
+        self.parameters = sum(row[3] for row in self.rows)
+        self.connections = sum(row[4] for row in self.rows)
+        self.multiply_adds = sum(row[5] for row in self.rows)
 
     def __str__(self):
         count = lambda number: f"{number:,}" if number else "-"

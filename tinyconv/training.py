@@ -176,9 +176,8 @@ class Trainer:
 
     def _end_of_epoch(self, stop, show):
         p, images = self.progress, len(self.train)
-        if (
-            p.loss_sum / images > 2 * p.first_loss
-        ):  # bounded units saturate instead of overflowing: the loss stays finite, and large
+        # bounded units saturate instead of overflowing: the loss stays finite, and large
+        if p.first_loss is not None and p.loss_sum / images > 2 * p.first_loss:
             raise DivergedError(
                 f"training diverged: in epoch {p.epoch + 1} the mean loss was {p.loss_sum / images:.4g}, "
                 "more than twice the "

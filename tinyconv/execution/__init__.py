@@ -82,12 +82,9 @@ def submit(
             "backward and step yourself"
         )
     threads = _check_threads(threads)
-    captured = (
-        device.backend(net.device).records == "graph"
-        and getattr(optimizer, "capturable", False)
-        and optimizer.net is net
-    )
-    in_graph = optimizer if captured else None
+    in_graph = None
+    if optimizer is not None and device.backend(net.device).records == "graph":
+        in_graph = optimizer if getattr(optimizer, "capturable", False) and optimizer.net is net else None
     plan = plan_for(net, x, threads, loss, in_graph)
     if plan:
         pending = plan.submit(x, np.ascontiguousarray(loss.check_labels(labels, x.shape[0], plan.y_shape[1])))
@@ -100,7 +97,7 @@ def submit(
             net.backward(loss.backward(), need_dx=False)
             pending = Pending(x, result=(value, device.unpack(scores)))
     if plan and in_graph is not None:
-        optimizer.steps += 1
+        in_graph.steps += 1
     elif optimizer is not None:
         pending.checked()  # before any weight is touched
         # few images are not worth waking another thread

@@ -27,11 +27,14 @@ class Pending:
 
     def result(self) -> tuple[float | None, np.ndarray]:
         if self._result is None:
+            assert self._wait is not None
             self._result, self._wait = self._wait(), None
         return self._result
 
     def checked(self) -> tuple[float, np.ndarray]:
         loss, scores = self.result()
+        if loss is None:
+            raise RuntimeError("this step had no loss: ask for result()")
         if not math.isfinite(loss):
             _explain(loss, unpack(self._x))
         return loss, scores

@@ -4,10 +4,10 @@ import os
 import threading
 import weakref
 
-import numba
 import numpy as np
 
 from ..device import backend
+from ..kernels.recording import compiles
 from .strategy import strategy
 
 PLANS = 8  # kept for each network: a size of batch for training, one for testing, the last batch of each
@@ -37,7 +37,7 @@ def plan_for(net, x, threads, loss=None, optimizer=None):
         not isinstance(x, np.ndarray)
         or not backend(net.device).records
         or (loss is not None and loss.device != net.device)
-        or numba.config.DISABLE_JIT
+        or not compiles()
     ):
         return None
     with _lock:

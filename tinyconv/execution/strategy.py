@@ -12,11 +12,10 @@
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from ..device import backend
-from ..kernels.recording import lanes
+from ..kernels.recording import compiles, lanes
 from ..network import leaves, not_recordable, walk
 
 BLOCKS_TOGETHER = 2  # blocks of images in a chunk: a dense layer then uses every weight twice
@@ -34,7 +33,7 @@ def strategy(net, x, loss=None) -> Strategy:
     """Return the Strategy for a batch x, or any array of its shape and dtype. Raises ShapeError where a layer
     cannot take x.
     """
-    if numba.config.DISABLE_JIT:
+    if not compiles():
         return Strategy("calls", "NUMBA_DISABLE_JIT is set: plain Python, step by step")
     if not backend(net.device).records or (loss is not None and loss.device != net.device):
         return Strategy(

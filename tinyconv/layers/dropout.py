@@ -52,7 +52,7 @@ class Dropout(Layer):
         that is no single uint64.
         """
         value = self.state.get(name)
-        if getattr(value, "dtype", None) != np.uint64:
+        if value is None or getattr(value, "dtype", None) != np.uint64:
             raise DtypeError(
                 f"{self!r}: expected the state {name} as an array of one uint64, got {value!r}; use "
                 "numpy.array(..., numpy.uint64)"

@@ -3,11 +3,10 @@
 from operator import is_
 from typing import Any
 
-import numba
 import numpy as np
 
 from ..kernels import load
-from ..kernels.recording import Tape, cut, play, recording, threads_at_hand
+from ..kernels.recording import Tape, compiles, cut, play, recording, threads_at_hand
 
 # of all parameters together, in elements: below it, calls from Python would take longer than the work
 SMALL = 2**20
@@ -97,7 +96,7 @@ class Tapes:
 
 def worth_a_tape(rows: list[tuple]) -> bool:
     """Return True for NumPy arrays so small that calls from Python would take longer than the work."""
-    if numba.config.DISABLE_JIT or not all(isinstance(weight, np.ndarray) for weight, *_ in rows):
+    if not compiles() or not all(isinstance(weight, np.ndarray) for weight, *_ in rows):
         return False
     return 0 < sum(weight.size for weight, *_ in rows) < SMALL
 

@@ -21,7 +21,6 @@ Go on: over which indices does dweight add up? One pixel of padded is seen by se
 come together in dpadded? And what is dx, if padded is x with zeros around it? What is dx in rows and columns
 that no window reaches?
 """
-
 import numpy as np
 
 
@@ -32,7 +31,7 @@ def forward(x, weight, bias, stride, padding):
     y = np.zeros((len(x), O, OH, OW), x.dtype) + bias[:, None, None]
     for u in range(KH):
         for v in range(KW):
-            tap = padded[:, :, u : u + SH * OH : SH, v : v + SW * OW : SW]
+            tap = padded[:, :, u:u + SH * OH:SH, v:v + SW * OW:SW]
             y = y + np.einsum("oc,ncij->noij", weight[:, :, u, v], tap)
     return y
 
@@ -44,10 +43,8 @@ def backward_input(dy, x, weight, stride, padding):
     for u in range(weight.shape[2]):
         for v in range(weight.shape[3]):
             # reverses: y += weight[u, v] tap; taps overlap, so each adds to what the others left
-            dpadded[:, :, u : u + SH * OH : SH, v : v + SW * OW : SW] += np.einsum(
-                "oc,noij->ncij", weight[:, :, u, v], dy
-            )
-    return dpadded[:, :, PH : PH + H, PW : PW + W]  # reverses: np.pad
+            dpadded[:, :, u:u + SH * OH:SH, v:v + SW * OW:SW] += np.einsum("oc,noij->ncij", weight[:, :, u, v], dy)
+    return dpadded[:, :, PH:PH + H, PW:PW + W]               # reverses: np.pad
 
 
 def backward_weight(dy, x, weight, stride, padding):
@@ -57,11 +54,11 @@ def backward_weight(dy, x, weight, stride, padding):
     dweight = np.empty(weight.shape)
     for u in range(KH):
         for v in range(KW):
-            tap = padded[:, :, u : u + SH * OH : SH, v : v + SW * OW : SW]
-            dweight[:, :, u, v] = np.einsum("noij,ncij->oc", dy, tap)  # reverses: y += weight[u, v] tap
+            tap = padded[:, :, u:u + SH * OH:SH, v:v + SW * OW:SW]
+            dweight[:, :, u, v] = np.einsum("noij,ncij->oc", dy, tap)       # reverses: y += weight[u, v] tap
     return dweight
 
 
 def backward_bias(dy):
     """dbias (O,)."""
-    return dy.sum(axis=(0, 2, 3))  # reverses: y = ... + bias
+    return dy.sum(axis=(0, 2, 3))                            # reverses: y = ... + bias

@@ -15,7 +15,6 @@ the chain rule adds up over o:
 Go on: over which index does dweight[o,c] add up? (In which y does this one weight take part?) Then write each
 sum over one index as a matrix product, and let the shapes tell which factor is transposed.
 """
-
 import numpy as np
 
 
@@ -25,14 +24,14 @@ def forward(x, weight, bias):
 
 def backward_input(dy, weight):
     """dx (N, C)."""
-    return dy @ weight  # reverses: y = x weight^T
+    return dy @ weight                                       # reverses: y = x weight^T
 
 
 def backward_weight(dy, x):
     """dweight (O, C)."""
-    return dy.T @ x  # reverses: y = x weight^T
+    return dy.T @ x                                          # reverses: y = x weight^T
 
 
 def backward_bias(dy):
     """dbias (O,)."""
-    return dy.sum(axis=0)  # reverses: y = ... + bias
+    return dy.sum(axis=0)                                    # reverses: y = ... + bias

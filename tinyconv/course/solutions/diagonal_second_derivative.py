@@ -23,7 +23,6 @@ dx:
 Go on: dy/dx has two factors, tanh' and a weight. What is squared? Then the same for weight and bias: over
 which index do they add up?
 """
-
 import numpy as np
 
 
@@ -33,14 +32,14 @@ def forward(x, weight, bias):
 
 def backward_diagonal_input(ddy, weight, y):
     """ddx (N, C)."""
-    return (ddy * (1 - y * y) ** 2) @ weight**2  # dy/dx = (1 - y^2) weight, squared
+    return (ddy * (1 - y * y) ** 2) @ weight ** 2            # dy/dx = (1 - y^2) weight, squared
 
 
 def backward_diagonal_weight(ddy, x, y):
     """ddweight (O, C)."""
-    return (ddy * (1 - y * y) ** 2).T @ x**2  # dy/dweight = (1 - y^2) x, squared
+    return (ddy * (1 - y * y) ** 2).T @ x ** 2               # dy/dweight = (1 - y^2) x, squared
 
 
 def backward_diagonal_bias(ddy, y):
     """ddbias (O,)."""
-    return (ddy * (1 - y * y) ** 2).sum(axis=0)  # dy/dbias = 1 - y^2, squared
+    return (ddy * (1 - y * y) ** 2).sum(axis=0)              # dy/dbias = 1 - y^2, squared

@@ -13,15 +13,14 @@ neighbours, its own among them. The chain rule adds both:
 
 Go on: first dd = dE/dd, from y = x d^-beta. Then dd/dx, from the sum of squares. "c is a neighbour of c'" and
 "c' is a neighbour of c" are the same, so the sum over c' is again neighbour_sums of something.
-"""  # noqa: E501
-
+"""
 import numpy as np
 
 
 def neighbour_sums(x, size):
     """The sum over the maps c - size//2 to c + size//2, as many of them as exist."""
     C, half = x.shape[1], size // 2
-    return np.stack([x[:, max(0, c - half) : c + half + 1].sum(axis=1) for c in range(C)], axis=1)
+    return np.stack([x[:, max(0, c - half):c + half + 1].sum(axis=1) for c in range(C)], axis=1)
 
 
 def denominator(x, size, k, alpha):
@@ -36,6 +35,6 @@ def forward(x, size, k, alpha, beta):
 def backward_input(dy, x, size, k, alpha, beta):
     """dx (N, C, H, W)."""
     d = denominator(x, size, k, alpha)
-    direct = dy * d**-beta  # reverses: y = x d^-beta, through x
-    dd = -beta * dy * x * d ** (-beta - 1)  # reverses: y = x d^-beta, through d
-    return direct + 2 * alpha * x * neighbour_sums(dd, size)  # reverses: d = k + alpha neighbour_sums(x^2)
+    direct = dy * d ** -beta                                 # reverses: y = x d^-beta, through x
+    dd = -beta * dy * x * d ** (-beta - 1)                   # reverses: y = x d^-beta, through d
+    return direct + 2 * alpha * x * neighbour_sums(dd, size) # reverses: d = k + alpha neighbour_sums(x^2)

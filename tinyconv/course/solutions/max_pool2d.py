@@ -13,7 +13,6 @@ the same. So
 Go on: what does an input get that wins in two windows at once? (Overlapping windows: AlexNet.) And one that
 wins in none? Two equal maxima: take the first in reading order, as argmax does.
 """
-
 import numpy as np
 
 
@@ -21,7 +20,7 @@ def forward(x, size, stride):
     (N, C, H, W), (KH, KW), (SH, SW) = x.shape, size, stride
     y = np.empty((N, C, (H - KH) // SH + 1, (W - KW) // SW + 1), x.dtype)
     for n, c, i, j in np.ndindex(*y.shape):
-        window = x[n, c, i * SH : i * SH + KH, j * SW : j * SW + KW]
+        window = x[n, c, i * SH:i * SH + KH, j * SW:j * SW + KW]
         y[n, c, i, j] = window.flat[window.real.argmax()]
     return y
 
@@ -31,9 +30,8 @@ def backward_input(dy, x, size, stride):
     (KH, KW), (SH, SW) = size, stride
     dx = np.zeros(x.shape)
     for n, c, i, j in np.ndindex(*dy.shape):
-        window = x[n, c, i * SH : i * SH + KH, j * SW : j * SW + KW]
+        window = x[n, c, i * SH:i * SH + KH, j * SW:j * SW + KW]
         u, v = divmod(window.argmax(), KW)
-        dx[n, c, i * SH + u, j * SW + v] += dy[
-            n, c, i, j
-        ]  # reverses: y = x[winner]; one input may win in several windows
+        # reverses: y = x[winner]; one input may win in several windows
+        dx[n, c, i * SH + u, j * SW + v] += dy[n, c, i, j]
     return dx

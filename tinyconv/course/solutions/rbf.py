@@ -16,7 +16,6 @@ and centers[k,f] in y[n,k] for every n:
 Go on: differentiate the square, once by x and once by the center (what of the two differs?). The differences
 of all images and centers at once are an array (N, K, F): x[:, None] - centers.
 """
-
 import numpy as np
 
 
@@ -26,9 +25,11 @@ def forward(x, centers):
 
 def backward_input(dy, x, centers):
     """dx (N, F)."""
-    return 2 * (dy[:, :, None] * (x[:, None] - centers)).sum(axis=1)  # reverses: y = sum_f difference^2
+    # reverses: y = sum_f difference^2
+    return 2 * (dy[:, :, None] * (x[:, None] - centers)).sum(axis=1)
 
 
 def backward_centers(dy, x, centers):
     """dcenters (K, F)."""
-    return -2 * (dy[:, :, None] * (x[:, None] - centers)).sum(axis=0)  # reverses: difference = x - centers
+    # reverses: difference = x - centers
+    return -2 * (dy[:, :, None] * (x[:, None] - centers)).sum(axis=0)

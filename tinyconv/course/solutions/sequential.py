@@ -15,7 +15,7 @@ A layer knows only its own factor: backward takes dE by its output and gives dE 
 from the left.
 
 Go on: which layer gets dy? What does the next one get, and which one is that?
-"""  # noqa: E501
+"""
 
 
 def forward(x, layers):
@@ -27,5 +27,5 @@ def forward(x, layers):
 def backward_input(dy, layers):
     """dx; on the way every layer's backward is called once, so that its grads are set."""
     for layer in reversed(layers):
-        dy = layer.backward(dy)  # reverses: x = layer.forward(x)
+        dy = layer.backward(dy)                              # reverses: x = layer.forward(x)
     return dy

@@ -20,7 +20,6 @@ Then differentiate by x[n,k]:
 Go on: what is the first, in terms of p? What does the mean do to the gradient? (The largest score is
 subtracted from all before e^x, so that nothing overflows: p stays the same, and so does its derivative.)
 """
-
 import numpy as np
 
 
@@ -36,6 +35,6 @@ def forward(x, labels):
 
 def backward_input(x, labels):
     """dx (N, K)."""
-    dx = softmax(x)  # reverses: log sum_k e^x
-    dx[np.arange(len(x)), labels] -= 1  # reverses: - x[label]
-    return dx / len(x)  # reverses: the mean
+    dx = softmax(x)                                          # reverses: log sum_k e^x
+    dx[np.arange(len(x)), labels] -= 1                       # reverses: - x[label]
+    return dx / len(x)                                       # reverses: the mean

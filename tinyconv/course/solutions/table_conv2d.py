@@ -4,8 +4,8 @@
     y            (N, O, H-KH+1, W-KW+1)     bias    (O,)
     connections  (K, 2) int: row k is the pair (o, c), "output map o sees input map c"
 
-forward         y[n,o,i,j] = bias[o] + sum over the connections k = (o, c) of sum_{u,v} weight[k,u,v] x[n, c,
-                i+u, j+v]
+forward         y[n,o,i,j] = bias[o] + sum over the connections k = (o, c) of
+                             sum_{u,v} weight[k,u,v] x[n, c, i+u, j+v]
 
 Derivation. forward is a loop over connections and taps, each of which adds one product to one map:
 
@@ -20,7 +20,6 @@ asks for:
 Go on: which index of dy belongs to connection k? An input map feeds several output maps, and its pixels lie
 under several taps: how do all these contributions come together?
 """
-
 import numpy as np
 
 
@@ -30,7 +29,7 @@ def forward(x, weight, bias, connections):
     y = np.zeros((N, len(bias), OH, OW), x.dtype) + bias[:, None, None]
     for k, (o, c) in enumerate(connections):
         for u, v in np.ndindex(KH, KW):
-            y[:, o] += weight[k, u, v] * x[:, c, u : u + OH, v : v + OW]
+            y[:, o] += weight[k, u, v] * x[:, c, u:u + OH, v:v + OW]
     return y
 
 
@@ -40,9 +39,8 @@ def backward_input(dy, x, weight, connections):
     dx = np.zeros(x.shape)
     for k, (o, c) in enumerate(connections):
         for u, v in np.ndindex(*weight.shape[1:]):
-            dx[:, c, u : u + OH, v : v + OW] += (
-                weight[k, u, v] * dy[:, o]
-            )  # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
+            # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
+            dx[:, c, u:u + OH, v:v + OW] += weight[k, u, v] * dy[:, o]
     return dx
 
 
@@ -52,12 +50,11 @@ def backward_weight(dy, x, weight, connections):
     dweight = np.empty(weight.shape)
     for k, (o, c) in enumerate(connections):
         for u, v in np.ndindex(*weight.shape[1:]):
-            dweight[k, u, v] = np.sum(
-                dy[:, o] * x[:, c, u : u + OH, v : v + OW]
-            )  # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
+            # reverses: y[:, o] += weight[k, u, v] * x[:, c, ...]
+            dweight[k, u, v] = np.sum(dy[:, o] * x[:, c, u:u + OH, v:v + OW])
     return dweight
 
 
 def backward_bias(dy):
     """dbias (O,)."""
-    return dy.sum(axis=(0, 2, 3))  # reverses: y = bias + ...
+    return dy.sum(axis=(0, 2, 3))                            # reverses: y = bias + ...

@@ -13,7 +13,6 @@ hands back; dy has the shape of y, as every gradient has the shape of the array 
 Go on: write tanh as (e^x - e^-x) / (e^x + e^-x), differentiate the quotient, and find y in the result. Then
 backward needs no x.
 """
-
 import numpy as np
 
 
@@ -23,4 +22,4 @@ def forward(x):
 
 def backward_input(dy, y):
     """dx, of the shape of y."""
-    return dy * (1 - y * y)  # reverses: y = tanh(x)
+    return dy * (1 - y * y)                                  # reverses: y = tanh(x)
