@@ -1,11 +1,10 @@
-"""Writes README's benchmark section from the results in benchmarks/results/: `python
-benchmarks/readme_table.py`, in a checkout.
+"""Writes the tables of benchmarks/README.md from benchmarks/results/: `python benchmarks/readme_table.py`.
 
 Results come from these commands, NAME saying the machine:
 
     tinyconv bench lenet5 conv2d --against torch --batch 1,64,256 --json benchmarks/results/NAME.json
-    tinyconv bench alexnet --whole --against torch --batch 64,128 --threads 2 --json
-    benchmarks/results/NAME-alexnet.json python -m tinyconv.benchmarks.gpu
+    tinyconv bench alexnet --whole --against torch --batch 64,128 --threads 2 --json FILE
+    python -m tinyconv.benchmarks.gpu
 """
 
 import json
@@ -14,7 +13,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-README, RESULTS = HERE.parent / "README.md", HERE / "results"
+README, RESULTS = HERE / "README.md", HERE / "results"
 TITLES = {"lenet5": "LeNet-5", "alexnet": "AlexNet"}
 DIRECTIONS = ("forward", "backward_input", "backward_weight")
 MOVING = (
@@ -56,7 +55,7 @@ def _part(result, name):
         f"Python {versions['python']}, "
         f"Numba {versions['numba']}, PyTorch {versions['torch'] or 'not installed'}. Multiply-adds in "
         f"registers reach {peak}. "
-        f"All samples: [`{name}`](benchmarks/results/{name})."
+        f"All samples: [`{name}`](results/{name})."
     ]
     lines += _networks([row for row in ours if row["kind"] == "network"], result["rows"])
     batch, threads = max(what["batches"]), max(what["threads"])
@@ -116,7 +115,7 @@ def _gpu_part(rows, date, name):
         f"{one['gpu']['name']} ({one['machine']['processor']}, {one['machine']['cores_for_this_process']} "
         f"threads), {date}; PyTorch "
         f"{one['versions']['torch'] or 'not installed'}{'. On the GPU ' + ', '.join(roofs) if roofs else ''}. "  # noqa: E501
-        f"All samples: [`{name}`](benchmarks/results/{name})."
+        f"All samples: [`{name}`](results/{name})."
     ]
     cpu = {(row["model"], time["batch"]): time["cpu"] for row in rows for time in row.get("times", ())}
     steps = [row for row in rows if row["section"] == "networks" and "median" in row and "against" not in row]

@@ -15,6 +15,10 @@ from tinyconv.course import EXERCISES, solutions
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+# those of the rooms, too
+ALL = README + "".join(
+    path.read_text() for path in sorted(ROOT.glob("*/**/README.md")) if "results" not in path.parts
+)
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 # indented text that is not fenced: outputs, equations and the layout of the folders
 UNFENCED = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
@@ -183,10 +187,10 @@ def test_its_counts_are_those_of_summary(capsys):
         main(["summary", model])
         total = capsys.readouterr().out.splitlines()[-1].split()[1:]
         totals[model] = dict(zip(("parameters", "connections", "multiply-adds"), total, strict=True))
-    counts = list(re.finditer(r"(\d[\d,]*) (parameters|connections|multiply-adds)", README))
+    counts = list(re.finditer(r"(\d[\d,]*) (parameters|connections|multiply-adds)", ALL))
     assert len(counts) >= 4
     for count in counts:
-        named = re.findall(r"lenet-?5|alexnet|cifar_net|mlp", README[: count.start()].lower())[-1]
+        named = re.findall(r"lenet-?5|alexnet|cifar_net|mlp", ALL[: count.start()].lower())[-1]
         assert totals[named.replace("-", "")][count[2]] == count[1], count[0]
 
 
@@ -207,7 +211,7 @@ def test_its_files_exist():
 
 
 def test_its_commands_parse():
-    lines = re.findall(r"(?m)(?:^|&& |`|: )tinyconv ([^#`\n]+)", README)
+    lines = re.findall(r"(?m)(?:^|&& |`)tinyconv ([^#`\n]+)", ALL)
     assert {line.split()[0] for line in lines} >= {
         "train",
         "eval",
@@ -224,7 +228,7 @@ def test_its_commands_parse():
 
 
 def test_its_python_commands_exist():
-    modules = re.findall(r"python -m ([\w.]+)", README)
+    modules = re.findall(r"python -m ([\w.]+)", ALL)
     assert modules and all(importlib.util.find_spec(module) for module in modules)
-    files = re.findall(r"python (\w[\w/]*\.py)", README)
+    files = re.findall(r"python (\w[\w/]*\.py)", ALL)
     assert files and all((ROOT / file).exists() for file in files)
