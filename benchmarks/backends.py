@@ -53,7 +53,7 @@ class Cpu:
         ]
 
     leave = staticmethod(
-        lambda result: device.leave(result) if isinstance(result, Native) else np.asarray(result)
+        lambda result: device.unpack(result) if isinstance(result, Native) else np.asarray(result)
     )
 
 
@@ -65,14 +65,14 @@ class Cuda:
 
     def _there(self, name, value):
         if name in ACTIVATIONS and np.ndim(value) > 1:
-            return device.enter(value, "cuda", self)
+            return device.pack(value, "cuda", self)
         return (
-            device.moved(value, "cuda") if isinstance(value, np.ndarray) and name != "connections" else value
+            device.move(value, "cuda") if isinstance(value, np.ndarray) and name != "connections" else value
         )  # that is a table for Python
 
     leave = staticmethod(
         lambda result: (
-            device.leave(result) if device.is_native(result) else np.asarray(device.as_numpy(result))
+            device.unpack(result) if device.is_native(result) else np.asarray(device.to_host(result))
         )
     )
 
@@ -173,7 +173,7 @@ def contender(name, function, form, workload, batch, dtype, threads):
 
     def result():
         if workload.direction in IN_PLACE:
-            return np.asarray(device.as_numpy(parts[0][IN_PLACE[workload.direction][0]]))
+            return np.asarray(device.to_host(parts[0][IN_PLACE[workload.direction][0]]))
         found = [form.leave(part) for part in last]
         return found[0] if len(found) == 1 else np.concatenate(found)
 

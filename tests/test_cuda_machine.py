@@ -181,4 +181,4 @@ def test_relu_on_the_way_hides_no_nan(split, rng):
     x[1, 2] = np.nan
     y = execution.forward(net, x)
     assert np.isfinite(y[0]).all() and np.isnan(y[1]).all()
-    assert door.on_gpu(net.params["0_Dense.weight"])
+    assert door.is_on_gpu(net.params["0_Dense.weight"])

@@ -64,7 +64,7 @@ def both(kind=SGD, **options):
 
 def same(a, b, tolerance=1e-12):
     for name, value in a.items():
-        np.testing.assert_allclose(door.as_numpy(b[name]), value, rtol=0, atol=tolerance, err_msg=name)
+        np.testing.assert_allclose(door.to_host(b[name]), value, rtol=0, atol=tolerance, err_msg=name)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_steps_are_those_of_the_cpu(batch, kind, options):
         same(optimizer.slots[slot], gpu_optimizer.slots[slot], tolerance)
     assert gpu_optimizer.steps == 3
     assert (
-        door.as_numpy(gpu.state["D.draws"]) == net.state["D.draws"] == 3
+        door.to_host(gpu.state["D.draws"]) == net.state["D.draws"] == 3
     )  # neither the rehearsal nor the capture drew
 
 
@@ -175,7 +175,7 @@ def test_an_optimizer_of_ones_own_steps_in_numpy(batch, options):
         execution.train_step(gpu, x, labels, gpu_loss, gpu_mine)
     same(net.params, gpu.params)
     same(mine.slots["mean"], gpu_mine.slots["mean"])
-    assert gpu_mine.steps == 3 and all(map(door.on_gpu, gpu_mine.slots["mean"].values()))
+    assert gpu_mine.steps == 3 and all(map(door.is_on_gpu, gpu_mine.slots["mean"].values()))
     with pytest.raises(DataError):
         execution.train_step(gpu, np.full_like(x, np.nan), labels, gpu_loss, gpu_mine)
     same(net.params, gpu.params)
@@ -186,7 +186,7 @@ def test_slots_that_do_not_fit_are_refused_on_the_gpu(batch):
     gpu = network().to("cuda")
     loss, adam = SoftmaxCrossEntropy().to("cuda"), Adam(gpu)
     execution.train_step(gpu, x, labels, loss, adam)
-    before = {name: door.as_numpy(value) for name, value in gpu.params.items()}
+    before = {name: door.to_host(value) for name, value in gpu.params.items()}
     adam.slots["square"]["G.bias"] = np.zeros(2)
     with pytest.raises(
         ShapeError, match=r"Adam: expected square of G.bias in the parameter's shape \(3,\), got \(2,\)"
@@ -195,7 +195,7 @@ def test_slots_that_do_not_fit_are_refused_on_the_gpu(batch):
     same(before, gpu.params, 0)
     adam.slots["square"]["G.bias"] = np.zeros(3, np.float32)
     execution.train_step(gpu, x, labels, loss, adam)
-    assert door.as_numpy(adam.slots["square"]["G.bias"]).dtype == np.float64 and adam.steps == 2
+    assert door.to_host(adam.slots["square"]["G.bias"]).dtype == np.float64 and adam.steps == 2
 
 
 def test_a_captured_step_is_a_step_called_from_python(batch):
@@ -214,7 +214,7 @@ def test_a_captured_step_is_a_step_called_from_python(batch):
     expected = twin_loss.forward(twin.forward(x, training=True), labels)
     twin.backward(twin_loss.backward(), need_dx=False)
     assert value == pytest.approx(expected, rel=1e-14)
-    same({name: door.as_numpy(grad) for name, grad in twin.grads.items()}, gpu.grads, 1e-14)
+    same({name: door.to_host(grad) for name, grad in twin.grads.items()}, gpu.grads, 1e-14)
     np.testing.assert_array_equal(execution.forward(gpu, x), twin.forward(x))
 
 
@@ -238,7 +238,7 @@ def test_two_runs_give_the_same_bits(batch):
         loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1, momentum=0.9)
         for _ in range(2):
             execution.train_step(gpu, *batch, loss, sgd)
-        runs.append({name: door.as_numpy(value) for name, value in gpu.params.items()})
+        runs.append({name: door.to_host(value) for name, value in gpu.params.items()})
     for name, value in runs[0].items():
         np.testing.assert_array_equal(runs[1][name], value)
 
@@ -250,7 +250,7 @@ def test_a_loss_that_is_not_finite_leaves_the_weights(batch, scale):
     gpu = network().to("cuda")
     loss, sgd = SoftmaxCrossEntropy().to("cuda"), SGD(gpu, lr=0.1)
     execution.train_step(gpu, x, labels, loss, sgd)
-    before = {name: door.as_numpy(value) for name, value in (gpu.params | sgd.velocity).items()}
+    before = {name: door.to_host(value) for name, value in (gpu.params | sgd.velocity).items()}
     x = x.copy()
     x[2, 1, 3, 2] = scale
     with pytest.raises(DataError, match=r"got x\[2, 1, 3, 2\]"):
@@ -270,7 +270,7 @@ def test_what_changes_is_captured_anew(batch):
         lambda n, s: s.__setattr__("weight_decay", 0.5),
         lambda n, s: s.__setattr__("clip", 0.01),
         lambda n, s: s.__setattr__("momentum", 0.5),
-        lambda n, s: n.layers[0].params.__setitem__("bias", door.moved(np.ones(3), n.device)),
+        lambda n, s: n.layers[0].params.__setitem__("bias", door.move(np.ones(3), n.device)),
     ):
         change(net, sgd), change(gpu, gpu_sgd)
         value, scores = execution.train_step(net, x, labels, loss, sgd)
@@ -287,13 +287,13 @@ def test_there_and_back_without_loss(batch, tmp_path):
     gpu.save(tmp_path / "net.npz")
     loaded = network().load(tmp_path / "net.npz")
     on_gpu = network().to("cuda").load(tmp_path / "net.npz")
-    params = {name: door.as_numpy(value) for name, value in gpu.params.items()}
+    params = {name: door.to_host(value) for name, value in gpu.params.items()}
     gpu.to("cpu")
     for name, value in params.items():
         assert isinstance(gpu.params[name], np.ndarray)
         for other in (gpu, loaded, on_gpu):
-            np.testing.assert_array_equal(door.as_numpy(other.params[name]), value)
-        np.testing.assert_array_equal(door.as_numpy(on_gpu.state["D.draws"]), gpu.state["D.draws"])
+            np.testing.assert_array_equal(door.to_host(other.params[name]), value)
+        np.testing.assert_array_equal(door.to_host(on_gpu.state["D.draws"]), gpu.state["D.draws"])
     gpu_loss.to("cpu")
     for _ in range(2):  # training goes on there, velocity and all
         execution.train_step(net, x, labels, loss, sgd)
@@ -338,7 +338,7 @@ def test_copies_have_arrays_of_their_own(batch):
     execution.train_step(twin.net, *batch, twin_loss, twin)
     execution.train_step(gpu, *batch, loss, sgd)
     same(
-        {name: door.as_numpy(value) for name, value in (gpu.params | sgd.velocity).items()},
+        {name: door.to_host(value) for name, value in (gpu.params | sgd.velocity).items()},
         twin.net.params | twin.velocity,
         0,
     )
@@ -348,7 +348,7 @@ def test_copies_have_arrays_of_their_own(batch):
     assert memory == []
     gpu.to("cuda")
     door.put(3, gpu.params["G.bias"])
-    assert (door.as_numpy(gpu.params["G.bias"]) == 3).all()
+    assert (door.to_host(gpu.params["G.bias"]) == 3).all()
 
 
 def test_a_network_leaves_with_its_memory(batch):

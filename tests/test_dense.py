@@ -11,7 +11,7 @@ from tinyconv.layers import RBF, Conv2d, Dense
 @EVERYWHERE
 def test_dense_is_a_matrix_product(device, rng):
     layer, x, dy = Dense(7, 3, rng=0).to(device), rng.standard_normal((17, 7)), rng.standard_normal((17, 3))
-    weight, bias = (door.as_numpy(layer.params[name]).astype(float) for name in ("weight", "bias"))
+    weight, bias = (door.to_host(layer.params[name]).astype(float) for name in ("weight", "bias"))
     np.testing.assert_allclose(layer.forward(x), x @ weight.T + bias, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(layer.backward(dy), dy @ weight, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(layer.grads["weight"], dy.T @ x, rtol=1e-12, atol=1e-12)
@@ -20,7 +20,7 @@ def test_dense_is_a_matrix_product(device, rng):
 @EVERYWHERE
 def test_dense_over_maps_is_a_1x1_convolution(device, rng):
     dense, conv = Dense(4, 3, rng=0).to(device), Conv2d(4, 3, 1, rng=1)
-    weight, bias = (door.as_numpy(dense.params[name]) for name in ("weight", "bias"))
+    weight, bias = (door.to_host(dense.params[name]) for name in ("weight", "bias"))
     conv.params["weight"], conv.params["bias"] = weight[:, :, None, None], bias
     x, dy = rng.standard_normal((2, 4, 3, 5)), rng.standard_normal((2, 3, 3, 5))
     np.testing.assert_allclose(dense.forward(x), conv.forward(x), rtol=1e-12, atol=1e-12)
@@ -44,13 +44,13 @@ def test_rbf_is_the_squared_distance(device, rng):
 @EVERYWHERE
 def test_rbf_backward_centers(device, rng):
     """No layer trains its centers, so finite differences of the kernel itself prove their gradient."""
-    kernel, native = load("rbf", device), lambda array: door.enter(array, device, "test")
+    kernel, native = load("rbf", device), lambda array: door.pack(array, device, "test")
     centers, x, dy = (
         rng.standard_normal((3, 4)),
         rng.standard_normal((5, 4, 2)),
         rng.standard_normal((5, 3, 2)),
     )
-    dcenters = door.as_numpy(kernel.backward_centers(native(dy), native(x), door.moved(centers, device)))
+    dcenters = door.to_host(kernel.backward_centers(native(dy), native(x), door.move(centers, device)))
     f = lambda c: np.sum(dy * load("rbf", "reference").forward(x, c))
     for index in np.ndindex(3, 4):
         step = np.zeros_like(centers)

@@ -52,7 +52,7 @@ def run(obj, x, dy, labels, training):
         return {"y": np.array(obj.forward(x, labels)), "dx": obj.backward()}
     y = obj.forward(x, training=training)
     dx = obj.backward(dy(y))
-    return {"y": y, "dx": dx, **{name: door.as_numpy(grad) for name, grad in obj.grads.items()}}
+    return {"y": y, "dx": dx, **{name: door.to_host(grad) for name, grad in obj.grads.items()}}
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -104,14 +104,14 @@ def test_inputs_stay_untouched(case, device):
     """
     obj, x, options = case.build(seed=2)
     obj = obj.to(device).astype(np.float64) if hasattr(obj, "astype") else obj.to(device)
-    enter = lambda array: door.enter(array, device, "test")
+    enter = lambda array: door.pack(array, device, "test")
     seen = [enter(x)]
 
     def dy(y):
         seen.append(enter(np.random.default_rng(3).standard_normal(y.shape)))
         return seen[-1]
 
-    data = lambda array: np.array(door.as_numpy(array.data if door.is_native(array) else array))
+    data = lambda array: np.array(door.to_host(array.data if door.is_native(array) else array))
     before, params = data(seen[0]), {name: data(value) for name, value in getattr(obj, "params", {}).items()}
     run(obj, seen[0], dy, options.get("labels"), options.get("training", False))
     np.testing.assert_array_equal(data(seen[0]), before)
@@ -120,4 +120,4 @@ def test_inputs_stay_untouched(case, device):
             data(seen[1]), data(enter(np.random.default_rng(3).standard_normal(seen[1].shape)))
         )
     for name, value in params.items():
-        np.testing.assert_array_equal(door.as_numpy(obj.params[name]), value)
+        np.testing.assert_array_equal(door.to_host(obj.params[name]), value)

@@ -118,7 +118,3 @@ def copies_on_gpu(arrays):
 def gpu_name():
     """Return the name of the GPU; the simulator of one says that it is one."""
     return backend("cuda").device_name()
-
-
-# Names of before, until all rooms use the ones above.
-enter, leave, moved, converted, as_numpy, on_gpu = pack, unpack, move, convert, to_host, is_on_gpu

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from ...device import as_numpy, pack, put
+from ...device import pack, put, to_host
 from ...gradient_cases import CASES
 from ...network import walk
 from ...optimizers import SGD
@@ -103,7 +103,7 @@ def _all(obj, x, labels, training):
         return {"y": np.array(obj.forward(x, labels)), "dx": obj.backward()}
     y = obj.forward(x, training=training)
     dx = obj.backward(np.random.default_rng(3).standard_normal(y.shape).astype(y.dtype))
-    return {"y": y, "dx": dx, **{name: as_numpy(grad) for name, grad in obj.grads.items()}}
+    return {"y": y, "dx": dx, **{name: to_host(grad) for name, grad in obj.grads.items()}}
 
 
 def adjoint(model, layer, batch):
@@ -160,7 +160,7 @@ def replayed(model, batch, precision):
             loss.forward(scores, labels)
             net.backward(loss.backward(), need_dx=False)
             optimizer.step()
-        nets.append({name: as_numpy(value) for name, value in net.params.items()})
+        nets.append({name: to_host(value) for name, value in net.params.items()})
     other = [name for name, value in nets[0].items() if value.tobytes() != nets[1][name].tobytes()]
     return {
         "status": "wrong" if other else "ok",

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..errors import TinyconvError
 from ..execution import memory
+from .optimizing import OPTIMIZERS
 from .options import say_shape
 from .recipes import recipe
 
@@ -21,10 +22,12 @@ def check_classes(settings: dict) -> None:
         )
 
 
-def check_memory(net: Any, batch_size: int, device: str) -> None:
+def check_memory(net: Any, settings: dict, device: str) -> None:
     """Print what training takes, of the memory of the device. Raises TinyconvError where there is less."""
+    batch_size = settings["batch_size"]
+    slots = len(OPTIMIZERS[settings["optimizer"]].kind.slot_names)
     batch = 4 * batch_size * math.prod(net.input_shape)
-    needed = memory.needed(net, (batch_size, *net.input_shape)) + AHEAD * batch
+    needed = memory.needed(net, (batch_size, *net.input_shape), slots=slots) + AHEAD * batch
     available = memory.available(device)
     if available is not None and needed > available:
         raise TinyconvError(

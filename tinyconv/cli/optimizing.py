@@ -50,10 +50,12 @@ SCHEDULES = {
 class Rule:
     """How an optimizer is made of a run's settings.
 
+    kind       its class
     make       (settings, net, rate) -> the optimizer
     training   {setting: value}: what goes before the recipe where the command line chooses this optimizer
     """
 
+    kind: type[optim.Optimizer]
     make: Callable[..., optim.Optimizer]
     training: dict[str, Any] = field(default_factory=dict)
 
@@ -79,7 +81,7 @@ def _adam(settings, net, rate):
 
 
 # The rates of the recipes were chosen for SGD. Adam's is that of its paper.
-OPTIMIZERS = {"sgd": Rule(_sgd), "adam": Rule(_adam, {"lr": 1e-3})}
+OPTIMIZERS = {"sgd": Rule(optim.SGD, _sgd), "adam": Rule(optim.Adam, _adam, {"lr": 1e-3})}
 
 
 def optimizer(settings: dict, net: Any, steps_per_epoch: int, errors: Callable[[], list]) -> optim.Optimizer:

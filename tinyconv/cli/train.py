@@ -85,7 +85,7 @@ def run(args):
     threads = args.threads or settings.get("threads") or available_threads()
     place = options.chosen_device(args, (settings["device"], settings["precision"]))
     net, loss = build(settings, rng=settings["seed"])
-    check_memory(net, settings["batch_size"], place[0])
+    check_memory(net, settings, place[0])
     net.to(*place)
     loss.to(place[0])
     if args.resume:

@@ -8,10 +8,10 @@ from ..device import backend
 from ..network import walk
 
 
-def needed(net, x_shape, training=True):
+def needed(net, x_shape, training=True, slots=1):
     """Return the bytes that a batch of x_shape takes in the network, with its parameters, and in training
-    their velocities and gradients too (these twice: the last batch of an epoch may be smaller, and has its
-    own).
+    their gradients (these twice: the last batch of an epoch may be smaller, and has its own) and as many
+    arrays of the optimizer as it has slots: 1 for SGD's velocity, 2 for Adam.
 
     Every y is kept until the way back, and along with it there are up to three arrays as large as the
     largest: dy, dx, and a copy with margins (what nobody needs any more is used again: kernels/_arena.py).
@@ -20,7 +20,9 @@ def needed(net, x_shape, training=True):
     sizes = [math.prod(x_shape), *(math.prod(node.y_shape) for node in walk(net, x_shape))]
     parameters = sum(array.size for array in net.params.values())
     return np.dtype(np.float32).itemsize * (
-        2 * sizes[0] + 3 * max(sizes) + ((sum(sizes[1:]) + 4 * parameters) if training else parameters)
+        2 * sizes[0]
+        + 3 * max(sizes)
+        + ((sum(sizes[1:]) + (3 + slots) * parameters) if training else parameters)
     )
 
 
