@@ -20,13 +20,14 @@ if __name__ != "tinyconv.kernels":
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 BACKENDS = ("reference", "cpu", "cuda")
 OPERATIONS = tuple(sorted(folder.parent.name for folder in Path(__file__).parent.glob("*/reference.py")))
 
 
 @cache
-def load(operation, backend):
+def load(operation: str, backend: str) -> ModuleType:
     """The module that computes `operation` (one of OPERATIONS) on `backend` (one of BACKENDS).
 
     Raises ValueError for a name that does not exist.

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from tinyconv import Sequential
+from tinyconv.annotation import Rng
 from tinyconv.initializers import constant, gaussian, root_fan_in_uniform
 from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, LocalResponseNorm, MaxPool2d, ReLU
 
@@ -122,7 +123,9 @@ CONVOLUTIONS = {
 HIDDEN = 54_534_144, 54_525_952  # of fc6 and fc7 together
 
 
-def alexnet(groups=None, classes=1000, rng=None, *, preset="paper"):
+def alexnet(
+    groups: int | None = None, classes: int = 1000, rng: Rng = None, *, preset: str = "paper"
+) -> Sequential:
     """60,965,224 parameters, 724,406,816 multiply-adds. x (N, 3, 224, 224), mean subtracted; y (N, classes)
     for SoftmaxCrossEntropy.
 
@@ -149,7 +152,7 @@ def alexnet(groups=None, classes=1000, rng=None, *, preset="paper"):
     return net
 
 
-def network(facts, classes, rng=None):
+def network(facts: Preset, classes: int, rng: Rng = None) -> Sequential:
     """The network of a Preset, be it one of PRESETS or another; the sizes of maps stand for those of the
     paper.
     """

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from tinyconv import Sequential
+from tinyconv.annotation import Rng
 from tinyconv.initializers import constant, root_fan_in_uniform
 from tinyconv.layers import Conv2d, Dense, Flatten, LocalResponseNorm, MaxPool2d, ReLU, Tanh
 from tinyconv.losses import SoftmaxCrossEntropy
@@ -20,7 +21,9 @@ from tinyconv.setting import Setting, choice, switch
 ACTIVATIONS = {"relu": ReLU, "tanh": Tanh}
 
 
-def cifar_net(activation="relu", norm=True, *, classes=10, rng=None):
+def cifar_net(
+    activation: str = "relu", norm: bool = True, *, classes: int = 10, rng: Rng = None
+) -> Sequential:
     """89,578 parameters, 12,298,240 multiply-adds. x (N, 3, 32, 32) of about unit variance; y (N, classes)
     for SoftmaxCrossEntropy.
 

@@ -25,7 +25,7 @@ DRAWINGS = """
 """
 
 
-def digit_codes():
+def digit_codes() -> np.ndarray:
     """(10, 84) float32 of +1 and -1: the drawing of each digit, row by row."""
     rows = [line.split() for line in DRAWINGS.split("\n") if line]
     drawings = np.array([[list(cells) for cells in row] for row in rows]).transpose(1, 0, 2)  # (10, 12, 7)

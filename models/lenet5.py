@@ -5,6 +5,7 @@ Recognition, section II.B.
 import numpy as np
 
 from tinyconv import Sequential
+from tinyconv.annotation import Rng
 from tinyconv.layers import RBF, Conv2d, Dense, Flatten, ScaledTanh, Subsample2d, TableConv2d
 from tinyconv.losses import RBFLoss, SoftmaxCrossEntropy
 from tinyconv.recipe import Bench, Model, Recipe, digits
@@ -28,7 +29,7 @@ CONNECTIONS = {"C1": 122304, "S2": 5880, "C3": 151600, "S4": 2000, "C5": 48120, 
 HEADS = {"rbf": (0, 84), "dense": (85, 85)}  # the same of the output layer, for each class
 
 
-def lenet5(head="rbf", rng=None, *, classes=10):
+def lenet5(head: str = "rbf", rng: Rng = None, *, classes: int = 10) -> Sequential:
     """60,000 parameters, 340,908 connections. x (N, 1, 32, 32), background -0.1 and ink 1.175; y (N, 10).
 
     head     "rbf": penalties of ten units with fixed codes, smallest for the answer; train with RBFLoss.

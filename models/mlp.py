@@ -3,12 +3,13 @@
 import numpy as np
 
 from tinyconv import Sequential
+from tinyconv.annotation import Rng
 from tinyconv.layers import Dense, Flatten, ScaledTanh
 from tinyconv.losses import SoftmaxCrossEntropy
 from tinyconv.recipe import Model, Recipe, digits
 
 
-def mlp(hidden=100, classes=10, rng=None):
+def mlp(hidden: int = 100, classes: int = 10, rng: Rng = None) -> Sequential:
     """784 pixels, `hidden` scaled tanh units, `classes` scores for SoftmaxCrossEntropy. x (N, 1, 28, 28), y
     (N, classes).
 

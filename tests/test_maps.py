@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-READMES = [path for path in ROOT.rglob("README.md") if not {".git", "build", ".venv"} & set(path.parts)]
-READMES = sorted({path.resolve() for path in READMES})
+# a virtual environment or a build in the checkout is not ours
+ALIEN = {"site-packages", "build", ".pytest_cache"}
+READMES = [path for path in ROOT.rglob("README.md") if not ALIEN & set(path.relative_to(ROOT).parts)]
+READMES = sorted({path.resolve() for path in [*READMES, ROOT / ".github" / "CONTRIBUTING.md"]})
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -7,17 +7,24 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from . import checkpoint, execution
+from .annotation import PathLike, Shape
 from .errors import ShapeError
 from .kernels import add as add_contract
 from .layer import Layer, default_of
 from .network import INPUT, observe, walk
 from .strangers import forgotten_arrays, persistent_arrays, replace_array
 from .summary import Summary, class_name
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from .losses import Loss
+    from .optim import Optimizer
 
 
 class Composite(Layer):
@@ -38,7 +45,7 @@ class Composite(Layer):
     without forward and backward.
     """
 
-    def __init__(self, *layers, input_shape=None, **named):
+    def __init__(self, *layers: Layer, input_shape: Shape | None = None, **named: Layer) -> None:
         self.input_shape = input_shape
         named = {**{f"{place}_{type(layer).__name__}": layer for place, layer in enumerate(layers)}, **named}
         own = type(self).__name__
@@ -57,7 +64,7 @@ class Composite(Layer):
         self._layers = {name: _as_layer(layer) for name, layer in named.items()}
 
     @property
-    def supports_complex_step(self):
+    def supports_complex_step(self) -> bool:
         """True where all inner layers take complex numbers on the reference."""
         return all(layer.supports_complex_step for layer in self.layers)
 
@@ -92,31 +99,31 @@ class Composite(Layer):
     def _backward(self, dy, need_dx):
         raise NotImplementedError(f"{type(self).__name__} must define _backward(dy, need_dx)")
 
-    def connections(self, x_shape):
+    def connections(self, x_shape: Shape) -> int:
         """Return the connections of one image in all layers."""
         return 0 if self.edges() is None else sum(node.connections for node in walk(self, x_shape))
 
-    def multiply_adds(self, x_shape):
+    def multiply_adds(self, x_shape: Shape) -> int:
         """Return the multiplications by a weight for one image in all layers."""
         return 0 if self.edges() is None else sum(node.macs for node in walk(self, x_shape))
 
     def _move_arrays(self, device):
         pass  # each layer moves its own
 
-    def to(self, device, precision="float32"):
+    def to(self, device: str, precision: str = "float32") -> Self:
         """Compute on `device` from now on, with all layers; returns the network itself."""
         super().to(device, precision)
         for layer in self.layers:
             layer.to(device, precision)
         return self
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> Self:
         """Keep the parameters of all layers in `dtype` from now on; returns the network itself."""
         for layer in self.layers:
             layer.astype(dtype)
         return self
 
-    def replica(self, frees_cache=False):
+    def replica(self, frees_cache=False) -> Self:
         """Return the same network for another use: replicas of its layers."""
         twin = copy.copy(self)
         twin.cache, twin._made, twin.frees_cache = None, None, frees_cache
@@ -124,7 +131,7 @@ class Composite(Layer):
         return twin
 
     def train_step(
-        self, x: np.ndarray, labels: np.ndarray, loss, optimizer, threads: int | None = None
+        self, x: np.ndarray, labels: np.ndarray, loss: Loss, optimizer: Optimizer, threads: int | None = None
     ) -> float:
         """Do forward, loss, backward and update for one batch; return the loss (a mean over the batch).
 
@@ -148,13 +155,13 @@ class Composite(Layer):
             )
         return Summary(self, tuple(input_shape))
 
-    def save(self, path) -> None:
+    def save(self, path: PathLike) -> None:
         """Write the parameters to `path` (a .npz file, whole or not at all). Raises OSError where it cannot
         be written.
         """
         checkpoint.write(path, self)
 
-    def load(self, path):
+    def load(self, path: PathLike) -> Self:
         """Take the parameters that save() wrote to `path`; return the network itself.
 
         Raises CheckpointError, leaving the network as it was, where the file is damaged or of another
@@ -223,7 +230,9 @@ class Residual(Composite):
     operation = "add"
     recordable = per_image = True  # what its layers say of themselves counts
 
-    def __init__(self, body, shortcut=None, *, input_shape=None):
+    def __init__(
+        self, body: Layer, shortcut: Layer | None = None, *, input_shape: Shape | None = None
+    ) -> None:
         super().__init__(
             body=body, **({} if shortcut is None else {"shortcut": shortcut}), input_shape=input_shape
         )
@@ -249,7 +258,7 @@ class Residual(Composite):
         paths = [layer.output_shape(x_shape) for layer in self.layers]
         return self.joined_shape(*paths, *([] if "shortcut" in self._layers else [x_shape]))
 
-    def joined_shape(self, y_shape, other_shape):
+    def joined_shape(self, y_shape: Shape, other_shape: Shape) -> Shape:
         """Return the shape of the sum of two arrays. Raises ShapeError where their shapes differ."""
         try:
             return add_contract.output_shape(y_shape, other_shape)

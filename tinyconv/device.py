@@ -4,6 +4,8 @@ An array enters once, goes through a whole network in the native form of its dev
 leaves once. Parameters move with `Layer.to`.
 """
 
+from typing import Any
+
 import numpy as np
 
 from .errors import DeviceError, DtypeError, ShapeError
@@ -26,7 +28,7 @@ __all__ = [
 ]
 
 
-def check_device(device, precision="float32"):
+def check_device(device: str, precision: str = "float32") -> None:
     """Raises ValueError for a name that is no device or precision, DeviceError for a GPU that this process
     cannot compute on.
     """
@@ -42,7 +44,7 @@ def check_device(device, precision="float32"):
         raise DeviceError(missing)
 
 
-def pack(x, device, owner, dtype=None):
+def pack(x: Any, device: str, owner: Any, dtype: Any = None) -> Any:
     """Return `x` in the native form of `device`, converted to `dtype` where that is given; a native array
     passes as it is.
 
@@ -61,7 +63,7 @@ def pack(x, device, owner, dtype=None):
     return backend(device).pack(checked(x, device, owner, dtype))
 
 
-def checked(x, device, owner, dtype=None):
+def checked(x: Any, device: str, owner: Any, dtype: Any = None) -> Any:
     """Return a NumPy array that `device` can compute with, converted to `dtype` where that is given. Raises
     as pack does.
     """
@@ -80,41 +82,41 @@ def checked(x, device, owner, dtype=None):
     return x if dtype is None else x.astype(dtype, copy=False)
 
 
-def unpack(x):
+def unpack(x: Any) -> np.ndarray:
     """Return a native array as a NumPy array (N, ...); a NumPy array passes as it is."""
     origin = native_backend(x)
     return x if origin is None else origin.unpack(x)
 
 
-def is_native(x):
+def is_native(x: Any) -> bool:
     """Return True for an array in the native form of a device, which is not a NumPy array."""
     return native_backend(x) is not None
 
 
-def move(array, device):
+def move(array: Any, device: str) -> Any:
     """Return a plain array (a parameter, state or gradient) where `device` keeps it: the array itself, or a
     copy.
     """
     return backend(device).move(array)
 
 
-def put(value, array):
+def put(value: Any, array: Any) -> None:
     """array[...] = value, wherever the plain array lies."""
     holder(array).put(value, array)
 
 
-def convert(array, dtype):
+def convert(array: Any, dtype: Any) -> Any:
     """Return a plain array in `dtype` and contiguous, where it lies: the array itself, or a copy."""
     return holder(array).convert(array, dtype)
 
 
-def copies_on_gpu(arrays):
+def copies_on_gpu(arrays: Any) -> dict[int, Any]:
     """Return {id of an array: a copy} of the arrays on the GPU, for a memo of copy.deepcopy, which cannot
     copy them.
     """
     return {id(array): holder(array).copy(array) for array in arrays if is_on_gpu(array)}
 
 
-def gpu_name():
+def gpu_name() -> str:
     """Return the name of the GPU; the simulator of one says that it is one."""
     return backend("cuda").device_name()

@@ -1,8 +1,12 @@
 """Testing over whole data sets."""
 
+from __future__ import annotations
+
 import copy
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -11,6 +15,11 @@ from . import execution
 from .data.feeder import Feeder
 from .losses import top_k
 from .network import walk
+
+if TYPE_CHECKING:
+    from .data import Images, Inputs
+    from .layer import Layer
+    from .losses import Loss
 
 MANY_CLASSES = 10  # above so many, being among the five best answers says something
 CHUNK_BYTES = 2**29  # of the arrays that the layers make of a chunk of images
@@ -26,21 +35,20 @@ class Evaluation:
     predictions: np.ndarray
     labels: np.ndarray
     loss: float
-    top5_error: (
-        float | None
-    )  # share of images whose label is not among the five best answers; None for few classes
+    # the share of images whose label is not among the five best answers; None for few classes
+    top5_error: float | None
 
     @property
-    def mistakes(self):
+    def mistakes(self) -> int:
         """Number of wrong answers."""
         return int((self.predictions != self.labels).sum())
 
     @property
-    def error(self):
+    def error(self) -> float:
         """Share of wrong answers, 0 to 1."""
         return self.mistakes / len(self.labels)
 
-    def confusion(self):
+    def confusion(self) -> np.ndarray:
         """(classes, classes) counts: row = label, column = answer."""
         counts = np.zeros((self.scores.shape[1],) * 2, int)
         np.add.at(counts, (self.labels, self.predictions), 1)
@@ -51,7 +59,15 @@ class Evaluation:
         return f"test error: {100 * self.error:.2f}% ({self.mistakes} of {len(self.labels)}){top5}"
 
 
-def evaluate(net, loss, images, inputs, threads=None, stop=lambda: False, show=False):
+def evaluate(
+    net: Layer,
+    loss: Loss,
+    images: Images,
+    inputs: Inputs,
+    threads: int | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    show: bool = False,
+) -> Evaluation | None:
     """Run the network over all of `images` (Images), as `inputs` (Inputs) shows them; gives an Evaluation.
 
     stop() is asked after every chunk: where it is true, the answer is None.
@@ -66,7 +82,9 @@ def evaluate(net, loss, images, inputs, threads=None, stop=lambda: False, show=F
     return Evaluation(scores, loss.predict(scores), images.labels, loss.forward(scores, images.labels), top5)
 
 
-def forward_all(net, images, inputs, threads=None, title=None):
+def forward_all(
+    net: Layer, images: Images, inputs: Inputs, threads: int | None = None, title: str | None = None
+) -> Iterator[np.ndarray]:
     """Yields y (n crops, ...) of the network for one chunk of n images after the other, with a progress bar
     where it has a title.
     """
@@ -81,7 +99,7 @@ def forward_all(net, images, inputs, threads=None, title=None):
             bar.update(len(labels))
 
 
-def chunk(net, inputs, most=2048):
+def chunk(net: Layer, inputs: Inputs, most: int = 2048) -> int:
     """Images that go through the network together: 8, 16, 24, ... as many as CHUNK_BYTES allow."""
     elements = math.prod(inputs.shape) + sum(
         math.prod(node.y_shape) for node in walk(net, (1, *inputs.shape))
@@ -90,14 +108,14 @@ def chunk(net, inputs, most=2048):
     return min(max(fitting // 8 * 8, 8), most)
 
 
-def central(inputs):
+def central(inputs: Inputs) -> Inputs:
     """The same Inputs, except that testing sees only the central crop of an image."""
     one = copy.copy(inputs)
     one.crops = 1
     return one
 
 
-def average_crops(scores, crops):
+def average_crops(scores: np.ndarray, crops: int) -> np.ndarray:
     """The scores of each image, from those of its `crops` neighbouring rows: the logarithm of the mean of
     their softmax probabilities.
 

@@ -8,8 +8,12 @@ partial(gaussian, deviation=0.01).
 
 import numpy as np
 
+from .annotation import Shape
 
-def fan_in_uniform(rng, shape, fan_in, gain=2.4):
+
+def fan_in_uniform(
+    rng: np.random.Generator, shape: Shape | int, fan_in: int, gain: float = 2.4
+) -> np.ndarray:
     """Uniform in +-gain / fan_in.
 
     With gain 2.4 the weighted sums stay where tanh is neither linear nor flat (LeCun et al. 1998, appendix
@@ -18,7 +22,9 @@ def fan_in_uniform(rng, shape, fan_in, gain=2.4):
     return (rng.uniform(-gain, gain, shape) / fan_in).astype(np.float32)
 
 
-def root_fan_in_uniform(rng, shape, fan_in, gain=1.0):
+def root_fan_in_uniform(
+    rng: np.random.Generator, shape: Shape | int, fan_in: int, gain: float = 1.0
+) -> np.ndarray:
     """Uniform in +-gain / sqrt(fan_in): of independent inputs of unit mean square, a weighted sum has a mean
     square of gain^2/3.
 
@@ -29,7 +35,9 @@ def root_fan_in_uniform(rng, shape, fan_in, gain=1.0):
     return (rng.uniform(-gain, gain, shape) / np.sqrt(fan_in)).astype(np.float32)
 
 
-def gaussian(rng, shape, fan_in, deviation=0.01):
+def gaussian(
+    rng: np.random.Generator, shape: Shape | int, fan_in: int, deviation: float = 0.01
+) -> np.ndarray:
     """Normal with mean 0 and standard deviation `deviation`, whatever the fan-in (Krizhevsky et al. 2012,
     section 5).
     """
@@ -40,7 +48,7 @@ def gaussian(rng, shape, fan_in, deviation=0.01):
     return values
 
 
-def constant(rng, shape, fan_in, value=0.0):
+def constant(rng: np.random.Generator, shape: Shape | int, fan_in: int, value: float = 0.0) -> np.ndarray:
     """The same number everywhere; a bias of 1 gives ReLUs something to learn from at the start (Krizhevsky et
     al. 2012, section 5).
     """

@@ -1,16 +1,22 @@
 """Layer: the base of everything that has a forward and a backward pass."""
 
+from __future__ import annotations
+
 import copy
 import functools
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from .annotation import Shape
 from .device import check_device, checked, convert, copies_on_gpu, is_native, is_on_gpu, move, pack, unpack
 from .errors import DtypeError, ShapeError
 from .kernels.backends import backend
 from .strangers import forgotten_arrays, persistent_arrays, replace_array
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 NO_DEFAULT = inspect.Parameter.empty  # the default of a setting that has none
 
@@ -76,7 +82,7 @@ class Layer:
         vars(layer).update(device="cpu", precision="float32")
         return layer
 
-    def forward(self, x, training: bool = False):
+    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Return y for a batch x of shape (N, ...). Raises ShapeError or DtypeError where the layer cannot
         take x.
         """
@@ -89,7 +95,7 @@ class Layer:
             self.cache = None
         return y
 
-    def backward(self, dy, need_dx: bool = True):
+    def backward(self, dy: np.ndarray, need_dx: bool = True) -> Any:
         """Return dx for the dy of the last forward; sets grads. With need_dx=False the gradient of the input
         is left out: None.
         """
@@ -249,7 +255,7 @@ class Layer:
                 f"{name}.astype('float32')"
             )
 
-    def output_shape(self, x_shape) -> tuple[int, ...]:
+    def output_shape(self, x_shape: Shape) -> tuple[int, ...]:
         """Return the shape of y for an x of x_shape, both with the batch. Raises ShapeError where the layer
         cannot take it.
         """
@@ -267,32 +273,32 @@ class Layer:
         with np.errstate(all="ignore"):
             return tuple(twin.forward(np.full(x_shape, 0.5, np.float32)).shape)
 
-    def connections(self, x_shape) -> int:
+    def connections(self, x_shape: Shape) -> int:
         """Return the connections of one image as the 1998 paper counts them: every use of a weight
         or bias.
         """
         return 0
 
-    def multiply_adds(self, x_shape) -> int:
+    def multiply_adds(self, x_shape: Shape) -> int:
         """Return the number of multiplications by a weight for one image, forward."""
         return 0
 
     @property
-    def named_layers(self) -> "dict[str, Layer]":
+    def named_layers(self) -> dict[str, Layer]:
         """The layers that this one is made of, by name: none, unless it is a composite."""
         return {}
 
-    def joined_shape(self, *shapes):
+    def joined_shape(self, *shapes: Shape) -> Shape:
         """Return the shape of the output of a composite that joins arrays of these shapes: see edges."""
         raise NotImplementedError(f"{type(self).__name__} joins nothing")
 
-    def edges(self) -> "list[tuple[str, Layer, tuple[str, ...]]] | None":
+    def edges(self) -> list[tuple[str, Layer, tuple[str, ...]]] | None:
         """Return how the inner layers are connected, as (name, layer, names of its sources); None for a layer
         that is computed as one.
         """
         return None
 
-    def to(self, device: str, precision: str = "float32"):
+    def to(self, device: str, precision: str = "float32") -> Self:
         """Compute on `device` from now on; returns the layer itself. Parameters, states and gradients go
         along; the cache is dropped.
 
@@ -313,7 +319,7 @@ class Layer:
             for name, value in arrays.items():
                 arrays[name] = move(value, device)
 
-    def astype(self, dtype):
+    def astype(self, dtype: DTypeLike) -> Self:
         """Keep the parameters in `dtype` (float32 or float64; complex128 for the reference) from now on;
         returns the layer itself.
         """
@@ -331,7 +337,7 @@ class Layer:
         if before is not None and not self._says("recordable"):
             replace_array(self, before, value)
 
-    def replica(self, frees_cache: bool = False):
+    def replica(self, frees_cache: bool = False) -> Self:
         """Return the same layer for another use: it shares params and state; cache and grads are its own."""
         twin = copy.copy(self)
         twin.grads, twin.cache, twin._made, twin.frees_cache = {}, None, None, frees_cache
@@ -352,7 +358,7 @@ class Layer:
         """(class name, {setting: value}): what a checkpoint compares."""
         return type(self).__name__, {name: getattr(self, name) for name in self.settings}
 
-    def default(self, setting: str):
+    def default(self, setting: str) -> Any:
         """The default of the constructor's argument with this name; NO_DEFAULT where there is none."""
         return default_of(type(self), setting)
 
@@ -367,7 +373,7 @@ class Layer:
 
 
 @functools.lru_cache(maxsize=1024)
-def default_of(cls: type, argument: str):
+def default_of(cls: type, argument: str) -> Any:
     """The default of a constructor's argument, of the nearest class that has it; NO_DEFAULT for none."""
     for base in cls.__mro__:
         own = inspect.isfunction(vars(base).get("__init__"))

@@ -1,6 +1,7 @@
 """Losses: from the scores of a network to one number, and back."""
 
 import copy
+from typing import Self
 
 import numpy as np
 
@@ -20,10 +21,10 @@ class Loss:
     operation: str = ""
     supports_complex_step = True  # on the reference, for check_gradients
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.device, self.cache = "cpu", None
 
-    def forward(self, scores, labels):
+    def forward(self, scores: np.ndarray, labels: np.ndarray) -> float:
         """E for a batch.
 
         Raises ShapeError unless scores is (N, classes) with a label for each image, DataError for a label out
@@ -41,7 +42,7 @@ class Loss:
         )  # in double precision
         return total.item()
 
-    def backward(self):
+    def backward(self) -> np.ndarray:
         """dE/dscores of the last forward, of the same kind (NumPy or native) as its scores."""
         if self.cache is None:
             raise RuntimeError(f"{self!r}: backward before forward; call forward(scores, labels) first")
@@ -51,7 +52,14 @@ class Loss:
         dscores = self.kernel.backward_input(dy, scores, labels, *self._options())
         return dscores if native else unpack(dscores)
 
-    def check_labels(self, labels, images, classes):
+    def predict(self, scores: np.ndarray) -> np.ndarray:
+        """Return the answer for each image, (N,) int. A loss of one's own says what it is."""
+        raise NotImplementedError(
+            f"{type(self).__name__}: expected a method predict(scores) that returns the class of each image, "
+            "such as scores.argmax(axis=1), got none; define it"
+        )
+
+    def check_labels(self, labels: np.ndarray, images: int, classes: int) -> np.ndarray:
         """`labels` as an int64 array of one label an image. Raises ShapeError or DataError unless each is an
         integer from 0 to classes - 1.
         """
@@ -96,7 +104,7 @@ class Loss:
         """The kernels of this loss on its device."""
         return backend(self.device).load(self.operation)
 
-    def to(self, device):
+    def to(self, device: str) -> Self:
         """Compute on `device` from now on; returns the loss itself."""
         check_device(device)
         self.device, self.cache = device, None
@@ -125,7 +133,7 @@ class SoftmaxCrossEntropy(Loss):
     recordable = True
 
     @staticmethod
-    def predict(scores):
+    def predict(scores: np.ndarray) -> np.ndarray:
         """Return the class of the largest score of each image, (N,) int."""
         return scores.argmax(axis=1)
 
@@ -145,7 +153,7 @@ class RBFLoss(Loss):
     operation = "rbf_loss"
     recordable = True
 
-    def __init__(self, criterion="map", j=10.0):
+    def __init__(self, criterion: str = "map", j: float = 10.0) -> None:
         super().__init__()
         if criterion not in CRITERIA:
             raise ValueError(
@@ -156,7 +164,7 @@ class RBFLoss(Loss):
         self.criterion, self.j = criterion, float(j)
 
     @staticmethod
-    def predict(scores):
+    def predict(scores: np.ndarray) -> np.ndarray:
         """Return the class of the smallest penalty of each image, (N,) int."""
         return scores.argmin(axis=1)
 
@@ -167,7 +175,7 @@ class RBFLoss(Loss):
         return f"RBFLoss({self.criterion!r}" + (f", j={self.j:g})" if self.criterion == "map" else ")")
 
 
-def top_k(scores, labels, k):
+def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
     """The top-k error: the share of images whose label is not among the k classes of the largest scores, a
     float from 0 to 1.
 

@@ -2,7 +2,15 @@
 networks differ.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .annotation import Shape
 from .network import not_recordable, walk
+
+if TYPE_CHECKING:
+    from .layer import Layer
 
 
 class Summary:
@@ -10,7 +18,7 @@ class Summary:
     multiply-adds; and their totals.
     """
 
-    def __init__(self, net, input_shape):
+    def __init__(self, net: Layer, input_shape: Shape) -> None:
         self.input_shape = input_shape
         self.rows = [
             (
@@ -70,7 +78,7 @@ def difference(columns):
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
-def class_name(layer):
+def class_name(layer: Layer) -> str:
     """Return the name of a layer's class; of an object of a user's own in a network, the name of
     its class.
     """

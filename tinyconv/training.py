@@ -1,16 +1,27 @@
 """Training over whole data sets, in a way that can be stopped at any step and resumed to the same bits."""
 
+from __future__ import annotations
+
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from . import checkpoint, execution
+from .annotation import PathLike
 from .data import Feeder, image_keys
 from .errors import DivergedError
 from .evaluation import central, evaluate
+
+if TYPE_CHECKING:
+    from .data import Images, Inputs
+    from .layer import Layer
+    from .losses import Loss
+    from .optim import Optimizer
 
 
 @dataclass
@@ -51,21 +62,21 @@ class Trainer:
 
     def __init__(
         self,
-        net,
-        loss,
-        optimizer,
-        train,
-        test,
-        inputs,
+        net: Layer,
+        loss: Loss,
+        optimizer: Optimizer,
+        train: Images,
+        test: Images,
+        inputs: Inputs,
         *,
-        epochs,
-        batch_size,
-        seed=0,
-        threads=None,
-        augment=True,
-        until_error=None,
-        checkpoint_seconds=math.inf,
-    ):
+        epochs: int,
+        batch_size: int,
+        seed: int = 0,
+        threads: int | None = None,
+        augment: bool = True,
+        until_error: float | None = None,
+        checkpoint_seconds: float = math.inf,
+    ) -> None:
         self.net, self.loss, self.optimizer, self.train, self.test, self.inputs = (
             net,
             loss,
@@ -80,18 +91,23 @@ class Trainer:
         self._outstanding = None  # the step that has been started, and not counted yet
 
     @property
-    def steps_per_epoch(self):
+    def steps_per_epoch(self) -> int:
         """Steps of one epoch; the last batch may be smaller."""
         return -(-len(self.train) // self.batch_size)
 
     @property
-    def finished(self):
+    def finished(self) -> bool:
         """True after the last epoch, or once the training error is low enough."""
         p = self.progress
         reached = self.until_error is not None and p.history and p.history[-1]["error"] <= self.until_error
         return p.epoch >= self.epochs or bool(reached)
 
-    def run(self, save=lambda: None, stop=lambda: False, show=True):
+    def run(
+        self,
+        save: Callable[[], object] = lambda: None,
+        stop: Callable[[], bool] = lambda: False,
+        show: bool = True,
+    ):
         """Train to the end of the last epoch; return False where stop() ended it before. See the class."""
         self.saved_at = time.perf_counter()
         while not self.finished:
@@ -229,10 +245,10 @@ class Trainer:
             )
         self.progress = Progress(epoch=p.epoch + 1, first_loss=p.first_loss, history=p.history)
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write the run to `path`, whole or not at all. Raises OSError or CheckpointError."""
         checkpoint.write(path, self.net, self.optimizer, **asdict(self.progress))
 
-    def load(self, path):
+    def load(self, path: PathLike) -> None:
         """Take up the run that save() wrote. Raises CheckpointError for another network's."""
         self.progress = checkpoint.read(path, self.net, self.optimizer, Progress)

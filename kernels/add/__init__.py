@@ -13,7 +13,7 @@ dtype: float32 or float64 (reference: complex128 too).
 """
 
 
-def output_shape(x_shape, other_shape):
+def output_shape(x_shape: tuple[int, ...], other_shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of y. Raises ValueError where the two shapes differ."""
     if tuple(x_shape) != tuple(other_shape):
         raise ValueError(

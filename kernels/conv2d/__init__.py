@@ -29,7 +29,14 @@ float32 or float64, all arrays alike (reference: complex128 too).
 from .._windows import output_map
 
 
-def output_shape(x_shape, weight_shape, stride, padding, groups, ceil=False):
+def output_shape(
+    x_shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    groups: int,
+    ceil: bool = False,
+) -> tuple[int, ...]:
     """(N, O, OH, OW). Raises ValueError where the maps do not match the weights or the window does
     not fit.
     """

@@ -19,7 +19,7 @@ complex128 too).
 """
 
 
-def output_shape(x_shape, weight_shape):
+def output_shape(x_shape: tuple[int, ...], weight_shape: tuple[int, ...]) -> tuple[int, ...]:
     """(N, O, ...). Raises ValueError where the number of features differs."""
     O, C = weight_shape
     if len(x_shape) < 2 or x_shape[1] != C:

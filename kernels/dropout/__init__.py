@@ -19,6 +19,6 @@ float32 or float64 (reference: complex128 too).
 """  # noqa: E501
 
 
-def output_shape(x_shape):
+def output_shape(x_shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of y: that of x."""
     return tuple(x_shape)

@@ -23,7 +23,7 @@ float64 (reference: complex128 too).
 """  # noqa: E501
 
 
-def output_shape(x_shape, size):
+def output_shape(x_shape: tuple[int, ...], size) -> tuple[int, ...]:
     """(N, C, H, W). Raises ValueError for an even size or an x that has no maps."""
     if size % 2 == 0 or size < 1:
         raise ValueError(f"expected an odd size (a map and as many neighbours on either side), got {size}")

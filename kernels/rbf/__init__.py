@@ -15,7 +15,7 @@ complex128 too).
 """
 
 
-def output_shape(x_shape, centers_shape):
+def output_shape(x_shape: tuple[int, ...], centers_shape: tuple[int, ...]) -> tuple[int, ...]:
     """(N, K, ...). Raises ValueError where the number of features differs."""
     K, F = centers_shape
     if len(x_shape) < 2 or x_shape[1] != F:

@@ -25,7 +25,7 @@ too).
 CRITERIA = ("mse", "map")
 
 
-def output_shape(penalties_shape):
+def output_shape(penalties_shape: tuple[int, ...]) -> tuple[int, ...]:
     """(N,). Raises ValueError unless penalties is (N, K)."""
     if len(penalties_shape) != 2:
         raise ValueError(f"expected penalties of shape (N, classes), got {tuple(penalties_shape)}")

@@ -10,6 +10,6 @@ complex128 too).
 """
 
 
-def output_shape(x_shape):
+def output_shape(x_shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of y: that of x."""
     return tuple(x_shape)

@@ -14,6 +14,6 @@ Source: LeCun et al. 1998, appendix A. dtype: float32 or float64 (reference: com
 """
 
 
-def output_shape(x_shape):
+def output_shape(x_shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of y: that of x."""
     return tuple(x_shape)

@@ -12,6 +12,6 @@ Source: Rumelhart, Hinton, Williams 1986. dtype: float32 or float64 (reference: 
 """
 
 
-def output_shape(x_shape):
+def output_shape(x_shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of y: that of x."""
     return tuple(x_shape)

@@ -15,7 +15,7 @@ Source: Bridle 1990; Krizhevsky et al. 2012, section 3.5 (1000-way softmax). dty
 """  # noqa: E501
 
 
-def output_shape(scores_shape):
+def output_shape(scores_shape: tuple[int, ...]) -> tuple[int, ...]:
     """(N,). Raises ValueError unless scores is (N, K)."""
     if len(scores_shape) != 2:
         raise ValueError(f"expected scores of shape (N, classes), got {tuple(scores_shape)}")

@@ -18,7 +18,7 @@ too).
 from .._windows import output_map
 
 
-def output_shape(x_shape, channels, size):
+def output_shape(x_shape: tuple[int, ...], channels: int, size) -> tuple[int, ...]:
     """(N, C, H // SH, W // SW). Raises ValueError where the number of maps differs or a map is smaller than
     the window.
     """

@@ -19,7 +19,7 @@ complex128 too).
 from .._windows import output_map
 
 
-def output_shape(x_shape, kernel_size, table_shape):
+def output_shape(x_shape: tuple[int, ...], kernel_size, table_shape: tuple[int, ...]) -> tuple[int, ...]:
     """(N, O, OH, OW) for a table of shape (O, C). Raises ValueError where the maps do not match or the window
     does not fit.
     """

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..annotation import PathLike
 from ..errors import DataError
 from . import cifar10, image_folder, mnist, mnist5k, shards
 from .dataset import Dataset, Images
@@ -29,7 +30,9 @@ __all__ = [
 ]
 
 
-def load(name, *, data_dir=None, progress=True, preparation="fit"):
+def load(
+    name: str, *, data_dir: PathLike | None = None, progress: bool = True, preparation: str = "fit"
+) -> tuple[Images, Images]:
     """(train, test) Images of "mnist", "mnist5k", "cifar10", a folder with one sub-folder of images a class,
     or a folder of shards.
 
@@ -56,14 +59,14 @@ def load(name, *, data_dir=None, progress=True, preparation="fit"):
     )
 
 
-def find(data_dir=None):
+def find(data_dir: PathLike | None = None):
     """{name: where its files are, or why they are not there} for each data set with a name. Never
     downloads.
     """
     return {"mnist": mnist.where(data_dir), "mnist5k": mnist5k.where(), "cifar10": cifar10.where(data_dir)}
 
 
-def split_off(train, fraction=0.1, seed=0):
+def split_off(train: Images, fraction: float = 0.1, seed: int = 0) -> tuple[Images, Images]:
     """(rest, held_out): two disjoint sets of Images that together are `train`; held_out is a random
     `fraction` of it.
 

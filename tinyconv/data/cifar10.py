@@ -20,6 +20,7 @@ from pathlib import PurePosixPath
 import numpy as np
 from tqdm import tqdm
 
+from ..annotation import PathLike
 from ..errors import DataError, reason
 from ..files import write_atomically
 from .dataset import Dataset
@@ -43,7 +44,7 @@ SHAPE = (3, 32, 32)
 PREPARATION = "photo 32"
 
 
-def load(data_dir=None, progress=True):
+def load(data_dir: PathLike | None = None, progress: bool = True) -> tuple[Dataset, Dataset]:
     """(train, test) Datasets of images (N, 3, 32, 32).
 
     Searched are data_dir, $TINYCONV_DATA and the cache folder, each with its sub-folder cifar10. Where none
@@ -68,7 +69,7 @@ def load(data_dir=None, progress=True):
     )
 
 
-def where(data_dir=None):
+def where(data_dir: PathLike | None = None):
     """One line that says where the files are, or where they would be downloaded to."""
     found = find(data_dir)
     return (
@@ -76,7 +77,7 @@ def where(data_dir=None):
     )
 
 
-def find(data_dir=None):
+def find(data_dir: PathLike | None = None):
     """(path, how to read it) of the first form found; None where there is none."""
     for home in homes(data_dir):
         for folder in (home, home / "cifar10"):

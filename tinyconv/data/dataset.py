@@ -1,10 +1,15 @@
 """Images with labels: what all sets of them can do (Images), and those in memory (Dataset)."""
 
+from __future__ import annotations
+
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ..annotation import Shape
 from ..errors import DataError
 from .images import check_preparation
 
@@ -23,7 +28,9 @@ class Images:
     A kind of images defines read_places and fingerprint.
     """
 
-    def __init__(self, name, labels, class_names, preparation, shape):
+    def __init__(
+        self, name: str, labels: np.ndarray, class_names: Sequence[str], preparation: str, shape: Shape
+    ) -> None:
         self.name, self.class_names, self.preparation, self.shape = (
             name,
             tuple(class_names),
@@ -55,7 +62,7 @@ class Images:
     def __len__(self):
         return len(self.labels)
 
-    def read(self, indices=slice(None)):
+    def read(self, indices: Any = slice(None)) -> np.ndarray:
         """The images at `indices` (a slice, integers (n,), or a mask (N,)): uint8 (n, C, H, W), the caller's
         own. Safe in any thread.
 
@@ -63,17 +70,17 @@ class Images:
         """
         return self.read_places(self._places(indices))
 
-    def read_places(self, places):
+    def read_places(self, places: np.ndarray) -> np.ndarray:
         """read for int64 (n,) that are known to be in range."""
         raise NotImplementedError(f"{type(self).__name__} must define read_places")
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Eight hex digits that change with the images: a resumed run notices by them that it got
         other data.
         """
         raise NotImplementedError(f"{type(self).__name__} must define fingerprint")
 
-    def subset(self, indices, name):
+    def subset(self, indices: Any, name: str) -> Images:
         """The images and labels at `indices` (a slice, integers (n,), or a mask (N,)) as Images of
         their own.
         """
@@ -136,19 +143,19 @@ class Dataset(Images):
         self._check(len(images))
 
     @property
-    def shape(self):
+    def shape(self) -> Shape:
         """(C, H, W) of an image."""
         return np.shape(self.images)[1:]
 
-    def read_places(self, places):
+    def read_places(self, places: np.ndarray) -> np.ndarray:
         """Return the images at these places: uint8 (n, C, H, W)."""
         return self.images[places]
 
-    def subset(self, indices, name):
+    def subset(self, indices: Any, name: str) -> Dataset:
         """Return the images and labels at `indices` as a Dataset of their own."""
         return Dataset(name, self.images[indices], self.labels[indices], self.class_names, self.preparation)
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """Eight hex digits that change with any byte: a resumed run notices by them that it got
         other data.
         """

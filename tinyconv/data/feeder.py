@@ -1,11 +1,13 @@
 """Batches ready before the network asks for them."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from .ahead import Ahead
-from .dataset import Dataset
+from .dataset import Dataset, Images
+from .inputs import Inputs
 
 PIECE = 2**20  # bytes of input that a thread makes at a time
 
@@ -34,7 +36,17 @@ class Feeder:
     far. An iterator: it goes through the batches once.
     """  # noqa: E501
 
-    def __init__(self, images, inputs, batches, *, keys=None, training, ahead=2, workers=None):
+    def __init__(
+        self,
+        images: Images,
+        inputs: Inputs,
+        batches: Sequence[np.ndarray],
+        *,
+        keys: Callable | None = None,
+        training: bool,
+        ahead: int = 2,
+        workers: int | None = None,
+    ) -> None:
         self.images, self.inputs, self.keys, self.training = images, inputs, keys, training
         batches = [np.asarray(chosen, np.int64) for chosen in batches]
         self._crops = 1 if training else inputs.crops
@@ -86,7 +98,7 @@ class Feeder:
                 return x, self.images.labels[chosen]
         raise StopIteration
 
-    def close(self):
+    def close(self) -> None:
         """Stop the threads."""
         self._ahead.close()
 

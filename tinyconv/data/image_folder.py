@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..annotation import PathLike
 from ..errors import DataError
 from .ahead import Ahead
 from .dataset import Dataset, Images
@@ -63,7 +64,7 @@ class PhotoFolder(Images):
             raise DataError(f"{why.filename} has gone: {why.strerror}; load {self.folder} again") from why
 
 
-def load(folder, progress=True, preparation="fit"):
+def load(folder: PathLike, progress: bool = True, preparation: str = "fit") -> tuple[Images, Images]:
     """(train, test): Datasets of grey images (N, 1, 28, 28), scaled to fit; with the preparation "photo N"
     PhotoFolders of (N, 3, N, N).
 
@@ -79,7 +80,7 @@ def load(folder, progress=True, preparation="fit"):
     return _in_memory(train, progress), _in_memory(test, progress)
 
 
-def split(folder, progress=True):
+def split(folder: PathLike, progress: bool = True):
     """((name, folder, classes) for training, the same for testing): what PhotoFolder takes. See load."""
     folder = Path(folder)
     held_out = next((folder / name for name in ("test", "val") if (folder / name).is_dir()), None)
@@ -110,7 +111,7 @@ def split(folder, progress=True):
     return (f"{folder.name} train", folder, train), (f"{folder.name} test", folder, test)
 
 
-def scan(folder, progress=True):
+def scan(folder: PathLike, progress: bool = True):
     """{class name: names of its image files, sorted}, in the order of the classes: by name, or by value if
     all are numbers.
 

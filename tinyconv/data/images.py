@@ -6,12 +6,13 @@ import re
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..annotation import PathLike, Shape
 from ..errors import DataError
 
 SIZE = (28, 28)  # of grey images: MNIST's
 
 
-def prepare_image(path, preparation):
+def prepare_image(path: PathLike, preparation: str) -> np.ndarray:
     """Read a picture (a file's name, or an open binary file) as uint8 (C, H, W).
 
     preparation "digit": grey 28x28, background 0, as MNIST was made (LeCun et al. 1998, section III.A): light
@@ -29,18 +30,18 @@ def prepare_image(path, preparation):
     return (_fit(grey, SIZE) if preparation == "fit" else _digit(grey, SIZE, path))[None]
 
 
-def photo_side(preparation):
+def photo_side(preparation: str) -> int | None:
     """N of "photo N"; None for another preparation."""
     return int(preparation[6:]) if preparation.startswith("photo ") else None
 
 
-def prepared_shape(preparation):
+def prepared_shape(preparation: str) -> Shape:
     """(C, H, W) of what prepare_image gives."""
     side = photo_side(preparation)
     return (3, side, side) if side else (1, *SIZE)
 
 
-def check_preparation(preparation, name=None):
+def check_preparation(preparation: str, name=None):
     """Raises DataError for a preparation that prepare_image does not know."""
     if preparation not in ("digit", "fit") and not re.fullmatch("photo [1-9][0-9]{0,3}", str(preparation)):
         raise DataError(

@@ -8,13 +8,17 @@ What is random about an image follows from its key alone (splitmix64 of seed, ep
 `image_keys`). So any number of threads, and a run that was interrupted, give the same bits.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import zipfile
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from ..annotation import PathLike, Shape
 from ..errors import CheckpointError, DataError
 from ..files import write_atomically
 from ..kernels.views import add_pixels, draw_keys, draw_views, take_views
@@ -54,18 +58,18 @@ class Inputs:
 
     def __init__(
         self,
-        image_shape,
+        image_shape: Shape,
         *,
         crop=None,
         scale=1.0,
         mean=0.0,
-        mirror=False,
-        colour=0.0,
-        shift=0,
+        mirror: bool = False,
+        colour: float = 0.0,
+        shift: int = 0,
         components=None,
-        crops=1,
-        outside=0.0,
-    ):
+        crops: int = 1,
+        outside: float = 0.0,
+    ) -> None:
         self.image_shape = C, H, W = tuple(map(int, image_shape))
         h, w = (H, W) if crop is None else (crop, crop) if np.ndim(crop) == 0 else crop
         self.shape, self.crops = (C, int(h), int(w)), crops
@@ -126,7 +130,7 @@ class Inputs:
             refuse("colour noise needs their principal components: Inputs.measured finds them")
 
     @classmethod
-    def digits(cls, image_shape, network_shape):
+    def digits(cls, image_shape: Shape, network_shape: Shape) -> Inputs:
         """LeNet-5's: 1.275 b/255 - 0.1, so that 0 becomes -0.1 and 255 becomes 1.175; padded evenly with
         background to the network's size.
 
@@ -148,7 +152,7 @@ class Inputs:
         return cls(image_shape, crop=(h, w), scale=1.275 / 255, mean=0.1 * 255 / 1.275, outside=-0.1)
 
     @classmethod
-    def measured(cls, images, *, progress=True, workers=None, **options):
+    def measured(cls, images, *, progress: bool = True, workers: int | None = None, **options: Any) -> Inputs:
         """Inputs(images.shape, mean=…, components=…, **options), measured over all `images`: the mean of each
         pixel, and the principal components of the colour of all pixels. The cache folder keeps what takes
         more than a moment to measure."""
@@ -168,11 +172,11 @@ class Inputs:
         return cls(images.shape, **found, **options)
 
     @property
-    def random(self):
+    def random(self) -> bool:
         """Whether training draws anything at random, so that it needs keys."""
         return bool(self.mirror or self.colour or self._room.any())
 
-    def training(self, images, key=None, out=None):
+    def training(self, images, key=None, out: np.ndarray | None = None) -> np.ndarray:
         """What the network sees of images (n, C, H, W) in training: float32 (n, *shape), in `out` where
         given.
 
@@ -197,7 +201,7 @@ class Inputs:
         draw_views(key, self._corner, self._room, self.mirror, self._axes, corners, mirrored, noise)
         return self._take(images, np.arange(n), corners, mirrored, noise, out)
 
-    def testing(self, images, out=None):
+    def testing(self, images, out: np.ndarray | None = None) -> np.ndarray:
         """What the network sees of images (n, C, H, W) in testing: float32 (n crops, *shape); the crops of
         one image are neighbours.
         """
@@ -246,7 +250,7 @@ class Inputs:
         )
         return x
 
-    def save(self, path):
+    def save(self, path: PathLike) -> None:
         """Write all of it to `path`, a .npz file. Raises OSError."""
         options = {
             "format": FORMAT,
@@ -272,7 +276,7 @@ class Inputs:
         )
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: PathLike) -> Inputs:
         """What `save` wrote. Raises CheckpointError for any other file."""
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -311,7 +315,7 @@ class Inputs:
         return f"Inputs({', '.join(parts)})"
 
 
-def image_keys(seed, epoch, indices):
+def image_keys(seed: int, epoch: int, indices: np.ndarray) -> np.ndarray:
     """A key for each of the images `indices` (n,) of a data set in epoch `epoch` of a run with `seed`: uint64
     (n,), for Inputs.training.
     """

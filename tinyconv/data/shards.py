@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..annotation import PathLike
 from ..errors import DataError, reason
 from ..files import write_atomically
 from . import image_folder
@@ -91,7 +92,7 @@ class Shards(Images):
         return f"{zlib.crc32(self.labels, self._fingerprint):08x}"
 
 
-def load(folder):
+def load(folder: PathLike) -> tuple[Images, Images]:
     """(train, test) Shards; where no images were held out, test is train, and its name says so. Raises
     DataError for what is no such folder.
     """
@@ -132,7 +133,14 @@ def _read_index(folder):
 
 
 def prepare(
-    folder, out, size=256, *, progress=True, workers=None, report=lambda line: None, shard_bytes=SHARD_BYTES
+    folder: PathLike,
+    out: PathLike,
+    size: int = 256,
+    *,
+    progress: bool = True,
+    workers: int | None = None,
+    report=lambda line: None,
+    shard_bytes=SHARD_BYTES,
 ):
     """Decode every image of a tree of class folders (see image_folder) into shards in the folder `out`, as
     "photo `size`" prepares them.

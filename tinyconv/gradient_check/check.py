@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -18,19 +19,19 @@ SAMPLE = 200  # of so many, spread over the arrays
 
 
 def check_gradients(
-    obj,
-    x=None,
+    obj: Any,
+    x: Any = None,
     *,
-    labels=None,
-    training=False,
-    sample=None,
-    seed=0,
-    tolerance=None,
-    quiet=False,
-    progress=False,
-    dtype="float64",
-    diagnose=True,
-):
+    labels: Any = None,
+    training: bool = False,
+    sample: int | None = None,
+    seed: int = 0,
+    tolerance: float | None = None,
+    quiet: bool = False,
+    progress: bool = False,
+    dtype: str = "float64",
+    diagnose: bool = True,
+) -> Report:
     """Compare every gradient that backward gives with the slope of forward; print the table and what is
     wrong; give the Report.
 
@@ -76,7 +77,7 @@ def check_gradients(
     return report
 
 
-def assert_gradients(obj, x=None, **options):
+def assert_gradients(obj: Any, x: Any = None, **options: Any) -> None:
     """check_gradients for tests: silent where all is well; AssertionError with the table and the diagnosis
     where not.
     """

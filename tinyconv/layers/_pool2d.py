@@ -1,5 +1,6 @@
 """What max_pool2d and avg_pool2d share: windows that slide over a map."""
 
+from ..annotation import Pair
 from ..kernels.max_pool2d import output_shape
 from ..layer import Layer, pair, positive
 
@@ -14,7 +15,7 @@ class Pool2d(Layer):
 
     settings = ("size", "stride", "padding", "ceil")
 
-    def __init__(self, size, stride=None, padding=0, ceil=False):
+    def __init__(self, size: Pair, stride: Pair | None = None, padding: Pair = 0, ceil: bool = False) -> None:
         super().__init__()
         self.size = positive(pair(size, "size"), "size")
         self.stride = self.size if stride is None else positive(pair(stride, "stride"), "stride")

@@ -4,6 +4,7 @@ from math import prod
 
 import numpy as np
 
+from ..annotation import Initializer, Pair, Rng, Shape
 from ..initializers import fan_in_uniform
 from ..kernels import conv2d as contract
 from ..layer import Layer, pair, positive
@@ -31,19 +32,19 @@ class Conv2d(Layer):
 
     def __init__(
         self,
-        in_channels,
-        out_channels,
-        kernel_size,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
         *,
-        stride=1,
-        padding=0,
-        groups=1,
-        bias=True,
-        ceil=False,
-        rng=None,
-        initial_weight=fan_in_uniform,
-        initial_bias=fan_in_uniform,
-    ):
+        stride: Pair = 1,
+        padding: Pair = 0,
+        groups: int = 1,
+        bias: bool = True,
+        ceil: bool = False,
+        rng: Rng = None,
+        initial_weight: Initializer = fan_in_uniform,
+        initial_bias: Initializer = fan_in_uniform,
+    ) -> None:
         super().__init__()
         self.in_channels, self.out_channels = (
             positive(in_channels, "in_channels"),
@@ -104,7 +105,7 @@ class Conv2d(Layer):
             grads["bias"] = self.kernel.backward_bias(dy)
         return grads
 
-    def param_shapes(self):
+    def param_shapes(self) -> dict[str, Shape]:
         return {
             "weight": (self.out_channels, self.in_channels // self.groups, *self.kernel_size),
             "bias": (self.out_channels,),
@@ -115,10 +116,10 @@ class Conv2d(Layer):
             x_shape, self.param_shapes()["weight"], self.stride, self.padding, self.groups, self.ceil
         )
 
-    def connections(self, x_shape):
+    def connections(self, x_shape: Shape) -> int:
         _, O, OH, OW = self.output_shape(x_shape)
         return self.multiply_adds(x_shape) + (O * OH * OW if self.bias else 0)
 
-    def multiply_adds(self, x_shape):
+    def multiply_adds(self, x_shape: Shape) -> int:
         OH, OW = self.output_shape(x_shape)[2:]
         return OH * OW * prod(self.param_shapes()["weight"])

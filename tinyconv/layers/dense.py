@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..annotation import Initializer, Rng, Shape
 from ..initializers import fan_in_uniform
 from ..kernels import dense as contract
 from ..layer import Layer, positive
@@ -26,14 +27,14 @@ class Dense(Layer):
 
     def __init__(
         self,
-        in_features,
-        out_features,
+        in_features: int,
+        out_features: int,
         *,
-        bias=True,
-        rng=None,
-        initial_weight=fan_in_uniform,
-        initial_bias=fan_in_uniform,
-    ):
+        bias: bool = True,
+        rng: Rng = None,
+        initial_weight: Initializer = fan_in_uniform,
+        initial_bias: Initializer = fan_in_uniform,
+    ) -> None:
         super().__init__()
         self.in_features, self.out_features = (
             positive(in_features, "in_features"),
@@ -60,15 +61,15 @@ class Dense(Layer):
             grads["bias"] = self.kernel.backward_bias(dy)
         return grads
 
-    def param_shapes(self):
+    def param_shapes(self) -> dict[str, Shape]:
         return {"weight": (self.out_features, self.in_features), "bias": (self.out_features,)}
 
     def _output_shape(self, x_shape):
         return contract.output_shape(x_shape, self.param_shapes()["weight"])
 
-    def connections(self, x_shape):
+    def connections(self, x_shape: Shape) -> int:
         positions = int(np.prod(x_shape[2:]))
         return self.multiply_adds(x_shape) + (self.out_features * positions if self.bias else 0)
 
-    def multiply_adds(self, x_shape):
+    def multiply_adds(self, x_shape: Shape) -> int:
         return self.out_features * self.in_features * int(np.prod(x_shape[2:]))

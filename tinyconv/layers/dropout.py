@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..annotation import Rng
 from ..errors import DtypeError, ShapeError
 from ..layer import Layer
 
@@ -26,7 +27,7 @@ class Dropout(Layer):
     recordable = True
     per_image = False  # one draw of masks is for a whole batch
 
-    def __init__(self, rate=0.5, *, scale="training", rng=None):
+    def __init__(self, rate: float = 0.5, *, scale: str = "training", rng: Rng = None) -> None:
         super().__init__()
         if not 0 <= rate < 1:
             raise ValueError(f"rate: expected a probability in [0, 1), got {rate}")

@@ -14,7 +14,7 @@ class Flatten(Layer):
     settings = ("scan",)
     recordable = per_image = True
 
-    def __init__(self, scan=False):
+    def __init__(self, scan: bool = False) -> None:
         super().__init__()
         self.scan = scan
 

@@ -17,7 +17,14 @@ class LocalResponseNorm(Layer):
     settings = ("size", "k", "alpha", "beta", "alpha_over_size")
     recordable = per_image = True
 
-    def __init__(self, size=5, k=2.0, alpha=1e-4, beta=0.75, alpha_over_size=False):
+    def __init__(
+        self,
+        size: int = 5,
+        k: float = 2.0,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        alpha_over_size: bool = False,
+    ) -> None:
         super().__init__()
         if size < 1 or size % 2 == 0:
             raise ValueError(

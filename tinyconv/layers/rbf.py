@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..annotation import Shape
 from ..kernels import rbf as contract
 from ..layer import Layer
 
@@ -21,7 +22,7 @@ class RBF(Layer):
     settings = ("classes", "features")
     recordable = per_image = True
 
-    def __init__(self, centers):
+    def __init__(self, centers: np.ndarray) -> None:
         super().__init__()
         self.state["centers"] = np.array(centers, np.float32)
         if self.state["centers"].ndim != 2:
@@ -37,14 +38,14 @@ class RBF(Layer):
     def _backward_input(self, dy):
         return self.kernel.backward_input(dy, self.cache, self._parameter("centers", dy))
 
-    def param_shapes(self):
+    def param_shapes(self) -> dict[str, Shape]:
         return {"centers": (self.classes, self.features)}
 
     def _output_shape(self, x_shape):
         return contract.output_shape(x_shape, (self.classes, self.features))
 
-    def connections(self, x_shape):
+    def connections(self, x_shape: Shape) -> int:
         return self.classes * self.features * int(np.prod(x_shape[2:]))
 
-    def multiply_adds(self, x_shape):
+    def multiply_adds(self, x_shape: Shape) -> int:
         return self.connections(x_shape)

@@ -13,7 +13,7 @@ class ScaledTanh(Layer):
     settings = ("amplitude", "slope")
     recordable = per_image = True
 
-    def __init__(self, amplitude=1.7159, slope=2 / 3):
+    def __init__(self, amplitude: float = 1.7159, slope: float = 2 / 3) -> None:
         super().__init__()
         if not amplitude > 0 or not slope > 0:
             raise ValueError(f"amplitude and slope: expected numbers above 0, got {amplitude} and {slope}")

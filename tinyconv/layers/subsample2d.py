@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..annotation import Pair, Rng, Shape
 from ..initializers import fan_in_uniform
 from ..kernels import subsample2d as contract
 from ..layer import Layer, pair, positive
@@ -24,7 +25,7 @@ class Subsample2d(Layer):
     settings = ("channels", "size")
     recordable = per_image = True
 
-    def __init__(self, channels, size=2, *, rng=None):
+    def __init__(self, channels: int, size: Pair = 2, *, rng: Rng = None) -> None:
         super().__init__()
         self.channels, self.size = positive(channels, "channels"), positive(pair(size, "size"), "size")
         rng, fan_in = np.random.default_rng(rng), self.size[0] * self.size[1]
@@ -47,16 +48,16 @@ class Subsample2d(Layer):
             "bias": self.kernel.backward_bias(dy),
         }
 
-    def param_shapes(self):
+    def param_shapes(self) -> dict[str, Shape]:
         return {"coefficient": (self.channels,), "bias": (self.channels,)}
 
     def _output_shape(self, x_shape):
         return contract.output_shape(x_shape, self.channels, self.size)
 
-    def connections(self, x_shape):
+    def connections(self, x_shape: Shape) -> int:
         _, C, OH, OW = self.output_shape(x_shape)
         return C * OH * OW * (self.size[0] * self.size[1] + 1)  # the inputs of the window and the bias
 
-    def multiply_adds(self, x_shape):
+    def multiply_adds(self, x_shape: Shape) -> int:
         _, C, OH, OW = self.output_shape(x_shape)
         return C * OH * OW  # one multiplication by the coefficient

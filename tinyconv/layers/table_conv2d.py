@@ -1,7 +1,10 @@
 """Convolution with a connection table."""
 
+from typing import Any
+
 import numpy as np
 
+from ..annotation import Pair, Rng, Shape
 from ..initializers import fan_in_uniform
 from ..kernels import table_conv2d as contract
 from ..layer import Layer, pair, positive
@@ -27,7 +30,7 @@ class TableConv2d(Layer):
     settings = ("kernel_size", "connected")
     recordable = per_image = True
 
-    def __init__(self, table, kernel_size, *, rng=None):
+    def __init__(self, table: np.ndarray, kernel_size: Pair, *, rng: Rng = None) -> None:
         super().__init__()
         self.table, self.kernel_size = (
             np.array(table, bool),
@@ -46,7 +49,7 @@ class TableConv2d(Layer):
         self.params["bias"] = fan_in_uniform(rng, len(self.table), fan_in)
 
     @property
-    def pairs(self):
+    def pairs(self) -> Any:
         """The connections (o, c) of the table, row by row: (K, 2)."""
         return np.argwhere(self.table)
 
@@ -71,16 +74,16 @@ class TableConv2d(Layer):
             "bias": self.kernel.backward_bias(dy),
         }
 
-    def param_shapes(self):
+    def param_shapes(self) -> dict[str, Shape]:
         return {"weight": (len(self.pairs), *self.kernel_size), "bias": (len(self.table),)}
 
     def _output_shape(self, x_shape):
         return contract.output_shape(x_shape, self.kernel_size, self.table.shape)
 
-    def connections(self, x_shape):
+    def connections(self, x_shape: Shape) -> int:
         _, O, OH, OW = self.output_shape(x_shape)
         return self.multiply_adds(x_shape) + O * OH * OW
 
-    def multiply_adds(self, x_shape):
+    def multiply_adds(self, x_shape: Shape) -> int:
         OH, OW = self.output_shape(x_shape)[2:]
         return OH * OW * len(self.pairs) * self.kernel_size[0] * self.kernel_size[1]
