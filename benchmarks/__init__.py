@@ -6,7 +6,7 @@ that command.
     backends.py     one workload on one backend of tinyconv, on several threads
     pytorch.py      the same workload, or the same network, in PyTorch
     networks.py     a training step and a prediction of a whole network
-    process.py      a network in a process of its own, that waits for its turn
+    process.py      a network in a process of its own, that waits for its turn; contestant.py: what runs there
     parity.py       is the result right? Nothing is timed before that is known
     timing.py       first call, then interleaved repeats
     ceiling.py      what this machine can do at most: multiply-adds in registers, bytes copied

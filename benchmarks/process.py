@@ -1,10 +1,5 @@
 """A contestant in a process of its own, so that its environment is set before it starts and its peak memory
-is its own.
-
-`python -m tinyconv.benchmarks.process JOB`, JOB as JSON: a task, the name of a contestant, and where its
-result is to be written, if it is to be checked. Otherwise it waits for lines: a number n means do the task n
-times, and is answered by the seconds that it took. So nothing runs in it while another one has its turn.
-Answers are lines of JSON; "failed" is why there is none.
+is its own. The other side is contestant.py.
 """
 
 import dataclasses
@@ -13,16 +8,14 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import TinyconvError
-from . import machine
 from .backends import NotMeasured
 
-COMMAND = sys.executable, "-m", __name__
+COMMAND = sys.executable, "-m", __name__.rpartition(".")[0] + ".contestant"
 
 
 class Elsewhere:
@@ -105,35 +98,3 @@ class _Process:
         self.process.wait()
         for file in (self.process.stdin, self.process.stdout, self.said):
             file.close()
-
-
-def main(job):
-    from . import networks  # here, since it needs this module
-
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what others print is no answer
-
-    def answer(**what):
-        print(json.dumps(what | {"peak_memory": machine.peak_memory()}), file=answers, flush=True)
-
-    try:
-        one = networks.make(job["name"], networks.Task(**job["task"]), checked=bool(job["path"]))
-        if job["path"]:
-            np.savez(job["path"], **one.found())
-            return answer()
-        for line in sys.stdin:
-            start = time.perf_counter()
-            for _ in range(int(line)):
-                one.once()
-            answer(seconds=time.perf_counter() - start)
-    except KeyboardInterrupt:
-        pass
-    except NotMeasured as error:
-        answer(failed=str(error), missing=True)
-    except Exception as error:
-        first = next(filter(None, map(str.strip, str(error).split("\n"))), "")
-        answer(failed=f"{type(error).__name__}: {first}")
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

@@ -75,12 +75,9 @@ def home(node, package):
     return ".".join([*above, *filter(None, [node.module])])
 
 
-def graph(with_later):
-    """Return {module: modules that it imports}; with_later: inside functions too."""
-    return {
-        module: {one.target for one in imports(module) if with_later or not one.later} & MODULES.keys()
-        for module in MODULES
-    }
+def graph():
+    """Return {module: modules that it imports, inside functions too}."""
+    return {module: {one.target for one in imports(module)} & MODULES.keys() for module in MODULES}
 
 
 def circles(edges):

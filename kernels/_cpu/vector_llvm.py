@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import lower_builtin, models, register_model, type_callable
 
-from . import vector
+from . import vector_in_numpy as vector
 from .native import vector_bytes
 
 

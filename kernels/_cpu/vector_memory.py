@@ -7,7 +7,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import lower_builtin, type_callable
 
-from . import vector
+from . import vector_in_numpy as vector
 from .vector_llvm import Vector, full_width, splat
 
 
