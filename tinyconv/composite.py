@@ -123,7 +123,7 @@ class Composite(Layer):
             layer.astype(dtype)
         return self
 
-    def replica(self, frees_cache=False) -> Self:
+    def replica(self, frees_cache: bool = False) -> Self:
         """Return the same network for another use: replicas of its layers."""
         twin = copy.copy(self)
         twin.cache, twin._made, twin.frees_cache = None, None, frees_cache
@@ -204,7 +204,7 @@ class Sequential(Composite):
             dy = layer.backward(dy, need_dx or place > 0)  # reverses: x = layer.forward(x)
         return dy
 
-    def edges(self):
+    def edges(self) -> list[tuple[str, Layer, tuple[str, ...]]]:
         """Return the layers in a row, each fed by the one before it."""
         sources = (INPUT, *self._layers)
         return [(name, layer, (source,)) for source, (name, layer) in zip(sources, self._layers.items())]
@@ -249,7 +249,7 @@ class Residual(Composite):
         other = self._layers["shortcut"].backward(dy, need_dx) if "shortcut" in self._layers else dy
         return self.kernel.forward(dx, other) if need_dx else None
 
-    def edges(self):
+    def edges(self) -> list[tuple[str, Layer, tuple[str, ...]]]:
         """Return the two paths, and the sum of what they make."""
         paths = [(name, layer, (INPUT,)) for name, layer in self._layers.items()]
         return [*paths, ("sum", self, ("body", "shortcut" if "shortcut" in self._layers else INPUT))]
@@ -301,7 +301,7 @@ class Collected(dict):
             getattr(owner, self._attribute)[key] = value
         super().__setitem__(name, value)
 
-    def update(self, *others, **named):
+    def update(self, *others: Any, **named: Any) -> None:
         """Put every array of the other dicts into its layer."""
         for name, value in dict(*others, **named).items():
             self[name] = value
@@ -403,7 +403,7 @@ class NumPyLayer(Layer):
             "can repeat"
         )
 
-    def replica(self, frees_cache=False):
+    def replica(self, frees_cache: bool = False):
         """Return another layer around the same object."""
         twin = copy.copy(self)
         twin._made = None

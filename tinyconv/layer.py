@@ -329,7 +329,7 @@ class Layer:
             self.replace_parameter(name, convert(value, dtype) if is_on_gpu(value) else value.astype(dtype))
         return self
 
-    def replace_parameter(self, name: str, value) -> None:
+    def replace_parameter(self, name: str, value: np.ndarray) -> None:
         """Put an array in the place of params[name], also where a layer of a user's own holds the same array
         under another name.
         """

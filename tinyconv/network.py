@@ -131,7 +131,7 @@ def not_recordable(net: Layer) -> list[tuple[str, str]]:
 
 
 @contextmanager
-def state_restored(net):
+def state_restored(net: Layer) -> Iterator[None]:
     """Within this context steps are rehearsals: afterwards every state of the network is as before, and no
     draw of a dropout has taken place.
     """
@@ -158,7 +158,7 @@ def state_restored(net):
                     put(values[name], value)
 
 
-def states(net):
+def states(net: Layer) -> list[np.ndarray]:
     """Return all state arrays of a network, in the order of its layers."""
     return [array for layer in leaves(net) for array in layer.state.values()]
 

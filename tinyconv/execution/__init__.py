@@ -9,7 +9,10 @@ Threads are plain Python threads, since the kernels release Python's global lock
 gives the same bits.
 """  # noqa: E501
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +22,10 @@ from ..losses import Loss
 from .pending import Pending
 from .plans import plan_for
 from .strategy import Strategy, strategy
+
+if TYPE_CHECKING:
+    from ..layer import Layer
+    from ..optim import Optimizer
 
 __all__ = [
     "Pending",
@@ -37,7 +44,7 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def forward(net, x: np.ndarray, threads: int | None = None) -> np.ndarray:
+def forward(net: Layer, x: np.ndarray, threads: int | None = None) -> np.ndarray:
     """Return y = net.forward(x) as a NumPy array, the batch shared among `threads` (default: all
     available).
     """
@@ -50,7 +57,7 @@ def forward(net, x: np.ndarray, threads: int | None = None) -> np.ndarray:
 
 
 def forward_backward(
-    net, x: np.ndarray, labels: np.ndarray, loss: Loss, threads: int | None = None
+    net: Layer, x: np.ndarray, labels: np.ndarray, loss: Loss, threads: int | None = None
 ) -> tuple[float, np.ndarray]:
     """Do forward, loss and backward for one batch: set net.grads; return the loss (mean over the batch) and
     the scores (N, classes).
@@ -62,14 +69,24 @@ def forward_backward(
 
 
 def train_step(
-    net, x: np.ndarray, labels: np.ndarray, loss: Loss, optimizer, threads: int | None = None
+    net: Layer,
+    x: np.ndarray,
+    labels: np.ndarray,
+    loss: Loss,
+    optimizer: Optimizer,
+    threads: int | None = None,
 ) -> tuple[float, np.ndarray]:
     """Do forward_backward and optimizer.step(); return the same as forward_backward."""
     return submit(net, x, labels, loss, optimizer, threads).checked()
 
 
 def submit(
-    net, x: np.ndarray, labels: np.ndarray, loss: Loss, optimizer=None, threads: int | None = None
+    net: Layer,
+    x: np.ndarray,
+    labels: np.ndarray,
+    loss: Loss,
+    optimizer: Optimizer | None = None,
+    threads: int | None = None,
 ) -> Pending:
     """Start the work of forward_backward, or with an optimizer of train_step; return its Pending result.
 
