@@ -8,6 +8,8 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -88,15 +90,31 @@ def test_requirements():
     assert {"demo", "test", "all"} <= set(setup_cfg()["options.extras_require"])
 
 
+PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+
+
+def build_wheel(source, folder):
+    """Return the wheel of the folder `source`, built without a network."""
+    offline = ["--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*PIP, "wheel", *offline, "--wheel-dir", folder, source], check=True)
+    (wheel,) = folder.glob("tinyconv-*.whl")
+    return wheel
+
+
+def contents(wheel):
+    """Return {name: bytes} of a wheel, without what describes the wheel itself."""
+    with zipfile.ZipFile(wheel) as file:
+        return {name: file.read(name) for name in file.namelist() if ".dist-info/" not in name}
+
+
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The folder into which a wheel of the repository was installed, without a network."""
+def source(tmp_path_factory):
+    """A copy of the repository, so that no build/ is left in it."""
     pytest.importorskip(
         "setuptools",
         minversion="64",
         reason="building a wheel needs setuptools (pip install 'tinyconv[test]')",
     )
-    wheels, target = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("installed")
     source = tmp_path_factory.mktemp("source") / "tinyconv"
     tracked = [
         *ROOT.glob("*.cfg"),
@@ -105,21 +123,46 @@ def installed(tmp_path_factory):
         *(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py")),
     ]
     tracked.append(ROOT / "tinyconv" / "py.typed")
-    for path in tracked:  # a copy, so that no build/ is left in the repository
+    for path in tracked:
         copy = source / path.relative_to(ROOT)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(path.read_bytes())
     for room in FOLDERS.keys() - {"tinyconv"}:
         (source / "tinyconv" / room).symlink_to(Path("..", room))
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run(
-        [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", wheels, source],
-        check=True,
-    )
-    (wheel,) = wheels.glob("tinyconv-*.whl")
-    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", target, wheel], check=True)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source, tmp_path_factory):
+    return build_wheel(source, tmp_path_factory.mktemp("wheels"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """The folder into which a wheel of the repository was installed, without a network."""
+    target = tmp_path_factory.mktemp("installed")
+    subprocess.run([*PIP, "install", "--no-deps", "--no-index", "--target", target, wheel], check=True)
     assert (target / "tinyconv" / "py.typed").exists()
     return target
+
+
+def test_the_wheel_holds_the_modules_of_the_folders_and_no_more(wheel):
+    modules = {
+        name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        for name in contents(wheel)
+        if name.endswith(".py")
+    }
+    assert modules == set(modules_in_the_repository())
+
+
+def test_the_sdist_builds_the_same_wheel(source, wheel, tmp_path):
+    program = f"from setuptools.build_meta import build_sdist; build_sdist({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", program], cwd=source, check=True, capture_output=True)
+    (sdist,) = tmp_path.glob("tinyconv-*.tar.gz")
+    with tarfile.open(sdist) as file:
+        file.extractall(tmp_path / "unpacked", filter="data")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    assert contents(build_wheel(unpacked, tmp_path)) == contents(wheel)
 
 
 def test_every_module_imports_from_the_wheel(installed):

@@ -16,10 +16,13 @@ from tinyconv.cli import doctor
 ROOT = Path(__file__).parent.parent
 COMPILE = """
 import numpy as np
-before = hasattr(np, "row_stack")
+import numba.np.arrayobj
+if hasattr(np, "row_stack"):
+    del np.row_stack
+    np.__all__.remove("row_stack")
 from tinyconv.kernels._cuda.launch import kernel, machine_code
 from tinyconv.kernels._cuda.package import cuda
-assert hasattr(np, "row_stack") == before, "a name that NumPy lacks is left behind"
+assert not hasattr(np, "row_stack"), "a name that NumPy lacks is left behind"
 @kernel
 def doubled(x):
     for e in range(cuda.grid(1), len(x), cuda.gridsize(1)):
@@ -32,7 +35,8 @@ assert "doubled" in ptx
 @pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="needs numba-cuda (pip install 'tinyconv[cuda]')"
 )
-def test_a_kernel_compiles_with_the_numpy_that_is_installed(tmp_path):
+def test_a_kernel_compiles_where_numpy_has_no_row_stack(tmp_path):
+    # The program takes the name away from an older NumPy, once Numba itself has read it.
     # Numba keeps what it compiles beside a file, so the program is one.
     program = tmp_path / "program.py"
     program.write_text(COMPILE)
