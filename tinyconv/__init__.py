@@ -104,16 +104,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
-    if name in _HOME:
-        return getattr(_import_module(f"{__name__}.{_HOME[name]}"), name)
-    if not name.startswith("_"):
-        try:
-            return _import_module(f"{__name__}.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"{__name__}.{name}":  # it is there, and what it needs is not
-                raise
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# A type checker does not see this: it would take every name for one of ours.
+if not _typing.TYPE_CHECKING:
+
+    def __getattr__(name):
+        if name in _HOME:
+            return getattr(_import_module(f"{__name__}.{_HOME[name]}"), name)
+        if not name.startswith("_"):
+            try:
+                return _import_module(f"{__name__}.{name}")
+            except ModuleNotFoundError as error:
+                if error.name != f"{__name__}.{name}":  # it is there, and what it needs is not
+                    raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():

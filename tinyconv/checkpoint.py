@@ -11,8 +11,6 @@ tree, where the name of an inner layer is "block.C1"; "optimizer", null or its "
 """
 
 import json
-import zipfile
-import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -20,22 +18,12 @@ import numpy as np
 from . import old_checkpoint, optimizer_state
 from .device import holder, is_on_gpu, put, to_host
 from .errors import CheckpointError
-from .files import write_atomically
+from .files import DAMAGED, write_atomically
 from .optimizer_state import slots_of
 from .same_network import described, difference
 
 FORMAT, VERSION = "tinyconv checkpoint", 2
 HEADER = {"layers": list, "optimizer": dict | None, "progress": dict}
-OF_DAMAGED_FILES = (
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    OSError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def write(path, net, optimizer=None, **progress) -> None:
@@ -140,7 +128,7 @@ def _open(path):
         raise CheckpointError(f"{path}: no such checkpoint") from None
     except PermissionError:
         raise
-    except OF_DAMAGED_FILES as error:
+    except DAMAGED as error:
         raise CheckpointError(
             f"{path}: damaged, or no tinyconv checkpoint ({error}); train again or take another copy"
         ) from None

@@ -1,7 +1,21 @@
 """Files that are whole or not there."""
 
 import os
+import zipfile
+import zlib
 from pathlib import Path
+
+# what np.load, zip and the parts of a file that is damaged raise when they are read
+DAMAGED = (
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write_atomically(path, write_to):

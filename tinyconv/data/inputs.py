@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from ..annotation import PathLike, Shape
 from ..errors import CheckpointError, DataError
-from ..files import write_atomically
+from ..files import DAMAGED, write_atomically
 from ..kernels.views import add_pixels, draw_keys, draw_views, take_views
 from .ahead import Ahead
 from .download import cache_folder
@@ -291,15 +290,7 @@ class Inputs:
             ) from None
         except PermissionError:
             raise
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            EOFError,
-            OSError,
-            RuntimeError,
-            zipfile.BadZipFile,
-        ) as error:  # what zip and NumPy raise
+        except DAMAGED as error:
             raise CheckpointError(
                 f"{path}: damaged, or not written by Inputs.save ({error}); train again or take another copy"
             ) from None

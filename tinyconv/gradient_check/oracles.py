@@ -116,10 +116,8 @@ class Oracle:
         kinks = _kinks(along, self.y)
         try:
             slope = self._complex(name, direction)
-            for t in (
-                NEAR,
-                NEAR / 100,
-            ):  # a direction through thousands of elements may cross a kink even within the first
+            # a direction through thousands of elements may cross a kink even within the first
+            for t in (NEAR, NEAR / 100):
                 rough = (along(t) - along(-t)) / (2 * t * along.scale)
                 if slope.shape == self.y.shape and np.all(
                     (np.abs(slope - rough) <= 1e-4 * np.abs(rough).max(initial=0) + 1e-7) | kinks
