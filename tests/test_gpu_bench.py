@@ -6,14 +6,15 @@ import json
 import os
 import subprocess
 import sys
-import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tinyconv import Sequential, layers, losses
 from tinyconv.benchmarks import pytorch, readme_table, timing, workloads
-from tinyconv.benchmarks.gpu import bench as gpu, checks, report, sizes, training, worker
+from tinyconv.benchmarks.gpu import bench as gpu, checks, parts, report, sizes, training, worker
+from tinyconv.errors import TinyconvError
 from tinyconv.kernels._cuda import package
 
 needs_package = pytest.mark.skipif(
@@ -52,9 +53,11 @@ def rehearsed():
         patch.setattr(training.cifar10, "find", lambda data_dir=None: None)
         for name, value in {"SETTLE": 0, "SHORTEST": 1e-9, "TURNS": 1}.items():
             patch.setattr(timing, name, value)
-        one = worker.Worker(sizes.REHEARSAL, lambda row=None, **_: rows.append(row) if row else None)
-        for section in worker.ORDER:
-            one.do(section, 0, time.time() + 1e9)
+        one = worker.Worker(sizes.REHEARSAL)
+        for stage in ("checks", "timed"):
+            for name in one.parts:
+                one.known = {row["title"]: row for row in rows if row["part"] == name}
+                rows += [one.do(name, stage, place) for place in range(len(one.tasks(name, stage)))]
     return rows
 
 
@@ -64,7 +67,9 @@ def test_the_rehearsal(rehearsed):
     assert not [row for row in rehearsed if row["status"] in ("failed", "wrong")], [
         row for row in rehearsed if row["status"] in ("failed", "wrong")
     ]
-    assert {row["section"] for row in rehearsed} == set(gpu.SHARES)
+    assert {(row["part"], row["section"]) for row in rehearsed if row["section"] != "checks"} == {
+        (part.name, part.section) for part in parts.parts(sizes.REHEARSAL) if part.name != "kernels"
+    }
     why = {row["why"] for row in rehearsed if row["status"] == "not measured"}
     assert any("PyTorch is not installed" in line for line in why) and any(
         "MNIST is not on this machine" in line for line in why
@@ -146,43 +151,54 @@ def test_a_missing_gpu_is_one_sentence():
 # A process that answers as the worker does, and ends too early or hangs where the test says so.
 WORKER = """
 import json, os, sys, time
-job, trouble = json.loads(sys.argv[2]), json.loads(sys.argv[1])
+trouble = json.loads(sys.argv[1])
 answer = lambda **what: print(json.dumps(what), flush=True)
-section, first = job["from"]
-names = list(job["ends"])
 if trouble.get("missing"):
     answer(missing="no GPU here")
     sys.exit()
-for name in names[names.index(section):]:
-    answer(section=name, tasks=3)
-    for place in range(first, 3):
-        answer(running=f"{name} {place}", place=place)
-        if [name, place] == trouble.get("dies"):
-            os._exit(9)
-        if [name, place] == trouble.get("hangs"):
-            time.sleep(60)
-        answer(row={"section": name, "title": f"{name} {place}", "status": "ok"}, ceilings={"copy": 1.0})
-        if [name, place] == trouble.get("dies behind"):
-            os._exit(3)
-    first = 0
+answer(ready=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    part, stage = asked["part"], asked["stage"]
+    if "place" not in asked:
+        answer(tasks=[f"{part} {stage} {place}" for place in range(3)])
+        continue
+    here = [part, stage, asked["place"]]
+    answer(running=asked["place"])
+    if here == trouble.get("dies"):
+        os._exit(9)
+    if here == trouble.get("hangs"):
+        time.sleep(60)
+    time.sleep(trouble.get("takes", 0))
+    row = {"section": part, "part": part, "title": f"{part} {stage} {here[2]}", "status": "ok"}
+    row["section"] = "checks" if stage == "checks" else part
+    row["pid"], row["known"] = os.getpid(), sorted(asked["known"])
+    answer(row=row, ceilings={"copy": 1.0}, astray=here == trouble.get("astray"))
+    if here == trouble.get("dies behind"):
+        os._exit(3)
 """
+TWO = [parts.Part(name, name, name, seconds=100) for name in ("first", "second")]
 
 
-def bench(tmp_path, shares={"checks": 100, "operations": 100}, **trouble):
+def bench(tmp_path, measured=TWO, seconds=100, processes=2, **trouble):
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
     return gpu.Bench(
-        shares=shares,
         path=tmp_path / "result.json",
         worker=[sys.executable, str(script), json.dumps(trouble)],
+        processes=processes,
+        parts=measured,
+        checks=seconds,
     )
 
 
 def titles(one, status="ok"):
-    return [row["title"] for row in one.result["rows"] if row["status"] == status]
+    return sorted(row["title"] for row in one.result["rows"] if row["status"] == status)
 
 
-ALL = [f"{section} {place}" for section in ("checks", "operations") for place in range(3)]
+ALL = sorted(
+    f"{part.name} {stage} {place}" for part in TWO for stage in ("checks", "timed") for place in range(3)
+)
 
 
 def test_all_rows_are_written(tmp_path):
@@ -196,40 +212,95 @@ def test_all_rows_are_written(tmp_path):
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["result.json", "worker.py"]
 
 
-@pytest.mark.parametrize("place", [["checks", 1], ["checks", 2], ["operations", 0]])
+def test_checks_share_processes_and_times_have_one_for_themselves(tmp_path):
+    one = bench(tmp_path, takes=0.1)
+    one.run()
+    checked, timed = (
+        [row for row in one.result["rows"] if (row["section"] == "checks") == kind] for kind in (True, False)
+    )
+    assert len({row["pid"] for row in checked}) == 2 and len({row["pid"] for row in timed}) == 1
+    assert one.result["rows"] == checked + timed
+    # what is timed knows the checks of its own part
+    assert all(row["known"] == [f"{row['part']} checks {place}" for place in range(3)] for row in timed)
+
+
+@pytest.mark.parametrize("place", [["first", "checks", 1], ["second", "checks", 2], ["second", "timed", 0]])
 def test_a_task_that_takes_the_process_with_it_is_one_failed_row(tmp_path, place):
     one = bench(tmp_path, dies=place)
     one.run()
-    lost = f"{place[0]} {place[1]}"
+    lost = " ".join(map(str, place))
     assert titles(one) == [title for title in ALL if title != lost] and titles(one, "failed") == [lost]
     assert "ended with status 9" in next(
         row["why"] for row in one.result["rows"] if row["status"] == "failed"
     )
 
 
-def test_a_process_that_ends_behind_a_row_is_started_anew(tmp_path):
-    one = bench(tmp_path, **{"dies behind": ["checks", 1]})
+@pytest.mark.parametrize("trouble", ["dies behind", "astray"])
+def test_a_process_that_ends_behind_a_row_is_started_anew(tmp_path, trouble):
+    one = bench(tmp_path, **{trouble: ["first", "timed", 1]})
     one.run()
-    assert titles(one) == ALL and not titles(one, "failed")
+    assert titles(one) == ALL and one.restarts == 1
+    assert len({row["pid"] for row in one.result["rows"] if row["section"] != "checks"}) == 2
 
 
-def test_a_task_that_hangs_is_stopped(tmp_path, monkeypatch):
+@pytest.mark.parametrize("stage", ["checks", "timed"])
+def test_a_task_that_hangs_is_stopped(tmp_path, monkeypatch, stage):
     monkeypatch.setattr(gpu, "SILENCE", 0)
-    one = bench(tmp_path, {"checks": 3, "operations": 100}, hangs=["checks", 1])
+    short = [replace(part, seconds=2) for part in TWO]
+    one = bench(tmp_path, short, seconds=3, hangs=["first", stage, 1])
     one.run()
-    assert titles(one) == [title for title in ALL if title != "checks 1"] and titles(one, "failed") == [
-        "checks 1"
-    ]
+    assert titles(one, "failed") == [f"first {stage} 1"]
+    # no part has taken the seconds of another
+    assert {f"second timed {place}" for place in range(3)} <= set(titles(one))
+
+
+def test_a_part_keeps_to_its_seconds(tmp_path):
+    short = [replace(TWO[0], seconds=0.5), replace(TWO[1], seconds=30)]
+    one = bench(tmp_path, short, takes=0.4)
+    one.run()
+    assert titles(one, "skipped") == ["first timed 2"]
+    assert [row["why"] for row in one.result["rows"] if row["status"] == "skipped"] == ["no time was left"]
 
 
 def test_a_worker_that_never_begins_is_given_up(tmp_path):
     one = gpu.Bench(
-        shares={"checks": 100},
         path=tmp_path / "result.json",
         worker=[sys.executable, "-c", "import sys; sys.exit(5)"],
+        parts=TWO,
+        processes=1,
     )
     one.run()
-    assert len(one.result["rows"]) == gpu.RESTARTS + 2 and not titles(one)
+    assert titles(one, "failed") == ["its list of tasks"] * 4 and not titles(one)
+
+
+def test_only_checks(tmp_path):
+    one = bench(tmp_path)
+    one.times = False
+    one.run()
+    assert titles(one) == [title for title in ALL if "checks" in title]
+
+
+@pytest.mark.parametrize(
+    "only, expected",
+    [
+        ("alexnet-operations", ["environment", "ceilings", "alexnet-operations"]),
+        ("lenet-operations", ["environment", "ceilings", "lenet5-operations"]),
+        ("steps", ["environment", "alexnet-steps", "lenet5-steps"]),
+        ("mnist,predictions", ["environment", "predictions", "mnist"]),
+        ("training", ["environment", "mnist", "cifar10"]),
+    ],
+)
+def test_parts_are_chosen_by_name(only, expected):
+    assert [part.name for part in parts.chosen(only, sizes.FULL)] == expected
+
+
+def test_an_unknown_part_is_named():
+    with pytest.raises(TinyconvError, match="expected some of kernels, .*, got alexnet-dances"):
+        parts.chosen("steps,alexnet-dances", sizes.FULL)
+
+
+def test_the_whole_is_within_five_minutes():
+    assert parts.CHECKS + sum(part.seconds for part in parts.parts(sizes.FULL)[2:]) <= 300
 
 
 def test_no_gpu_is_said(tmp_path):

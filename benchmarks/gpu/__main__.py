@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ...errors import TinyconvError
 from ...kernels._cuda import package
 from . import __doc__ as about, report
-from .bench import RESULTS, SHARES, Bench, Missing
+from .bench import RESULTS, Bench, Missing
+from .parts import names
 
 # The tests that need no network of ours: each is small, and the sanitizer takes a hundred times as long. On
 # this machine's GPU, not in the simulator
@@ -62,7 +64,17 @@ def main(arguments=None):
         help="default: benchmarks/results/<name of the GPU>.json",
     )
     parser.add_argument("--quick", action="store_true", help="less of everything, in two to three minutes")
-    parser.add_argument("--only", metavar="SECTION,...", help=f"some of {','.join(SHARES)}")
+    parser.add_argument(
+        "--only",
+        metavar="PART,...",
+        help=f"checks (all of them, nothing is timed), or some of {', '.join(names())}",
+    )
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        type=int,
+        help="that check at once (default: half the processors, 8 at most)",
+    )
     parser.add_argument(
         "--sanitizer",
         action="store_true",
@@ -73,19 +85,12 @@ def main(arguments=None):
         return sanitize()
     if package.SIMULATOR:
         parser.error("NUMBA_ENABLE_CUDASIM is set: unset it, a simulator is no GPU")
-    wanted = args.only.split(",") if args.only else list(SHARES)
-    if unknown := set(wanted) - SHARES.keys():
-        parser.error(f"--only: expected some of {', '.join(SHARES)}, got {', '.join(sorted(unknown))}")
     if not args.json.is_dir() and not args.json.absolute().parent.is_dir():
         parser.error(f"{args.json}: there is no folder {args.json.parent}; make it first")
-    # the machine comes first, always, and operations need ceilings
-    shares = {
-        name: seconds
-        for name, seconds in SHARES.items()
-        if name in {"environment", *wanted, *(["ceilings"] if "operations" in wanted else [])}
-    }
-
-    bench = Bench("quick" if args.quick else "full", shares, args.json)
+    try:
+        bench = Bench("quick" if args.quick else "full", args.only, args.json, processes=args.processes)
+    except TinyconvError as error:
+        parser.error(str(error))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         bench.run()
