@@ -20,6 +20,21 @@ MOVING = (
     "local_response_norm",
     "max_pool2d",
 )  # operations that are shown though they move bytes more than they compute
+# columns of whole networks on a GPU: from NumPy arrays, and resident (the batch lies on the GPU already)
+GPU_TIMES = (
+    ("tinyconv", "median"),
+    ("resident", "resident_median"),
+    ("on the CPU", "cpu_median"),
+    ("PyTorch", "torch_median"),
+    ("resident", "torch_resident_median"),
+    ("its CUDA graph", "graph_median"),
+    ("resident", "graph_resident_median"),
+    ("torch.compile", "compiled_median"),
+)
+GPU_RATIOS = {
+    "times PyTorch": ("torch_median", "median"),
+    "resident": ("torch_resident_median", "resident_median"),
+}
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 
 
@@ -127,22 +142,24 @@ def _gpu_part(rows, date, name):
     if steps:
         lines += [
             "",
-            "| | images | precision | tinyconv, GPU | tinyconv, CPU | PyTorch, GPU | torch.compile | times "
-            "as fast as PyTorch |",
-            "|---" * 8 + "|",
+            f"| | {' | '.join(['images', 'precision', *(name for name, _ in GPU_TIMES), *GPU_RATIOS])} |",
+            "|---" * (3 + len(GPU_TIMES) + len(GPU_RATIOS)) + "|",
         ]
     for row in steps:
-        of_cpu = cpu.get((row["model"], row["batch"])) if row["work"] == "training step" else None
-        peer = compiled.get(_step_of(row), {}).get("torch_median")
+        rule = row.get("rule", "SGD")
+        if row["work"] == "training step" and rule == "SGD":
+            other = compiled.get(_step_of(row), {})
+            row = row | {
+                "cpu_median": cpu.get((row["model"], row["batch"])),
+                "compiled_median": other.get("torch_median"),
+            }
         cells = [
-            f"{TITLES.get(row['model'], row['model'])} {row['work']}",
+            f"{TITLES.get(row['model'], row['model'])} {row['work']}"
+            + ("" if rule == "SGD" else f", {rule}"),
             f"{row['batch']:,}",
             row["precision"],
-            _time(row["median"]),
-            _time(of_cpu) if of_cpu else "",
-            _time(row["torch_median"]) if "torch_median" in row else "",
-            _time(peer) if peer else "",
-            _times(row),
+            *(_time(row[key]) if row.get(key) else "" for _, key in GPU_TIMES),
+            *(_ratio(row, *keys) for keys in GPU_RATIOS.values()),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     products = [
@@ -264,6 +281,10 @@ def _speed(row):
 
 def _times(row):
     return f"{row['times_torch']:.2f}" if "times_torch" in row else ""
+
+
+def _ratio(row, theirs, ours):
+    return f"{row[theirs] / row[ours]:.2f}" if theirs in row and ours in row else ""
 
 
 def _time(value):
