@@ -89,7 +89,7 @@ def test_every_import_is_read():
     assert Import("models", "MODELS", "MODELS", True) in imports("gradient_cases")
     subject = Import("gradient_check.subjects", "subject", "as_subject", False)
     assert subject in imports("gradient_check.self_test.scoring")
-    assert Import("benchmarks.networks", "", "networks", False) in imports("benchmarks.gpu.networks")
+    assert Import("benchmarks.parity", "", "parity", False) in imports("benchmarks.gpu.checks")
 
 
 def test_kernels_import_kernels_alone():

@@ -120,7 +120,7 @@ class Bench:
         """Everything. Raises Missing; KeyboardInterrupt passes through, and leaves what there is in
         `result`.
         """
-        with tqdm(total=0, desc="gpu", unit="task", leave=False) as self.bar:
+        with tqdm(total=0, desc="gpu", unit="task", leave=False, disable=None) as self.bar:
             try:
                 self._check()
                 if self.times:
