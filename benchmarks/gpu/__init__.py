@@ -20,7 +20,7 @@ all that is timed comes after, in one process, with nobody beside it. The parts,
     kernels              checks.py       cases of gradient_cases.py; small batches; <dy, Ax> = <A'dy, x>
     ceilings             ceilings.py     multiply-adds, copies, launches
     ...-operations       operations.py   each direction of each operation, in turns with PyTorch
-    ...-steps            steps.py        training steps in turns with PyTorch, eager and as its own CUDA graph;
+    ...-steps            steps.py        training steps in turns with PyTorch, eager and as a CUDA graph;
                          step_checks.py  is a step right? Does a graph leave the bits of its calls?
     predictions          predictions.py  from a NumPy array to a NumPy array
     mnist, cifar10       training.py     MNIST to its test error; AlexNet at 224x224 on CIFAR-10 for a while

@@ -11,12 +11,12 @@ from .steps import WARM, OurSteps, TorchSteps, both, described, medians, ratios
 def timed(run, part):
     """Yield (title, function that returns a row): see worker.py."""
     for model in run.sizes.compiled:
+        batch = run.sizes.steps[model][0]
         for precision in run.sizes.precisions(model):
-            for batch in run.sizes.steps[model]:
-                yield (
-                    f"{model} training step, batch {batch}, {precision}, torch.compile",
-                    lambda m=model, b=batch, p=precision: _compiled(run, m, b, p),
-                )
+            yield (
+                f"{model} training step, batch {batch}, {precision}, torch.compile",
+                lambda m=model, b=batch, p=precision: _compiled(run, m, b, p),
+            )
 
 
 def _compiled(run, model, batch, precision):

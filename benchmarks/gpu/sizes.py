@@ -14,7 +14,7 @@ class Sizes:
     steps: dict = field(default_factory=lambda: {"lenet5": (64, 256, 1024), "alexnet": (128,)})
     tf32_steps: tuple = ("alexnet",)
     predictions: dict = field(default_factory=lambda: {"lenet5": (1, 10_000), "alexnet": (1, 64)})
-    compiled: tuple = ("lenet5", "alexnet")  # by torch.compile
+    compiled: tuple = ("alexnet", "lenet5")  # by torch.compile, in their first batch of steps
     crossing: tuple = ("lenet5", (1, 4, 16, 64, 256, 1024))
     small: tuple = ("lenet5",)  # models that the reference trains for some steps
     seconds: float = 0.03  # of the samples of one contender; of whole networks four times as many
