@@ -2,13 +2,34 @@
 
 import os
 import re
+import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tinyconv.benchmarks.gpu import sanitizer
+from tinyconv.benchmarks.gpu import sanitized, sanitizer
+from tinyconv.kernels._cuda import package
 
-# Does what compute-sanitizer does: runs the command, writes its log, ends with 97 where it has found something
+ROOT = Path(__file__).parent.parent
+# prints all kernels that training launches and that no case launches by a call
+UNWATCHED = """
+from tinyconv.benchmarks import cubins
+from tinyconv.benchmarks.gpu import sanitized
+from tinyconv.kernels._cuda.launch import noted
+def kernels(work):
+    with noted() as calls:
+        for run in work:
+            run()
+    return {cubins.name(kernel, ()) for kernel, *_ in calls}
+watched = kernels(run for title, run in sanitized.cases().items() if "captured" not in title)
+assert len(watched) > 50
+print(*(name.removesuffix("()") for name in kernels(cubins._work()) - watched), sep="\\n")
+"""
+# what only a captured step launches, with its update
+CAPTURED = {"_cuda.native.cast", "adam._update", "sgd._guard", "sgd._sum_of_squares", "sgd._update"}
+# Runs the command, writes a log, and ends with 97 where it has found something: as compute-sanitizer does
 PLAYED = """#!{python}
 import subprocess, sys, time
 arguments = sys.argv[1:]
@@ -92,3 +113,25 @@ def test_it_is_found_on_the_path(monkeypatch, tmp_path):
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert sanitizer.executable() == str(program)
+
+
+@pytest.mark.skipif(not package.INSTALLED, reason="numba-cuda is not installed: tinyconv[cuda]")
+def test_every_kernel_is_watched():
+    # with the tiles of a GPU, not those of the simulator
+    done = subprocess.run(
+        [sys.executable, "-c", UNWATCHED],
+        env=os.environ | {"NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.splitlines()) <= CAPTURED
+
+
+@pytest.mark.parametrize("title", list(sanitized._networks()))
+def test_the_steps_that_are_watched_are_steps(title):
+    build, shape, classes = sanitized._networks()[title]
+    net, loss = build()
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    labels = np.arange(shape[0]) % classes
+    assert np.isfinite(net.train_step(x, labels, loss, sanitized.OPTIMIZERS["SGD, clipped"](net)))

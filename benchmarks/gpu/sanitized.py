@@ -14,7 +14,7 @@ import numpy as np
 from ... import execution, layers, losses
 from ...composite import Sequential
 from ...gradient_cases import CASES
-from ...kernels._cuda import gpu, launch
+from ...kernels._cuda import gpu, launch, tile_shapes, tiles
 from ...layer import Layer
 from ...network import tree
 from ...optimizers import SGD, Adam
@@ -22,16 +22,18 @@ from .checks import everything
 
 PRODUCTS = layers.Conv2d, layers.Dense  # layers that have a tf32 path
 LEFT_OUT = "mlp", "cifar_net"  # networks whose layers are all in other cases
-# More than one tile in each direction, none of them full, and sums so long that they are split
-TILES = {
-    "conv2d, several tiles": (
+# Products for every tile: more than one in each direction, none of them full; sums so long that they are
+# split; numbers of images that are copied one by one, and by fours
+TILED = {
+    "conv2d, 33 images": (
         lambda rng: layers.Conv2d(5, 70, 3, stride=2, padding=1, rng=rng),
         (33, 5, 7, 5),
     ),
-    "conv2d, groups": (lambda rng: layers.Conv2d(6, 34, 3, groups=2, rng=rng), (17, 6, 5, 4)),
-    "conv2d, one image": (lambda rng: layers.Conv2d(40, 9, 3, padding=1, rng=rng), (1, 40, 5, 3)),
-    "dense, several tiles": (lambda rng: layers.Dense(70, 130, rng=rng), (33, 70)),
-    "dense, long sums": (lambda rng: layers.Dense(1000, 9, rng=rng), (3, 1000)),
+    "conv2d, 36 images": (lambda rng: layers.Conv2d(8, 40, 3, groups=2, rng=rng), (36, 8, 5, 4)),
+    "conv2d, 27 taps": (lambda rng: layers.Conv2d(3, 20, 3, stride=2, rng=rng), (8, 3, 7, 6)),
+    "conv2d, 1 image": (lambda rng: layers.Conv2d(40, 9, 3, padding=1, rng=rng), (1, 40, 5, 3)),
+    "dense, 33 images": (lambda rng: layers.Dense(70, 130, rng=rng), (33, 70)),
+    "dense, 4 images": (lambda rng: layers.Dense(1000, 12, rng=rng), (4, 1000)),
 }
 OPTIMIZERS = {
     "SGD": lambda net: SGD(net, lr=0.01, momentum=0.9, weight_decay=1e-4),
@@ -47,9 +49,11 @@ def cases():
         if name not in LEFT_OUT:
             for place, one in enumerate(some):
                 _add(found, f"{name} {place}", one.build(0))
-    for title, (make, shape) in TILES.items():
+    for title, (make, shape) in TILED.items():
         rng = np.random.default_rng(0)
-        _add(found, title, (make(rng), rng.standard_normal(shape), {}))
+        obj, x = make(rng), rng.standard_normal(shape)
+        for tile in (*tile_shapes.TILES, *tile_shapes.TENSOR_TILES):
+            found[f"{title}, {_described(tile)}"] = lambda o=obj, x=x, t=tile: _with_tile(o, x, t)
     for title, (build, shape, classes) in _networks().items():
         for rule in OPTIMIZERS:
             for precision in launch.PRECISIONS if rule == "SGD" else ("float32",):
@@ -62,15 +66,45 @@ def cases():
 def _add(found, title, built):
     obj, x, options = built
     every = [obj, *(layer for _, layer in tree(obj))] if isinstance(obj, Layer) else [obj]
-    for precision in launch.PRECISIONS:
-        if precision == "float32" or any(isinstance(layer, PRODUCTS) for layer in every):
-            found[f"{title}, {precision}"] = lambda p=precision: _called(obj, x, options, p)
+    # the products have kernels of their own for tf32 and for float64
+    several = any(isinstance(layer, PRODUCTS) for layer in every)
+    for precision in ("float32", "tf32", "float64") if several else ("float32",):
+        found[f"{title}, {precision}"] = lambda p=precision: _called(obj, x, options, p)
 
 
 def _called(obj, x, options, precision):
-    """Forward and backward, call by call, in float32."""
-    obj = obj.to("cuda", precision) if isinstance(obj, Layer) else obj.to("cuda")
-    everything(obj, x.astype(np.float32), options.get("labels"), options.get("training", False))
+    """Forward and backward, call by call."""
+    tf32, dtype = ["tf32"] * (precision == "tf32"), "float64" if precision == "float64" else "float32"
+    obj = obj.to("cuda", *tf32)
+    everything(obj, x.astype(dtype), options.get("labels"), options.get("training", False))
+
+
+def _described(tile):
+    return f"tile {tile.BM}x{tile.BN}x{tile.BK}" + (" of tensor cores" if tile.tensor else "")
+
+
+def _with_tile(obj, x, tile):
+    """Forward and backward by one tile wherever it can, whatever the model of their speed says."""
+    name = "TENSOR_TILES" if tile.tensor else "TILES"
+    every, model = getattr(tile_shapes, name), tile_shapes.choice
+
+    def forced(*product):
+        for some in ((tile,), every):
+            setattr(tile_shapes, name, some)
+            model.cache_clear()
+            try:
+                return model(*product)
+            except TypeError:  # none of these tiles can copy such operands
+                continue
+            finally:
+                setattr(tile_shapes, name, every)
+                model.cache_clear()
+
+    tiles.choice = forced
+    try:
+        _called(obj, x, {}, "tf32" if tile.tensor else "float32")
+    finally:
+        tiles.choice = model
 
 
 def _networks():
