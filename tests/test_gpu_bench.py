@@ -496,6 +496,28 @@ def test_a_wrong_row_is_said_and_no_check_has_passed():
     assert "NOT MET       all checks pass: 25 rows, 1 wrong or failed, 1 skipped" in said
 
 
+def test_pytorch_s_steps_are_judged_by_its_own_careful_ones(monkeypatch):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'tinyconv[bench]'")
+    from tinyconv.benchmarks.gpu import steps, tasks
+
+    monkeypatch.setitem(workloads.MODELS, "tiny", tiny)
+    monkeypatch.setitem(workloads.RECIPES, "tiny", {"lr": 0.01, "momentum": 0.9})
+    tasks._built.cache_clear()
+    eager = steps.TorchSteps("tiny", 3, "cpu")
+    assert steps.disagreement(eager, "float32") == ""
+    evaluate = eager.one.net.evaluate
+
+    def wrong(*batch):
+        evaluate(*batch)
+        if torch.backends.cudnn.benchmark:
+            eager.one.net.params["C2.weight"][0].grad *= 1.6
+
+    monkeypatch.setattr(eager.one.net, "evaluate", wrong)
+    for precision in ("float32", "tf32"):
+        assert steps.disagreement(eager, precision) == "C2.weight: 60 % off as a whole"
+    tasks._built.cache_clear()
+
+
 def test_readme_shows_it_beside_the_cpu(tmp_path, monkeypatch):
     (tmp_path / "nvidia-h200.json").write_text(json.dumps(result(times=2.0)))
     monkeypatch.setattr(readme_table, "RESULTS", tmp_path)
