@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -494,6 +496,26 @@ def test_a_wrong_row_is_said_and_no_check_has_passed():
     assert report.wrong(found) and not report.wrong(result())
     assert "checks, conv2d 0: WRONG: off" in said and "skipped (conv2d 1): no time" in said
     assert "NOT MET       all checks pass: 25 rows, 1 wrong or failed, 1 skipped" in said
+
+
+def test_a_sample_holds_several_steps_however_long_they_are():
+    """A step of 30 ms is longer than a sample has to be; one alone would overlap with none."""
+    from tinyconv.benchmarks.gpu import steps
+
+    taken = {"": [], "torch": []}
+
+    def contender(name):
+        def call(n):
+            taken[name].append(n)
+            time.sleep(0.03 * n)
+
+        return timing.Contender(name, 1, call, None)
+
+    run = SimpleNamespace(sizes=replace(sizes.FULL, seconds=1e-3, turns=3))
+    row = steps.medians(run, {name: contender(name) for name in taken})
+    assert 0.03 <= row["median"] < 0.04 and 0.03 <= row["torch_median"] < 0.04
+    for numbers in taken.values():
+        assert set(numbers) == {1, 4} and numbers.count(4) == 3
 
 
 def test_pytorch_s_steps_are_judged_by_its_own_careful_ones(monkeypatch):

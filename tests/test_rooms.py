@@ -45,6 +45,7 @@ UNDERSCORES = {
         "benchmarks.gpu.ceilings",
         "benchmarks.gpu.clock",
         "benchmarks.gpu.sizes",
+        "benchmarks.gpu.sanitized",
         "benchmarks.gpu.worker",
     },
 }
