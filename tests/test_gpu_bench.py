@@ -161,6 +161,11 @@ if trouble.get("missing"):
 answer(ready=True)
 for line in sys.stdin:
     asked = json.loads(line)
+    if "warm" in asked:
+        if trouble.get("dies cold"):
+            os._exit(4)
+        answer(warm=True)
+        continue
     part, stage = asked["part"], asked["stage"]
     if "place" not in asked:
         answer(tasks=[f"{part} {stage} {place}" for place in range(3)])
@@ -262,6 +267,12 @@ def test_a_part_keeps_to_its_seconds(tmp_path):
     one.run()
     assert titles(one, "skipped") == ["first timed 2"]
     assert [row["why"] for row in one.result["rows"] if row["status"] == "skipped"] == ["no time was left"]
+
+
+def test_a_process_that_ends_before_it_is_asked_anything_is_started_anew(tmp_path):
+    one = bench(tmp_path, **{"dies cold": True})
+    one.run()
+    assert titles(one) == ALL
 
 
 def test_a_worker_that_never_begins_is_given_up(tmp_path):
