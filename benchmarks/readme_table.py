@@ -154,12 +154,10 @@ def _gpu_part(rows, date, name, first_format):
         ]
     for row in steps:
         rule = row.get("rule", "SGD")
+        if rule == "SGD":
+            row = row | {"compiled_median": compiled.get(_step_of(row), {}).get("torch_median")}
         if row["work"] == "training step" and rule == "SGD":
-            other = compiled.get(_step_of(row), {})
-            row = row | {
-                "cpu_median": cpu.get((row["model"], row["batch"])),
-                "compiled_median": other.get("torch_median"),
-            }
+            row = row | {"cpu_median": cpu.get((row["model"], row["batch"]))}
         cells = [
             f"{TITLES.get(row['model'], row['model'])} {row['work']}"
             + ("" if rule == "SGD" else f", {rule}"),
