@@ -161,8 +161,13 @@ def captured(torch, call):
             call()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        call()
+    gc.collect()
+    gc.disable()  # memory on the GPU that is given back meanwhile would end the capture
+    try:
+        with torch.cuda.graph(graph):
+            call()
+    finally:
+        gc.enable()
     return graph
 
 
