@@ -6,6 +6,8 @@ kernels/_cuda/tiles.py are made of.
     end_of_copies()            the copies since the last end are a group
     copies_but(newest)         wait(): until all groups of copies of this thread but the newest have arrived
     at(array, index)           array[index] of an array in memory; at_shared: in shared memory
+    near(array, index, offset) array[index + offset] in memory, index int64 and offset int32: where offset is the
+                               same in many turns of a loop, one instruction makes the address
     reader(count, apart)       read(array, index): array[index + i * apart] for i < count, a tuple, in memory
     put(array, index, number)  array[index] = number, in memory
     thread(), block()          threadIdx.x and blockIdx.x, read anew: what follows from them need not stay in
@@ -188,6 +190,14 @@ if package.INSTALLED and not package.SIMULATOR:
 
     at, at_shared = _at(GLOBAL), _at(SHARED)
 
+    @intrinsic
+    def near(typing, array, index, offset):
+        def codegen(context, builder, signature, arguments):
+            base = _pointer(context, builder, signature.args[0], *arguments[:2], GLOBAL)
+            return builder.load(builder.gep(base, [arguments[2]]))
+
+        return array.dtype(array, types.int64, types.int32), codegen
+
     @cache
     def reader(count, apart):
         @intrinsic
@@ -355,6 +365,7 @@ else:
         end_of_copies,
         multiply_add,
         multiply_add_tf32,
+        near,
         put,
         putter,
         reader,

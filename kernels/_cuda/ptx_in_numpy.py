@@ -33,6 +33,10 @@ def at(array, index):
 at_shared = at
 
 
+def near(array, index, offset):
+    return at(array, index + offset)
+
+
 @cache
 def reader(count, apart):
     return lambda array, index: tuple(at(array, index + i * apart) for i in range(count))

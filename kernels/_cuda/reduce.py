@@ -1,25 +1,32 @@
 """Sums over many numbers on the GPU: a block of threads adds them up together, always in the same order, so
 that two runs give the same bits.
 
-Every thread first adds up numbers of its own, and then the threads their sums, in a tree (BLOCK = 8, width =
-1):
+Every thread first adds up numbers of its own, and then the threads their sums, in a tree of FAN branches
+(here BLOCK = 8, FAN = 2, width = 1):
 
     thread      0   1   2   3   4   5   6   7
-    step 4      0+4 1+5 2+6 3+7
-    step 2      0+4 1+5
+    size 4      0+4 1+5 2+6 3+7
+    size 2      0+4 1+5
                 +2+6 +3+7
-    step 1      all
+    size 1      all
+
+On a GPU BLOCK = 256 and FAN = 8: three steps, in each of which a thread reads 7 numbers at once.
 
 No atomic additions: they would add in the order in which threads happen to arrive. Errors grow like the
 logarithm of how many numbers there are, and with what one thread adds. Sums of float32 are float32: a GPU
 computes float64 many times more slowly.
 """
 
+from functools import cache
+
 from . import memory
-from .launch import device, kernel
+from .launch import device, divided, kernel
 from .package import SIMULATOR, cuda
 
 BLOCK = 4 if SIMULATOR else 256  # threads of a block that adds: a power of two
+BITS = 1 if SIMULATOR else 3
+FAN = 1 << BITS  # branches of a tree
+ROUNDS = -(-(BLOCK.bit_length() - 1) // BITS)  # of a tree
 BLOCKS = (
     8 if SIMULATOR else 1024
 )  # of them keep any GPU busy: a constant, since the order of a sum must not depend on the GPU
@@ -63,6 +70,56 @@ def _sum_rows(matrix, sums):
         sums[m, p] = total
 
 
+def threads_for(parts):
+    """How many threads of a block add up the parts of one number: a power of two, 1 for few parts."""
+    threads = 1
+    while threads < BLOCK and parts > FAN * threads:
+        threads *= 2
+    return threads
+
+
+def add_parts(parts, out, row=1, bias=None, relu=False, mask=None):
+    """out[e] = sum over p of parts[p, e], then + bias[e // row], relu, 0 where mask <= 0; out is flat.
+
+    One thread adds the parts of a number up where they are few, else several, and then their sums in a tree.
+    """
+    lanes = BLOCK // threads_for(len(parts))
+    _add_parts[-(-out.size // lanes), BLOCK](
+        parts.reshape(len(parts), out.size),
+        lanes,
+        out if bias is None else bias,
+        bias is not None,
+        row,
+        relu,
+        out if mask is None else mask,
+        mask is not None,
+        out,
+    )
+
+
+@kernel
+def _add_parts(parts, lanes, bias, biased, row, relu, z, masked, out):
+    """A block takes `lanes` numbers: thread t parts t // lanes, t // lanes + BLOCK // lanes, ... of number
+    t % lanes.
+    """
+    t, zero = cuda.threadIdx.x, out.dtype.type(0)
+    first, lane = divided(t, lanes)
+    e, value = cuda.blockIdx.x * lanes + lane, zero
+    if e < out.size:
+        for p in range(first, parts.shape[0], BLOCK // lanes):
+            value += parts[p, e]
+    if lanes < BLOCK:
+        value = tree_sum(value, lanes, out)
+    if t < lanes and e < out.size:
+        if biased:
+            value += bias[divided(e, row)[0]]
+        if relu and value <= zero:
+            value = zero
+        if masked and not z[e] > zero:
+            value = zero
+        out[e] = value
+
+
 @device
 def tree_sum(value, width, like):
     """The sum of `value` over the threads t, t + width, t + 2 width, ... of a block of BLOCK, for each of
@@ -71,29 +128,67 @@ def tree_sum(value, width, like):
     All threads of the block have to call it. `like` is any array of the dtype of `value`.
     """
     shared = cuda.shared.array(BLOCK, like.dtype)
-    t, step = cuda.threadIdx.x, BLOCK // 2
+    t = cuda.threadIdx.x
     cuda.syncthreads()  # whoever still reads the result of the call before
     shared[t] = value
-    while step >= width:
+    for step in range(ROUNDS):
         cuda.syncthreads()
-        if t < step:
-            shared[t] += shared[t + step]
-        step //= 2
+        size, before = max(BLOCK >> (BITS * (step + 1)), width), max(BLOCK >> (BITS * step), width)
+        if t < size:
+            for branch in range(1, FAN):
+                if branch * size < before:
+                    value += shared[t + branch * size]
+            shared[t] = value
     cuda.syncthreads()
     return shared[t % width]
+
+
+@cache
+def tree_sums(count):
+    """add(values, out, first): out[first + v] = the sum of values[v] over all threads of a block of BLOCK, for
+    `count` values that each of them has; out is flat.
+
+    All threads of the block have to call it.
+    """
+    SHAPE = count, BLOCK
+
+    @device
+    def add(values, out, first):
+        shared = cuda.shared.array(SHAPE, out.dtype)
+        t = cuda.threadIdx.x
+        cuda.syncthreads()
+        for v in range(count):
+            shared[v, t] = values[v]
+        for step in range(ROUNDS):
+            cuda.syncthreads()
+            size, before = max(BLOCK >> (BITS * (step + 1)), 1), BLOCK >> (BITS * step)
+            if t < size:
+                for v in range(count):
+                    for branch in range(1, FAN):
+                        if branch * size < before:
+                            values[v] += shared[v, t + branch * size]
+                    shared[v, t] = values[v]
+        if t == 0:
+            for v in range(count):
+                out[first + v] = values[v]
+
+    return add
 
 
 @device
 def tree_max(value, width, like):
     """The largest `value` in the same way; NaN may be passed over."""
     shared = cuda.shared.array(BLOCK, like.dtype)
-    t, step = cuda.threadIdx.x, BLOCK // 2
+    t = cuda.threadIdx.x
     cuda.syncthreads()
     shared[t] = value
-    while step >= width:
+    for step in range(ROUNDS):
         cuda.syncthreads()
-        if t < step and shared[t + step] > shared[t]:
-            shared[t] = shared[t + step]
-        step //= 2
+        size, before = max(BLOCK >> (BITS * (step + 1)), width), max(BLOCK >> (BITS * step), width)
+        if t < size:
+            for branch in range(1, FAN):
+                if branch * size < before and shared[t + branch * size] > value:
+                    value = shared[t + branch * size]
+            shared[t] = value
     cuda.syncthreads()
     return shared[t % width]
