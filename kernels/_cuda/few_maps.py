@@ -30,10 +30,10 @@ LONGEST = 5 if SIMULATOR else 16  # pixels of a row that a thread computes
 FEW = 8  # maps on either side of a conv2d
 LARGEST = 64  # pixels of a filter: its rows are unrolled in machine code
 LANES = 2 if SIMULATOR else 32  # images, or pieces of rows in images, side by side in a block
-MAPS = 2 if SIMULATOR else 4  # maps of y in a block
-SLICES = 2 if SIMULATOR else 5  # threads that share a row of dx
+SLICES = 2 if SIMULATOR else 5  # threads that share a row of dx, at most
+WARPS = 4 if SIMULATOR else 16  # of LANES threads in a block, at most
 # Blocks that keep any GPU busy. A constant, since the order of a sum must not depend on the GPU
-BUSY = 8 if SIMULATOR else 264
+BUSY = 8 if SIMULATOR else 132
 
 
 def fits(weight_shape, x_shape, y_shape, stride, padding, groups):
@@ -80,12 +80,28 @@ def cut(pixels):
     return pieces, -(-pixels // pieces)
 
 
+def maps_of_block(blocks, maps, most):
+    """How many of `maps` maps a block computes, of `most` at most: they read the same numbers, which come from
+    the cache then. Fewer where there would not be BUSY blocks; `blocks` is their number for one map.
+    """
+    together = min(maps, most)
+    while together > 1 and blocks * -(-maps // together) < BUSY:
+        together -= 1
+    return together
+
+
+def slices_of(connections):
+    """Threads that share a row of dx with so many connections: all have as many of them, or nearly."""
+    return max(1, -(-connections // max(1, -(-connections // SLICES))))
+
+
 def forward(x, weight, bias, connections, y):
     """y (O, OH, OW, N) of x (C, H, W, N), weight (K, KH, KW) and bias (O,)."""
     (O, OH, OW, N), (_, KH, KW) = y.shape, weight.shape
     pieces, _ = cut(OW)
-    grid = -(-OH * pieces * N // LANES), -(-O // MAPS)
-    _forward(KH, KW, OW)[grid, (LANES, MAPS)](
+    blocks = -(-OH * pieces * N // LANES)
+    maps = maps_of_block(blocks, O, WARPS // 2)
+    _forward(KH, KW, OW)[(blocks, -(-O // maps)), (LANES, maps)](
         flat(x), x.shape[1], N, flat(weight), bias, *lists(connections, 0, O), flat(y)
     )
 
@@ -94,11 +110,11 @@ def forward(x, weight, bias, connections, y):
 def _forward(KH, KW, OW):
     (PIECES, LENGTH), W = cut(OW), OW + KW - 1
 
-    @kernel(made_with=f"{KH}x{KW}, rows of {OW}", launch_bounds=(LANES * MAPS, 4))
+    @kernel(made_with=f"{KH}x{KW}, rows of {OW}", launch_bounds=(LANES * WARPS // 2, 2))
     def forward(x, H, N, weight, bias, pairs, order, starts, y):
         row, n = divided(cuda.blockIdx.x * LANES + cuda.threadIdx.x, N)
         i, piece = divided(row, PIECES)
-        o, first = cuda.blockIdx.y * MAPS + cuda.threadIdx.y, min(piece * LENGTH, OW - LENGTH)
+        o, first = cuda.blockIdx.y * cuda.blockDim.y + cuda.threadIdx.y, min(piece * LENGTH, OW - LENGTH)
         OH = H - KH + 1
         if o >= bias.size or i >= OH:
             return
@@ -125,22 +141,27 @@ def _forward(KH, KW, OW):
 def backward_input(dy, weight, connections, dx):
     (C, H, W, N), (_, KH, KW) = dx.shape, weight.shape
     pieces, _ = cut(W)
-    grid = -(-H * pieces * N // LANES), C
-    _backward_input(KH, KW, W)[grid, (LANES, SLICES)](
+    slices = slices_of(-(-len(weight) // C))
+    blocks = -(-H * pieces * N // LANES)
+    maps = maps_of_block(blocks, C, WARPS // slices)
+    _backward_input(KH, KW, W, slices)[(blocks, -(-C // maps)), (LANES, slices, maps)](
         flat(dy), H, N, flat(weight), *lists(connections, 1, C), flat(dx)
     )
 
 
 @cache
-def _backward_input(KH, KW, W):
-    (PIECES, LENGTH), OW = cut(W), W - KW + 1
-    SHARED = SLICES - 1, LENGTH, LANES
+def _backward_input(KH, KW, W, SLICES):
+    (PIECES, LENGTH), OW, MAPS = cut(W), W - KW + 1, WARPS // SLICES
+    SHARED = max(1, MAPS * (SLICES - 1)), LENGTH, LANES
 
-    @kernel(made_with=f"{KH}x{KW}, rows of {W}", launch_bounds=(LANES * SLICES, 4))
+    @kernel(made_with=f"{KH}x{KW}, rows of {W}, {SLICES} slices", launch_bounds=(LANES * MAPS * SLICES, 2))
     def backward_input(dy, H, N, weight, pairs, order, starts, dx):
-        """Thread (t, s) adds up connections s, s + SLICES, ...; then the threads (t, 0) their sums."""
+        """Thread (t, s, m) adds up connections s, s + SLICES, ... of a map; then the threads (t, 0, m) their
+        sums.
+        """
         shared = cuda.shared.array(SHARED, dx.dtype)
-        t, s, c, OH = cuda.threadIdx.x, cuda.threadIdx.y, cuda.blockIdx.y, H - KH + 1
+        t, s, m, OH = cuda.threadIdx.x, cuda.threadIdx.y, cuda.threadIdx.z, H - KH + 1
+        c = min(cuda.blockIdx.y * cuda.blockDim.z + m, starts.size - 2)
         row, n = divided(cuda.blockIdx.x * LANES + t, N)
         h, piece = divided(row, PIECES)
         first = min(piece * LENGTH, W - LENGTH) if PIECES > 1 else 0
@@ -160,16 +181,17 @@ def _backward_input(KH, KW, W):
                                 if 0 <= j + v < LENGTH:
                                     # reverses: sums[w - v] += weight[k, u, v] * number
                                     sums[j + v] += at(weight, (k * KH + u) * KW + v) * number
+        line = m * (SLICES - 1) - 1
         if s > 0:
             for w in range(LENGTH):
-                shared[s - 1, w, t] = sums[w]
+                shared[line + s, w, t] = sums[w]
         cuda.syncthreads()
         if s == 0 and h < H:
             place = ((c * H + h) * W + first) * N + n
             for w in range(LENGTH):
                 total = sums[w]
-                for other in range(SLICES - 1):
-                    total += shared[other, w, t]
+                for other in range(1, SLICES):
+                    total += shared[line + other, w, t]
                 put(dx, place + w * N, total)
 
     return backward_input
@@ -178,11 +200,9 @@ def _backward_input(KH, KW, W):
 def backward_weight(dy, x, connections, dweight):
     (_, OH, OW, N), (K, KH, KW) = dy.shape, dweight.shape
     (pieces, _), (pairs, _, _) = cut(OW), lists(connections, 0, len(dy))
-    parts = max(1, min(BUSY // (K * KH), OH * pieces * N // BLOCK))
+    parts = max(1, min(2 * BUSY // (K * KH), OH * pieces * N // BLOCK))
     sums = dweight if parts == 1 else memory.empty((parts, *dweight.shape), dweight.dtype)
-    _backward_weight(KH, KW, OW)[(K * KH, parts), BLOCK](
-        flat(dy), flat(x), OH, N, pairs, flat(sums)
-    )
+    _backward_weight(KH, KW, OW)[(K * KH, parts), BLOCK](flat(dy), flat(x), OH, N, pairs, flat(sums))
     if parts > 1:
         add_parts(sums, flat(dweight))
 

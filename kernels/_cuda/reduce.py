@@ -20,7 +20,7 @@ computes float64 many times more slowly.
 from functools import cache
 
 from . import memory
-from .launch import device, divided, kernel
+from .launch import AT_ONCE, device, divided, kernel
 from .package import SIMULATOR, cuda
 
 BLOCK = 4 if SIMULATOR else 256  # threads of a block that adds: a power of two
@@ -62,9 +62,13 @@ def _sum_rows(matrix, sums):
     K, P = matrix.shape[1], sums.shape[1]
     m, p = cuda.blockIdx.x // P, cuda.blockIdx.x % P
     length = (K + P - 1) // P
-    total = matrix.dtype.type(0)
-    for k in range(p * length + cuda.threadIdx.x, min(K, (p + 1) * length), BLOCK):
-        total += matrix[m, k]
+    total = zero = matrix.dtype.type(0)
+    end = min(K, (p + 1) * length)
+    for first in range(p * length + cuda.threadIdx.x, end, AT_ONCE * BLOCK):
+        for a in range(AT_ONCE):
+            k = first + a * BLOCK
+            number = matrix[m, min(k, end - 1)]
+            total += number if k < end else zero
     total = tree_sum(total, 1, matrix)
     if cuda.threadIdx.x == 0:
         sums[m, p] = total
@@ -83,10 +87,12 @@ def add_parts(parts, out, row=1, bias=None, relu=False, mask=None):
 
     One thread adds the parts of a number up where they are few, else several, and then their sums in a tree.
     """
-    lanes = BLOCK // threads_for(len(parts))
+    threads = threads_for(len(parts))
+    lanes = BLOCK // threads
     _add_parts[-(-out.size // lanes), BLOCK](
         parts.reshape(len(parts), out.size),
         lanes,
+        threads,
         out if bias is None else bias,
         bias is not None,
         row,
@@ -98,17 +104,15 @@ def add_parts(parts, out, row=1, bias=None, relu=False, mask=None):
 
 
 @kernel
-def _add_parts(parts, lanes, bias, biased, row, relu, z, masked, out):
-    """A block takes `lanes` numbers: thread t parts t // lanes, t // lanes + BLOCK // lanes, ... of number
-    t % lanes.
-    """
+def _add_parts(parts, lanes, threads, bias, biased, row, relu, z, masked, out):
+    """A block takes `lanes` numbers: thread t parts t // lanes, t // lanes + threads, ... of number t % lanes."""
     t, zero = cuda.threadIdx.x, out.dtype.type(0)
     first, lane = divided(t, lanes)
     e, value = cuda.blockIdx.x * lanes + lane, zero
     if e < out.size:
-        for p in range(first, parts.shape[0], BLOCK // lanes):
+        for p in range(first, parts.shape[0], threads):
             value += parts[p, e]
-    if lanes < BLOCK:
+    if threads > 1:
         value = tree_sum(value, lanes, out)
     if t < lanes and e < out.size:
         if biased:

@@ -1,5 +1,5 @@
-"""adam in numba.cuda: every thread takes single elements of a parameter. The numbers are read from memory, as
-in kernels/sgd/cuda.py.
+"""adam in numba.cuda: every thread takes AT_ONCE elements of a parameter at once. The numbers are read from
+memory, as in kernels/sgd/cuda.py.
 
     options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight, mean
              and square as they are
@@ -10,7 +10,8 @@ import math
 import numpy as np
 
 from .._cuda import memory
-from .._cuda.launch import cuda, kernel
+from .._cuda.launch import AT_ONCE, cuda, kernel
+from .._cuda.ptx import at, put
 from ..sgd.cuda import launch_together
 from . import numbers
 
@@ -34,11 +35,20 @@ def _update(weights, dweights, means, squares, options):
     add_square, eps, pull, shrink, scale = options[5], options[6], options[7], options[8], options[9]
     if scale != scale:
         return
-    for e in range(cuda.grid(1), weight.size, cuda.gridsize(1)):
-        w = weight[e]
-        g = scale * dweight[e] + pull * w
-        m = keep_mean * mean[e] + add_mean * g
-        s = keep_square * square[e] + add_square * g * g
-        mean[e] = m
-        square[e] = s
-        weight[e] = w - shrink * w - rate * m / (root * math.sqrt(s) + eps)
+    w = cuda.local.array(AT_ONCE, options.dtype)
+    dw = cuda.local.array(AT_ONCE, options.dtype)
+    m = cuda.local.array(AT_ONCE, options.dtype)
+    s = cuda.local.array(AT_ONCE, options.dtype)
+    for first in range(cuda.grid(1), weight.size, AT_ONCE * cuda.gridsize(1)):
+        for a in range(AT_ONCE):
+            e = min(first + a * cuda.gridsize(1), weight.size - 1)
+            w[a], dw[a], m[a], s[a] = at(weight, e), at(dweight, e), at(mean, e), at(square, e)
+        for a in range(AT_ONCE):
+            e = first + a * cuda.gridsize(1)
+            if e < weight.size:
+                g = scale * dw[a] + pull * w[a]
+                new_mean = keep_mean * m[a] + add_mean * g
+                new_square = keep_square * s[a] + add_square * g * g
+                put(mean, e, new_mean)
+                put(square, e, new_square)
+                put(weight, e, w[a] - shrink * w[a] - rate * new_mean / (root * math.sqrt(new_square) + eps))

@@ -1,4 +1,4 @@
-"""sgd in numba.cuda: every thread takes single elements of a parameter. The rate and the other options are
+"""sgd in numba.cuda: every thread takes AT_ONCE elements of a parameter at once, a grid apart. The rate and the other options are
 read from the GPU's memory, so that a captured step (kernels/_cuda/graph.py), which makes the same calls for
 ever, can be given other ones.
 
@@ -11,7 +11,8 @@ import math
 import numpy as np
 
 from .._cuda import memory
-from .._cuda.launch import cuda, kernel, row_blocks
+from .._cuda.launch import AT_ONCE, cuda, kernel, row_blocks
+from .._cuda.ptx import at, put
 from .._cuda.reduce import BLOCK, BLOCKS, parts, tree_sum
 from . import numbers
 
@@ -53,11 +54,20 @@ def _update(weights, dweights, velocities, options):
     zero = options.dtype.type(0)
     if scale != scale:
         return
-    for e in range(cuda.grid(1), weight.size, cuda.gridsize(1)):
-        g = scale * dweight[e] + weight_decay * weight[e]
-        v = momentum * velocity[e] + g
-        velocity[e] = v
-        weight[e] -= lr * (g + momentum * v if nesterov != zero else v)
+    w = cuda.local.array(AT_ONCE, options.dtype)
+    dw = cuda.local.array(AT_ONCE, options.dtype)
+    v = cuda.local.array(AT_ONCE, options.dtype)
+    for first in range(cuda.grid(1), weight.size, AT_ONCE * cuda.gridsize(1)):
+        for a in range(AT_ONCE):
+            e = min(first + a * cuda.gridsize(1), weight.size - 1)
+            w[a], dw[a], v[a] = at(weight, e), at(dweight, e), at(velocity, e)
+        for a in range(AT_ONCE):
+            e = first + a * cuda.gridsize(1)
+            if e < weight.size:
+                g = scale * dw[a] + weight_decay * w[a]
+                step = momentum * v[a] + g
+                put(velocity, e, step)
+                put(weight, e, w[a] - lr * (g + momentum * step if nesterov != zero else step))
 
 
 def sum_of_squares(dweight):
@@ -81,9 +91,13 @@ def _sum_of_squares(dweights, sums, first):
     """sums[first + a P + p]: that of the p-th of P parts of array a, by block (p, a)."""
     dweight, p, P = dweights[cuda.blockIdx.y], cuda.blockIdx.x, cuda.gridDim.x
     length = (dweight.size + P - 1) // P
-    total = dweight.dtype.type(0)
-    for e in range(p * length + cuda.threadIdx.x, min(dweight.size, (p + 1) * length), BLOCK):
-        total += dweight[e] * dweight[e]
+    total = zero = dweight.dtype.type(0)
+    end = min(dweight.size, (p + 1) * length)
+    for first_of_few in range(p * length + cuda.threadIdx.x, end, AT_ONCE * BLOCK):
+        for a in range(AT_ONCE):
+            e = first_of_few + a * BLOCK
+            number = at(dweight, min(e, end - 1))
+            total += number * number if e < end else zero
     total = tree_sum(total, 1, dweight)
     if cuda.threadIdx.x == 0:
         sums[first + cuda.blockIdx.y * P + p] = total
