@@ -1,15 +1,15 @@
-"""Convolutions of few maps, of stride 1 and without padding: C1 and C3 of LeNet-5, for which the tiles of
+r"""Convolutions of few maps, of stride 1 and without padding: C1 and C3 of LeNet-5, for which the tiles of
 kernels/_cuda/tiles.py are too large.
 
-A list says which maps are connected: connection k is the pair (o, c), "output map o sees input map c", and has
-the filter weight[k] (table_conv2d). A thread computes a row of pixels of one map of one image, and holds it in
-registers, the sums; so each number that it loads serves as many products as the filter has columns:
+A list says which maps are connected: connection k is the pair (o, c), "output map o sees input map c", and
+has the filter weight[k] (table_conv2d). A thread computes a row of pixels of one map of one image, and holds
+it in registers, the sums; so each number that it loads serves as many products as the filter has columns:
 
-    forward          x[c, i + u]      . . . . . . . . . . . . . .      a row of 14 is loaded once, pixel by pixel,
-                                       \\ \\ \\ | | / / /                and each pixel is added to up to KW sums
-                     sums = y[o, i]      . . . . . . . . . .            10 sums
-    backward_input   the same, with dy above and 14 sums below
-    backward_weight  10 of dy[o, i] and 14 of x[c, i + u] make KW sums, those of row u of the filter
+    forward          x[c, i + u]      . . . . . . . . . . . . . .     a row of 14 is loaded once,
+                                       \ \ \ | | / / /                and each pixel is added to KW sums
+                     sums = y[o, i]        . . . . . . . . . .        10 sums
+    backward_input   the same, with 10 pixels of dy above and 14 sums below
+    backward_weight  10 pixels of dy[o, i] and 14 of x[c, i + u] make KW sums, a row of the filter
 
 Threads side by side take images side by side. Rows longer than LONGEST are cut into pieces; the last piece is
 as long as the others, and overlaps the one before it.
@@ -81,7 +81,7 @@ def cut(pixels):
 
 
 def maps_of_block(blocks, maps, most):
-    """How many of `maps` maps a block computes, of `most` at most: they read the same numbers, which come from
+    """How many of `maps` maps a block computes, `most` at most: they read the same numbers, which come from
     the cache then. Fewer where there would not be BUSY blocks; `blocks` is their number for one map.
     """
     together = min(maps, most)
@@ -154,7 +154,7 @@ def _backward_input(KH, KW, W, SLICES):
     (PIECES, LENGTH), OW, MAPS = cut(W), W - KW + 1, WARPS // SLICES
     SHARED = max(1, MAPS * (SLICES - 1)), LENGTH, LANES
 
-    @kernel(made_with=f"{KH}x{KW}, rows of {W}, {SLICES} slices", launch_bounds=(LANES * MAPS * SLICES, 2))
+    @kernel(made_with=f"{KH}x{KW}, rows of {W}, {SLICES} slices", launch_bounds=(LANES * MAPS * SLICES, 1))
     def backward_input(dy, H, N, weight, pairs, order, starts, dx):
         """Thread (t, s, m) adds up connections s, s + SLICES, ... of a map; then the threads (t, 0, m) their
         sums.

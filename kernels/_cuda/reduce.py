@@ -105,7 +105,9 @@ def add_parts(parts, out, row=1, bias=None, relu=False, mask=None):
 
 @kernel
 def _add_parts(parts, lanes, threads, bias, biased, row, relu, z, masked, out):
-    """A block takes `lanes` numbers: thread t parts t // lanes, t // lanes + threads, ... of number t % lanes."""
+    """A block takes `lanes` numbers: thread t adds parts t // lanes, t // lanes + threads, ... of number
+    t % lanes.
+    """
     t, zero = cuda.threadIdx.x, out.dtype.type(0)
     first, lane = divided(t, lanes)
     e, value = cuda.blockIdx.x * lanes + lane, zero
@@ -149,8 +151,8 @@ def tree_sum(value, width, like):
 
 @cache
 def tree_sums(count):
-    """add(values, out, first): out[first + v] = the sum of values[v] over all threads of a block of BLOCK, for
-    `count` values that each of them has; out is flat.
+    """add(values, out, first): out[first + v] = the sum of values[v] over all threads of a block of BLOCK,
+    for `count` values that each of them has; out is flat.
 
     All threads of the block have to call it.
     """

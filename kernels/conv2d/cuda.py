@@ -6,8 +6,8 @@ and at the edge of a map all do the same.
 
 In float32 the same sums are computed in tiles instead, many times faster (kernels/_cuda/tiles.py,
 kernels/_cuda/convolution.py), and take the relu before or behind them along: with_relu = relu after forward,
-masked_backward_input = backward_input, then the backward of the relu that gave x. Where maps are few, a thread
-computes a row of pixels (kernels/_cuda/few_maps.py).
+masked_backward_input = backward_input, then the backward of the relu that gave x. Where maps are few, a
+thread computes a row of pixels (kernels/_cuda/few_maps.py).
 """
 
 import math

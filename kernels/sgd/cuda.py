@@ -1,6 +1,6 @@
-"""sgd in numba.cuda: every thread takes AT_ONCE elements of a parameter at once, a grid apart. The rate and the other options are
-read from the GPU's memory, so that a captured step (kernels/_cuda/graph.py), which makes the same calls for
-ever, can be given other ones.
+"""sgd in numba.cuda: every thread takes AT_ONCE elements of a parameter at once, a grid apart. The rate and
+the other options are read from the GPU's memory, so that a captured step (kernels/_cuda/graph.py), which
+makes the same calls for ever, can be given other ones.
 
     options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight and
              velocity as they are

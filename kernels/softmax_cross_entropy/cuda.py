@@ -8,7 +8,7 @@ classes   0, P, 2P.. | 1, P + 1 .. | ...      P = BLOCK / IMAGES threads share t
 import math
 
 from .._cuda import memory
-from .._cuda.launch import SIMULATOR, cuda, device, kernel
+from .._cuda.launch import cuda, device, kernel
 from .._cuda.reduce import BLOCK, tree_max, tree_sum
 from . import output_shape
 
