@@ -6,7 +6,7 @@ kernels/_cuda/tiles.py are made of.
     end_of_copies()            the copies since the last end are a group
     copies_but(newest)         wait(): until all groups of copies of this thread but the newest have arrived
     at(array, index)           array[index] of an array in memory; at_shared: in shared memory
-    near(array, index, offset) array[index + offset] in memory, index int64 and offset int32; an address is one
+    near(array, index, offset) array[index + offset] in memory, index int64, offset int32; an address is one
                                instruction where a loop does not change the offset
     reader(count, apart)       read(array, index): array[index + i * apart] for i < count, a tuple, in memory
     put(array, index, number)  array[index] = number, in memory
