@@ -209,7 +209,7 @@ def backward_weight(dy, x, connections, dweight):
 
 @cache
 def _backward_weight(KH, KW, OW):
-    (PIECES, LENGTH), add = cut(OW), tree_sums(KW)
+    (PIECES, LENGTH), add = cut(OW), tree_sums(KW, 1)
 
     @kernel(made_with=f"{KH}x{KW}, rows of {OW}", launch_bounds=(BLOCK, 2))
     def backward_weight(dy, x, OH, N, pairs, dweight):
@@ -237,7 +237,10 @@ def _backward_weight(KH, KW, OW):
                     if 0 <= w - v < LENGTH:
                         # reverses: sums[w - v] += weight[k, u, v] * number
                         sums[v] += numbers[w - v] * number
-        add(sums, dweight, (part * cuda.gridDim.x + cuda.blockIdx.x) * KW)
+        add(sums, x)
+        if cuda.threadIdx.x == 0:
+            for v in range(KW):
+                put(dweight, (part * cuda.gridDim.x + cuda.blockIdx.x) * KW + v, sums[v])
 
     return backward_weight
 

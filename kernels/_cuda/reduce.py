@@ -150,33 +150,28 @@ def tree_sum(value, width, like):
 
 
 @cache
-def tree_sums(count):
-    """add(values, out, first): out[first + v] = the sum of values[v] over all threads of a block of BLOCK,
-    for `count` values that each of them has; out is flat.
+def tree_sums(count, width):
+    """add(values, like): tree_sum of `count` values at once, in place, for the threads t < width.
 
     All threads of the block have to call it.
     """
     SHAPE = count, BLOCK
 
     @device
-    def add(values, out, first):
-        shared = cuda.shared.array(SHAPE, out.dtype)
-        t = cuda.threadIdx.x
+    def add(values, like):
+        shared, t = cuda.shared.array(SHAPE, like.dtype), cuda.threadIdx.x
         cuda.syncthreads()
         for v in range(count):
             shared[v, t] = values[v]
         for step in range(ROUNDS):
             cuda.syncthreads()
-            size, before = max(BLOCK >> (BITS * (step + 1)), 1), BLOCK >> (BITS * step)
+            size, before = max(BLOCK >> (BITS * (step + 1)), width), max(BLOCK >> (BITS * step), width)
             if t < size:
                 for v in range(count):
                     for branch in range(1, FAN):
                         if branch * size < before:
                             values[v] += shared[v, t + branch * size]
                     shared[v, t] = values[v]
-        if t == 0:
-            for v in range(count):
-                out[first + v] = values[v]
 
     return add
 
