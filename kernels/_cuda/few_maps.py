@@ -23,7 +23,7 @@ from . import memory
 from .launch import divided, kernel
 from .package import SIMULATOR, cuda
 from .ptx import at, near, put
-from .reduce import BLOCK, add_parts, tree_sums
+from .reduce import BLOCK, add_parts, part, tree_sums
 
 int32 = np.int32  # numba widens what two int32 give to int64; this makes it one register again
 LONGEST = 5 if SIMULATOR else 16  # pixels of a row that a thread computes
@@ -215,13 +215,13 @@ def _backward_weight(KH, KW, OW):
     def backward_weight(dy, x, OH, N, pairs, dweight):
         """dweight[p, k, u, v]: the p-th part of the sum over all pieces of rows in all images."""
         k, u = divided(cuda.blockIdx.x, KH)
-        o, c, part, parts = pairs[k, 0], pairs[k, 1], cuda.blockIdx.y, cuda.gridDim.y
+        o, c = pairs[k, 0], pairs[k, 1]
         total, H, W = OH * PIECES * N, OH + KH - 1, OW + KW - 1
-        length, _ = divided(total + parts - 1, parts)
+        begin, end = part(cuda.blockIdx.y, cuda.gridDim.y, total)
         sums, numbers = cuda.local.array(KW, x.dtype), cuda.local.array(LENGTH, x.dtype)
         for v in range(KW):
             sums[v] = x.dtype.type(0)
-        for e in range(part * length + cuda.threadIdx.x, min(total, (part + 1) * length), BLOCK):
+        for e in range(begin + cuda.threadIdx.x, end, BLOCK):
             row, n = divided(e, N)
             i, piece = divided(row, PIECES)
             first = min(piece * LENGTH, OW - LENGTH)
@@ -240,7 +240,7 @@ def _backward_weight(KH, KW, OW):
         add(sums, x)
         if cuda.threadIdx.x == 0:
             for v in range(KW):
-                put(dweight, (part * cuda.gridDim.x + cuda.blockIdx.x) * KW + v, sums[v])
+                put(dweight, (cuda.blockIdx.y * cuda.gridDim.x + cuda.blockIdx.x) * KW + v, sums[v])
 
     return backward_weight
 

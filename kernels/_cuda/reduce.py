@@ -19,10 +19,14 @@ computes float64 many times more slowly.
 
 from functools import cache
 
+import numpy as np
+
 from . import memory
 from .launch import AT_ONCE, device, divided, kernel
 from .package import SIMULATOR, cuda
+from .ptx import at, at_shared, put
 
+int32 = np.int32  # numba widens what two int32 give to int64; this makes it one register again
 BLOCK = 4 if SIMULATOR else 256  # threads of a block that adds: a power of two
 BITS = 1 if SIMULATOR else 3
 FAN = 1 << BITS  # branches of a tree
@@ -30,7 +34,7 @@ ROUNDS = -(-(BLOCK.bit_length() - 1) // BITS)  # of a tree
 BLOCKS = (
     8 if SIMULATOR else 1024
 )  # of them keep any GPU busy: a constant, since the order of a sum must not depend on the GPU
-WORTH = 16 * BLOCK  # numbers that are worth a block
+WORTH = 4 * BLOCK  # numbers that are worth a block
 
 
 def parts(rows, columns):
@@ -50,28 +54,33 @@ def row_sums(matrix, out=None):
     P = parts(M, K)
     if P > 1:
         of_parts = memory.empty((M, P), matrix.dtype)
-        _sum_rows[M * P, BLOCK](matrix, of_parts)
-        matrix = of_parts
-    _sum_rows[M, BLOCK](matrix, out.reshape(M, 1))
+        _sum_rows[(M, P), BLOCK](matrix.reshape(M * K), K, of_parts.reshape(M * P))
+        matrix, K = of_parts, P
+    _sum_rows[(M, 1), BLOCK](matrix.reshape(M * K), K, out)
     return out
 
 
 @kernel
-def _sum_rows(matrix, sums):
-    """sums[m, p]: the p-th part of row m, by block m P + p."""
-    K, P = matrix.shape[1], sums.shape[1]
-    m, p = cuda.blockIdx.x // P, cuda.blockIdx.x % P
-    length = (K + P - 1) // P
-    total = zero = matrix.dtype.type(0)
-    end = min(K, (p + 1) * length)
-    for first in range(p * length + cuda.threadIdx.x, end, AT_ONCE * BLOCK):
+def _sum_rows(matrix, K, sums):
+    """sums[m, p]: the p-th part of row m, by block (m, p)."""
+    m, p, P = cuda.blockIdx.x, cuda.blockIdx.y, cuda.gridDim.y
+    first, end = part(p, P, K)
+    total = zero = sums.dtype.type(0)
+    for few in range(first + cuda.threadIdx.x, end, AT_ONCE * BLOCK):
         for a in range(AT_ONCE):
-            k = first + a * BLOCK
-            number = matrix[m, min(k, end - 1)]
+            k = few + a * BLOCK
+            number = at(matrix, m * K + min(k, end - 1))
             total += number if k < end else zero
-    total = tree_sum(total, 1, matrix)
+    total = tree_sum(total, 1, sums)
     if cuda.threadIdx.x == 0:
-        sums[m, p] = total
+        put(sums, m * P + p, total)
+
+
+@device
+def part(p, parts, size):
+    """(first, end) of the p-th part of so many numbers."""
+    length, _ = divided(size + parts - 1, parts)
+    return p * length, min(size, (p + 1) * length)
 
 
 def threads_for(parts):
@@ -143,7 +152,7 @@ def tree_sum(value, width, like):
         if t < size:
             for branch in range(1, FAN):
                 if branch * size < before:
-                    value += shared[t + branch * size]
+                    value += at_shared(shared, int32(t + branch * size))
             shared[t] = value
     cuda.syncthreads()
     return shared[t % width]
@@ -155,14 +164,14 @@ def tree_sums(count, width):
 
     All threads of the block have to call it.
     """
-    SHAPE = count, BLOCK
+    SIZE = count * BLOCK
 
     @device
     def add(values, like):
-        shared, t = cuda.shared.array(SHAPE, like.dtype), cuda.threadIdx.x
+        shared, t = cuda.shared.array(SIZE, like.dtype), cuda.threadIdx.x
         cuda.syncthreads()
         for v in range(count):
-            shared[v, t] = values[v]
+            shared[v * BLOCK + t] = values[v]
         for step in range(ROUNDS):
             cuda.syncthreads()
             size, before = max(BLOCK >> (BITS * (step + 1)), width), max(BLOCK >> (BITS * step), width)
@@ -170,8 +179,8 @@ def tree_sums(count, width):
                 for v in range(count):
                     for branch in range(1, FAN):
                         if branch * size < before:
-                            values[v] += shared[v, t + branch * size]
-                    shared[v, t] = values[v]
+                            values[v] += at_shared(shared, int32(v * BLOCK + t + branch * size))
+                    shared[v * BLOCK + t] = values[v]
 
     return add
 
@@ -188,8 +197,9 @@ def tree_max(value, width, like):
         size, before = max(BLOCK >> (BITS * (step + 1)), width), max(BLOCK >> (BITS * step), width)
         if t < size:
             for branch in range(1, FAN):
-                if branch * size < before and shared[t + branch * size] > value:
-                    value = shared[t + branch * size]
+                if branch * size < before:
+                    other = at_shared(shared, int32(t + branch * size))
+                    value = other if other > value else value
             shared[t] = value
     cuda.syncthreads()
     return shared[t % width]

@@ -13,7 +13,7 @@ import numpy as np
 from .._cuda import memory
 from .._cuda.launch import AT_ONCE, cuda, kernel, row_blocks
 from .._cuda.ptx import at, put
-from .._cuda.reduce import BLOCK, BLOCKS, parts, tree_sum
+from .._cuda.reduce import BLOCK, BLOCKS, part, parts, tree_sum
 from . import numbers
 
 # parameters of one launch: 4 x 16 arrays of 56 bytes fit into the 4 KB that a kernel's arguments may take
@@ -90,12 +90,11 @@ def _partial_sums(dweights):
 def _sum_of_squares(dweights, sums, first):
     """sums[first + a P + p]: that of the p-th of P parts of array a, by block (p, a)."""
     dweight, p, P = dweights[cuda.blockIdx.y], cuda.blockIdx.x, cuda.gridDim.x
-    length = (dweight.size + P - 1) // P
+    begin, end = part(p, P, dweight.size)
     total = zero = dweight.dtype.type(0)
-    end = min(dweight.size, (p + 1) * length)
-    for first_of_few in range(p * length + cuda.threadIdx.x, end, AT_ONCE * BLOCK):
+    for few in range(begin + cuda.threadIdx.x, end, AT_ONCE * BLOCK):
         for a in range(AT_ONCE):
-            e = first_of_few + a * BLOCK
+            e = few + a * BLOCK
             number = at(dweight, min(e, end - 1))
             total += number * number if e < end else zero
     total = tree_sum(total, 1, dweight)
