@@ -15,11 +15,16 @@ serves ROWS products. Then they turn their sums over through shared memory:
     sum 1         .     .     .          .                  and lane v the two
 """  # noqa: E501
 
+from functools import cache
+
+import numpy as np
+
 from .launch import AT_ONCE, kernel
 from .package import SIMULATOR, cuda
-from .ptx import at, put
+from .ptx import at, at_shared, near, put
 from .reduce import BLOCK, tree_sums
 
+int32 = np.int32  # numba widens what two int32 give to int64; this makes it one register again
 LANES = 4 if SIMULATOR else 32  # threads of a warp
 ROWS = 2 if SIMULATOR else 4  # rows of a thread; ROWS x ROWS is half of LANES
 FEW = 2**9 if SIMULATOR else 2**24  # products, at most: 12 million are C5's for 256 images
@@ -28,23 +33,23 @@ SUMS, WARPS = ROWS * ROWS, BLOCK // LANES
 
 def fits(M, J, K):
     """Whether a dense layer (M, K) of J columns is computed here, and not in tiles."""
-    return 0 < M * J * K <= FEW and J >= LANES
+    return 0 < M * J * K <= FEW and min(M, K) >= ROWS and J >= LANES
 
 
-def times(a, row, column, b, out, bias=None, relu=False, mask=None):
-    """out[m, j] = sum_k a[m row + k column] b[k, j], then + bias[m], relu, 0 where mask <= 0; a is flat, b is
-    (K, J), and mask is an array like out.
+def times(a, across, b, out, bias=None, relu=False, mask=None):
+    """out[m, j] = sum_k A[m, k] b[k, j], then + bias[m], relu, 0 where mask <= 0; out is (M, J), b (K, J), and
+    mask an array like out.
+
+    across  whether a is A, with k contiguous in memory; else a is A transposed
     """
     (K, J), M = b.shape, len(out)
-    _times[(-(-J // LANES), -(-M // ROWS)), BLOCK](
-        a,
-        row,
-        column,
+    _times(across)[(-(-J // LANES), -(-M // ROWS)), BLOCK](
+        _flat(a),
         _flat(b),
         M,
         J,
         K,
-        a if bias is None else bias,
+        out if bias is None else bias,
         bias is not None,
         relu,
         _flat(out if mask is None else mask),
@@ -53,33 +58,42 @@ def times(a, row, column, b, out, bias=None, relu=False, mask=None):
     )
 
 
-_add = tree_sums(ROWS, LANES)
+@cache
+def _times(ACROSS):
+    add = tree_sums(ROWS, LANES)
 
-
-@kernel(launch_bounds=(BLOCK, 2))
-def _times(a, row, column, b, M, J, K, bias, biased, relu, z, masked, out):
-    t, zero = cuda.threadIdx.x, out.dtype.type(0)
-    j, m0 = cuda.blockIdx.x * LANES + t % LANES, cuda.blockIdx.y * ROWS
-    near = min(j, J - 1)  # columns and rows that do not exist are computed like the last
-    sums = cuda.local.array(ROWS, out.dtype)
-    numbers = cuda.local.array(AT_ONCE, out.dtype)
-    factors = cuda.local.array((AT_ONCE, ROWS), out.dtype)
-    for m in range(ROWS):
-        sums[m] = zero
-    for first in range(t // LANES, K, AT_ONCE * WARPS):
-        for n in range(AT_ONCE):
-            k = min(first + n * WARPS, K - 1)
-            numbers[n] = at(b, k * J + near)
-            for m in range(ROWS):
-                factors[n, m] = at(a, min(m0 + m, M - 1) * row + k * column)
-        for n in range(AT_ONCE):
-            if first + n * WARPS < K:
+    @kernel(made_with="k contiguous" if ACROSS else "m contiguous", launch_bounds=(BLOCK, 2))
+    def times(a, b, M, J, K, bias, biased, relu, z, masked, out):
+        """Warp w adds k = 4 w, ..., 4 w + 3, then those 4 WARPS further on, ... where AT_ONCE is 4."""
+        t, zero = cuda.threadIdx.x, out.dtype.type(0)
+        # the last rows and columns are computed twice where they do not fill a block: to the same bits
+        m0 = min(cuda.blockIdx.y * ROWS, M - ROWS)
+        j = min(cuda.blockIdx.x * LANES + t % LANES, J - 1)
+        sums = cuda.local.array(ROWS, out.dtype)
+        numbers = cuda.local.array(AT_ONCE, out.dtype)
+        factors = cuda.local.array((AT_ONCE, ROWS), out.dtype)
+        for m in range(ROWS):
+            sums[m] = zero
+        k = t // LANES * AT_ONCE
+        while k + AT_ONCE <= K:
+            for n in range(AT_ONCE):
+                numbers[n] = at(b, int32((k + n) * J + j))
+                for m in range(ROWS):
+                    if ACROSS:
+                        factors[n, m] = near(a, (m0 + m) * K + k, int32(n))
+                    else:
+                        factors[n, m] = near(a, (k + n) * M + m0, int32(m))
+            for n in range(AT_ONCE):
                 for m in range(ROWS):
                     sums[m] += factors[n, m] * numbers[n]
-    _add(sums, out)
-    if t < LANES and j < J:
-        for m in range(ROWS):
-            if m0 + m < M:
+            k += AT_ONCE * WARPS
+        for last in range(k, K):
+            for m in range(ROWS):
+                factor = at(a, (m0 + m) * K + last if ACROSS else last * M + m0 + m)
+                sums[m] += factor * at(b, last * J + j)
+        add(sums, out)
+        if t < LANES:
+            for m in range(ROWS):
                 e, value = (m0 + m) * J + j, sums[m]
                 if biased:
                     value += bias[m0 + m]
@@ -88,6 +102,8 @@ def _times(a, row, column, b, M, J, K, bias, biased, relu, z, masked, out):
                 if masked and not at(z, e) > zero:
                     value = zero
                 put(out, e, value)
+
+    return times
 
 
 def times_transposed(a, b, out):
@@ -98,7 +114,8 @@ def times_transposed(a, b, out):
     )
 
 
-SHARED = WARPS, SUMS, LANES + 1  # one more, so that the numbers of a column lie in different banks
+LINE = LANES + 1  # one more, so that the numbers of a column lie in different banks
+SHARED = WARPS * SUMS * LINE
 HALVES = WARPS, 2, SUMS
 
 
@@ -107,7 +124,9 @@ def _times_transposed(a, b, M, I, J, out):
     shared = cuda.shared.array(SHARED, out.dtype)
     halves = cuda.shared.array(HALVES, out.dtype)
     warp, lane, zero = cuda.threadIdx.x // LANES, cuda.threadIdx.x % LANES, out.dtype.type(0)
-    m0, i0 = cuda.blockIdx.y * ROWS, (cuda.blockIdx.x * WARPS + warp) * ROWS
+    line = warp * SUMS * LINE
+    m0 = min(cuda.blockIdx.y * ROWS, M - ROWS)
+    i0 = min((cuda.blockIdx.x * WARPS + warp) * ROWS, I - ROWS)
     sums = cuda.local.array((ROWS, ROWS), out.dtype)
     A, B = cuda.local.array(ROWS, out.dtype), cuda.local.array(ROWS, out.dtype)
     for m in range(ROWS):
@@ -115,25 +134,24 @@ def _times_transposed(a, b, M, I, J, out):
             sums[m, i] = zero
     for j in range(lane, J, LANES):
         for r in range(ROWS):
-            A[r], B[r] = at(a, min(m0 + r, M - 1) * J + j), at(b, min(i0 + r, I - 1) * J + j)
+            A[r] = at(a, int32((m0 + r) * J + j))
+            B[r] = at(b, int32((i0 + r) * J + j))
         for m in range(ROWS):
             for i in range(ROWS):
                 sums[m, i] += A[m] * B[i]
     for m in range(ROWS):
         for i in range(ROWS):
-            shared[warp, m * ROWS + i, lane] = sums[m, i]
+            shared[line + (m * ROWS + i) * LINE + lane] = sums[m, i]
     cuda.syncthreads()
     for item in range(lane, 2 * SUMS, LANES):
         v, half = item // 2, item % 2
         total = zero
         for n in range(LANES // 2):
-            total += shared[warp, v, half * (LANES // 2) + n]
+            total += at_shared(shared, int32(line + v * LINE + half * (LANES // 2) + n))
         halves[warp, half, v] = total
     cuda.syncthreads()
     for v in range(lane, SUMS, LANES):
-        m, i = m0 + v // ROWS, i0 + v % ROWS
-        if m < M and i < I:
-            put(out, m * I + i, halves[warp, 0, v] + halves[warp, 1, v])
+        put(out, (m0 + v // ROWS) * I + i0 + v % ROWS, halves[warp, 0, v] + halves[warp, 1, v])
 
 
 def _flat(array):

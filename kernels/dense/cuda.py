@@ -23,7 +23,7 @@ PLAIN = (1, 1), (0, 0), 1  # its stride, padding and groups
 def forward(x, weight, bias):
     y = CudaNative.empty(output_shape(x.shape, weight.shape), x.dtype)
     if small_products.fits(*_sizes(x, weight)):
-        small_products.times(_flat(weight), weight.shape[1], 1, _columns(x), _columns(y), bias)
+        small_products.times(weight, True, _columns(x), _columns(y), bias)
         return y
     if convolution.fits(PIXEL, x.data, weight, y.data):
         convolution.forward(_map(x), _window(weight), *PLAIN, _map(y), bias)
@@ -53,7 +53,7 @@ def with_relu(x, weight, bias):
     """max(forward(...), 0)"""
     y = CudaNative.empty(output_shape(x.shape, weight.shape), x.dtype)
     if small_products.fits(*_sizes(x, weight)):
-        small_products.times(_flat(weight), weight.shape[1], 1, _columns(x), _columns(y), bias, relu=True)
+        small_products.times(weight, True, _columns(x), _columns(y), bias, relu=True)
         return y
     if convolution.fits(PIXEL, x.data, weight, y.data):
         convolution.forward(_map(x), _window(weight), *PLAIN, _map(y), bias, relu=True)
@@ -65,7 +65,7 @@ def backward_input(dy, weight):
     dx = CudaNative.empty((dy.shape[0], weight.shape[1], *dy.shape[2:]), dy.dtype)
     if small_products.fits(*_sizes(dx, weight)):
         # reverses: y[o] += weight[o, c] x[c]
-        small_products.times(_flat(weight), 1, weight.shape[1], _columns(dy), _columns(dx))
+        small_products.times(weight, False, _columns(dy), _columns(dx))
         return dx
     if convolution.fits(PIXEL, dy.data, weight, dx.data):
         convolution.backward_input(_map(dy), _window(weight), *PLAIN, _map(dx))
@@ -89,7 +89,7 @@ def masked_backward_input(dy, weight, z):
     """backward_input(...) where z > 0, else 0: for x = max(z, 0), of which z may be either side."""
     dx = CudaNative.empty((dy.shape[0], weight.shape[1], *dy.shape[2:]), dy.dtype)
     if small_products.fits(*_sizes(dx, weight)):
-        small_products.times(_flat(weight), 1, weight.shape[1], _columns(dy), _columns(dx), mask=z.flat)
+        small_products.times(weight, False, _columns(dy), _columns(dx), mask=z.flat)
         return dx
     if convolution.fits(PIXEL, dy.data, weight, dx.data):
         convolution.backward_input(_map(dy), _window(weight), *PLAIN, _map(dx), mask=z.flat)
@@ -152,7 +152,3 @@ def _sizes(x, weight):
 def _columns(x):
     """The data of (N, C, ...) as (C, positions and images)."""
     return x.data.reshape(x.shape[1], x.data.size // x.shape[1])
-
-
-def _flat(weight):
-    return weight.reshape(weight.size)
