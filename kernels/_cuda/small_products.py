@@ -37,8 +37,8 @@ def fits(M, J, K):
 
 
 def times(a, across, b, out, bias=None, relu=False, mask=None):
-    """out[m, j] = sum_k A[m, k] b[k, j], then + bias[m], relu, 0 where mask <= 0; out is (M, J), b (K, J), and
-    mask an array like out.
+    """out[m, j] = sum_k A[m, k] b[k, j], then + bias[m], relu, 0 where mask <= 0; b is (K, J), out (M, J),
+    and mask an array like out.
 
     across  whether a is A, with k contiguous in memory; else a is A transposed
     """
