@@ -127,6 +127,19 @@ def test_small_products_of_a_transposed_matrix(M, J, I, dtype, rng):
     close(memory.to_host(out), A.astype(np.float64) @ B.T, dtype, J)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("M, K", [(1, 1), (2, 7), (3, 8), (9, 33)])
+@pytest.mark.parametrize("biased, relu", [(False, False), (True, True)])
+def test_products_with_one_column(M, K, biased, relu, dtype, rng):
+    A, b, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((M, K), (K, 1), M))
+    expected = A.astype(np.float64) @ b + (bias[:, None] if biased else 0)
+    expected = np.where(expected <= 0, 0, expected) if relu else expected
+    out = memory.to_gpu(np.full((M, 1), np.nan, dtype))
+    there = memory.to_gpu(bias) if biased else None
+    small_products.times_vector(memory.to_gpu(A), memory.to_gpu(b), out, there, relu)
+    close(memory.to_host(out), expected, dtype, K)
+
+
 # ------------------------------------------------------------------------------------------------ parts
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("parts", [1, 2, reduce.FAN, reduce.FAN + 1, 19])

@@ -28,7 +28,12 @@ int32 = np.int32  # numba widens what two int32 give to int64; this makes it one
 LANES = 4 if SIMULATOR else 32  # threads of a warp
 ROWS = 2 if SIMULATOR else 4  # rows of a thread; ROWS x ROWS is half of LANES
 FEW = 2**9 if SIMULATOR else 2**24  # products, at most: 12 million are C5's for 256 images
+LOADS = 2 if SIMULATOR else 8  # of either factor that a lane of times_vector has on the way
 SUMS, WARPS = ROWS * ROWS, BLOCK // LANES
+LINE = LANES + 1  # one more than a line needs, so that the numbers of a column lie in different banks
+SHARED = WARPS * SUMS * LINE
+HALVES = WARPS, 2, SUMS
+VECTOR_SHARED = WARPS * LINE
 
 
 def fits(M, J, K):
@@ -49,7 +54,7 @@ def times(a, across, b, out, bias=None, relu=False, mask=None):
         M,
         J,
         K,
-        out if bias is None else bias,
+        _flat(out) if bias is None else bias,
         bias is not None,
         relu,
         _flat(out if mask is None else mask),
@@ -106,17 +111,52 @@ def _times(ACROSS):
     return times
 
 
+def times_vector(a, b, out, bias=None, relu=False):
+    """out[m] = sum_k a[m, k] b[k], then + bias[m], relu, for a (M, K): one image, for which time is that of
+    reading a. A warp takes a row, and its lanes share the sum.
+    """
+    M, K = a.shape
+    _times_vector[-(-M // WARPS), BLOCK](
+        _flat(a), _flat(b), M, K, _flat(out) if bias is None else bias, bias is not None, relu, _flat(out)
+    )
+
+
+@kernel(launch_bounds=(BLOCK, 4))
+def _times_vector(a, b, M, K, bias, biased, relu, out):
+    shared = cuda.shared.array(VECTOR_SHARED, out.dtype)
+    t, zero = cuda.threadIdx.x, out.dtype.type(0)
+    warp, lane = t // LANES, t % LANES
+    begin = min(cuda.blockIdx.x * WARPS + warp, M - 1) * K
+    numbers = cuda.local.array(LOADS, out.dtype)
+    factors = cuda.local.array(LOADS, out.dtype)
+    total, k = zero, lane
+    while k + (LOADS - 1) * LANES < K:
+        for n in range(LOADS):
+            factors[n] = near(a, begin + k, int32(n * LANES))
+            numbers[n] = near(b, k, int32(n * LANES))
+        for n in range(LOADS):
+            total += factors[n] * numbers[n]
+        k += LOADS * LANES
+    for last in range(k, K, LANES):
+        total += at(a, begin + last) * at(b, last)
+    shared[warp * LINE + lane] = total
+    cuda.syncthreads()
+    m = cuda.blockIdx.x * WARPS + t
+    if t < WARPS and m < M:
+        total = bias[m] if biased else zero
+        for n in range(LANES):
+            total += at_shared(shared, int32(t * LINE + n))
+        if relu and total <= zero:
+            total = zero
+        put(out, m, total)
+
+
 def times_transposed(a, b, out):
     """out[m, i] = sum_j a[m, j] b[i, j] for a (M, J), b (I, J), out (M, I)."""
     (M, J), I = a.shape, len(b)
     _times_transposed[(-(-I // (WARPS * ROWS)), -(-M // ROWS)), BLOCK](
         _flat(a), _flat(b), M, I, J, _flat(out)
     )
-
-
-LINE = LANES + 1  # one more, so that the numbers of a column lie in different banks
-SHARED = WARPS * SUMS * LINE
-HALVES = WARPS, 2, SUMS
 
 
 @kernel(launch_bounds=(BLOCK, 2))

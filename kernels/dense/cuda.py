@@ -3,8 +3,8 @@ that it is made of.
 
 In float32 the same sums are computed in tiles instead, many times faster, as a convolution of maps of one row
 with a window of one pixel (kernels/_cuda/tiles.py, kernels/_cuda/convolution.py), and take the relu before or
-behind them along, as in conv2d/cuda.py. Products of few numbers have kernels of their own
-(kernels/_cuda/small_products.py).
+behind them along, as in conv2d/cuda.py. Products of few numbers, and of one image, have kernels of
+their own (kernels/_cuda/small_products.py).
 """
 
 import math
@@ -21,20 +21,27 @@ PLAIN = (1, 1), (0, 0), 1  # its stride, padding and groups
 
 
 def forward(x, weight, bias):
+    return _products(x, weight, bias, False)
+
+
+def with_relu(x, weight, bias):
+    """max(forward(...), 0)"""
+    return _products(x, weight, bias, True)
+
+
+def _products(x, weight, bias, rectified):
     y = CudaNative.empty(output_shape(x.shape, weight.shape), x.dtype)
-    if small_products.fits(*_sizes(x, weight)):
-        small_products.times(weight, True, _columns(x), _columns(y), bias)
-        return y
-    if convolution.fits(PIXEL, x.data, weight, y.data):
-        convolution.forward(_map(x), _window(weight), *PLAIN, _map(y), bias)
-        return y
-    _forward[y.data.size](
-        positions(x),
-        weight,
-        weight.reshape(weight.size) if bias is None else bias,
-        bias is not None,
-        positions(y),
-    )
+    M, J, K = _sizes(x, weight)
+    if J == 1:
+        small_products.times_vector(weight, _columns(x), _columns(y), bias, rectified)
+    elif small_products.fits(M, J, K):
+        small_products.times(weight, True, _columns(x), _columns(y), bias, rectified)
+    elif convolution.fits(PIXEL, x.data, weight, y.data):
+        convolution.forward(_map(x), _window(weight), *PLAIN, _map(y), bias, rectified)
+    else:
+        flat = weight.reshape(weight.size) if bias is None else bias
+        _forward[y.data.size](positions(x), weight, flat, bias is not None, positions(y))
+        return relu.forward(y) if rectified else y
     return y
 
 
@@ -47,18 +54,6 @@ def _forward(x, weight, bias, biased, y):
         for c in range(x.shape[0]):
             total += weight[o, c] * x[c, p, n]
         y[o, p, n] = total
-
-
-def with_relu(x, weight, bias):
-    """max(forward(...), 0)"""
-    y = CudaNative.empty(output_shape(x.shape, weight.shape), x.dtype)
-    if small_products.fits(*_sizes(x, weight)):
-        small_products.times(weight, True, _columns(x), _columns(y), bias, relu=True)
-        return y
-    if convolution.fits(PIXEL, x.data, weight, y.data):
-        convolution.forward(_map(x), _window(weight), *PLAIN, _map(y), bias, relu=True)
-        return y
-    return relu.forward(forward(x, weight, bias))
 
 
 def backward_input(dy, weight):
