@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .._cuda import memory
-from .._cuda.launch import AT_ONCE, cuda, kernel, row_blocks
+from .._cuda.launch import AT_ONCE, cuda, device, kernel, row_blocks
 from .._cuda.ptx import at, put
 from .._cuda.reduce import BLOCK, BLOCKS, part, parts, tree_sum
 from . import numbers
@@ -50,24 +50,34 @@ def _update(weights, dweights, velocities, options):
         dweights[cuda.blockIdx.y],
         velocities[cuda.blockIdx.y],
     )
-    lr, momentum, weight_decay, nesterov, scale = options[0], options[1], options[2], options[3], options[4]
-    zero = options.dtype.type(0)
-    if scale != scale:
+    numbers = options[0], options[1], options[2], options[3], options[4]
+    if numbers[4] != numbers[4]:
         return
     w = cuda.local.array(AT_ONCE, options.dtype)
     dw = cuda.local.array(AT_ONCE, options.dtype)
     v = cuda.local.array(AT_ONCE, options.dtype)
-    for first in range(cuda.grid(1), weight.size, AT_ONCE * cuda.gridsize(1)):
+    e, grid = cuda.grid(1), cuda.gridsize(1)
+    while e + (AT_ONCE - 1) * grid < weight.size:
         for a in range(AT_ONCE):
-            e = min(first + a * cuda.gridsize(1), weight.size - 1)
-            w[a], dw[a], v[a] = at(weight, e), at(dweight, e), at(velocity, e)
+            i = e + a * grid
+            w[a], dw[a], v[a] = at(weight, i), at(dweight, i), at(velocity, i)
         for a in range(AT_ONCE):
-            e = first + a * cuda.gridsize(1)
-            if e < weight.size:
-                g = scale * dw[a] + weight_decay * w[a]
-                step = momentum * v[a] + g
-                put(velocity, e, step)
-                put(weight, e, w[a] - lr * (g + momentum * step if nesterov != zero else step))
+            w[a], v[a] = _changed(w[a], dw[a], v[a], numbers)
+            put(weight, e + a * grid, w[a])
+            put(velocity, e + a * grid, v[a])
+        e += AT_ONCE * grid
+    while e < weight.size:
+        weight[e], velocity[e] = _changed(weight[e], dweight[e], velocity[e], numbers)
+        e += grid
+
+
+@device
+def _changed(w, dw, v, numbers):
+    """Return (weight, velocity) after the update."""
+    lr, momentum, weight_decay, nesterov, scale = numbers
+    g = scale * dw + weight_decay * w
+    v = momentum * v + g
+    return w - lr * (g + momentum * v if nesterov else v), v
 
 
 def sum_of_squares(dweight):
