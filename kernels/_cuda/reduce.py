@@ -22,7 +22,7 @@ from functools import cache
 import numpy as np
 
 from . import memory
-from .launch import AT_ONCE, device, divided, kernel
+from .launch import device, divided, kernel
 from .package import SIMULATOR, cuda
 from .ptx import at, at_shared, put
 
@@ -35,6 +35,8 @@ BLOCKS = (
     8 if SIMULATOR else 1024
 )  # of them keep any GPU busy: a constant, since the order of a sum must not depend on the GPU
 WORTH = 4 * BLOCK  # numbers that are worth a block
+ALONE = 32 * BLOCK  # numbers up to which a block adds a row alone: a second launch would take longer
+LOADS = 2 if SIMULATOR else 8  # numbers that a thread loads before it adds the first
 
 
 def parts(rows, columns):
@@ -51,7 +53,7 @@ def row_sums(matrix, out=None):
     """
     M, K = matrix.shape
     out = memory.empty((M,), matrix.dtype) if out is None else out
-    P = parts(M, K)
+    P = parts(M, K) if K > ALONE else 1
     if P > 1:
         of_parts = memory.empty((M, P), matrix.dtype)
         _sum_rows[(M, P), BLOCK](matrix.reshape(M * K), K, of_parts.reshape(M * P))
@@ -66,8 +68,8 @@ def _sum_rows(matrix, K, sums):
     m, p, P = cuda.blockIdx.x, cuda.blockIdx.y, cuda.gridDim.y
     first, end = part(p, P, K)
     total = zero = sums.dtype.type(0)
-    for few in range(first + cuda.threadIdx.x, end, AT_ONCE * BLOCK):
-        for a in range(AT_ONCE):
+    for few in range(first + cuda.threadIdx.x, end, LOADS * BLOCK):
+        for a in range(LOADS):
             k = few + a * BLOCK
             number = at(matrix, m * K + min(k, end - 1))
             total += number if k < end else zero
