@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinyconv.kernels import load
-from tinyconv.kernels._cuda import few_maps, launch, memory, package, reduce, small_products
+from tinyconv.kernels._cuda import few_maps_shapes, launch, memory, package, reduce, small_products
 from tinyconv.kernels._cuda.native import CudaNative
 from tinyconv.kernels._cuda.package import cuda
 
@@ -67,35 +67,39 @@ def test_few_maps(x_shape, filter, O, connections, dtype, rng):
 def test_which_convolutions_have_few_maps():
     plain = (1, 1), (0, 0), 1
     c1 = (6, 1, 5, 5), (64, 1, 32, 32), (64, 6, 28, 28)
-    assert few_maps.fits(*c1, *plain)
-    assert not few_maps.fits(*c1[:2], (64, 6, 14, 14), (2, 2), *plain[1:])
-    assert not few_maps.fits(*c1[:2], (64, 6, 32, 32), (1, 1), (2, 2), 1)
+    assert few_maps_shapes.fits(*c1, *plain)
+    assert not few_maps_shapes.fits(*c1[:2], (64, 6, 14, 14), (2, 2), *plain[1:])
+    assert not few_maps_shapes.fits(*c1[:2], (64, 6, 32, 32), (1, 1), (2, 2), 1)
     # windows that reach beyond the map
-    assert not few_maps.fits(*c1[:2], (64, 6, 29, 29), *plain)
-    assert not few_maps.fits((few_maps.FEW + 1, 1, 5, 5), *c1[1:], *plain)
-    assert not few_maps.fits(*c1[:1], (0, 1, 32, 32), (0, 6, 28, 28), *plain)
+    assert not few_maps_shapes.fits(*c1[:2], (64, 6, 29, 29), *plain)
+    assert not few_maps_shapes.fits((few_maps_shapes.FEW + 1, 1, 5, 5), *c1[1:], *plain)
+    assert not few_maps_shapes.fits(*c1[:1], (0, 1, 32, 32), (0, 6, 28, 28), *plain)
 
 
 @pytest.mark.parametrize("pixels", [1, 5, 10, 28, 101])
 @pytest.mark.parametrize("longest", [5, 16])
 def test_pieces_cover_a_row(pixels, longest, monkeypatch):
-    monkeypatch.setattr(few_maps, "LONGEST", longest)
-    pieces, length = few_maps.cut(pixels)
+    monkeypatch.setattr(few_maps_shapes, "LONGEST", longest)
+    pieces, length = few_maps_shapes.cut(pixels)
     assert length <= longest and pieces * length >= pixels >= length > (pieces - 1) * length - pixels
 
 
 @pytest.mark.parametrize("connections", range(1, 12))
-def test_slices_share_connections_evenly(connections, monkeypatch):
-    monkeypatch.setattr(few_maps, "SLICES", 5)
-    slices = few_maps.slices_of(connections)
-    assert 1 <= slices <= 5 and -(-connections // slices) == -(-connections // 5)
+@pytest.mark.parametrize("warps", [1, 168, 672, 10**6])
+def test_slices_share_connections_evenly(warps, connections, monkeypatch):
+    monkeypatch.setattr(few_maps_shapes, "ENOUGH", 2112)
+    monkeypatch.setattr(few_maps_shapes, "MOST_SLICES", 10)
+    slices = few_maps_shapes.slices_of(warps, connections)
+    each = -(-connections // slices)
+    assert 1 <= slices <= min(10, connections) and each * (slices - 1) < connections
+    assert slices == 1 or warps < 2112
 
 
 def test_maps_of_a_block_leave_enough_blocks():
-    assert few_maps.maps_of_block(few_maps.BUSY, 16, 8) == 8
-    assert few_maps.maps_of_block(few_maps.BUSY // 2, 16, 8) == 8
-    assert few_maps.maps_of_block(1, 16, 8) == 1 or few_maps.BUSY <= 16
-    assert few_maps.maps_of_block(few_maps.BUSY, 1, 8) == 1
+    assert few_maps_shapes.maps_of_block(few_maps_shapes.BUSY, 16, 8) == 8
+    assert few_maps_shapes.maps_of_block(few_maps_shapes.BUSY // 2, 16, 8) == 8
+    assert few_maps_shapes.maps_of_block(1, 16, 8) == 1 or few_maps_shapes.BUSY <= 16
+    assert few_maps_shapes.maps_of_block(few_maps_shapes.BUSY, 1, 8) == 1
 
 
 # ------------------------------------------------------------------------------------------------ products
