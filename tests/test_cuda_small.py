@@ -87,19 +87,18 @@ def test_pieces_cover_a_row(pixels, longest, monkeypatch):
 @pytest.mark.parametrize("connections", range(1, 12))
 @pytest.mark.parametrize("warps", [1, 168, 672, 10**6])
 def test_slices_share_connections_evenly(warps, connections, monkeypatch):
-    monkeypatch.setattr(few_maps_shapes, "ENOUGH", 2112)
+    monkeypatch.setattr(few_maps_shapes, "ENOUGH", 1056)
     monkeypatch.setattr(few_maps_shapes, "MOST_SLICES", 10)
     slices = few_maps_shapes.slices_of(warps, connections)
     each = -(-connections // slices)
     assert 1 <= slices <= min(10, connections) and each * (slices - 1) < connections
-    assert slices == 1 or warps < 2112
+    assert slices == 1 or warps < 1056
 
 
-def test_maps_of_a_block_leave_enough_blocks():
-    assert few_maps_shapes.maps_of_block(few_maps_shapes.BUSY, 16, 8) == 8
-    assert few_maps_shapes.maps_of_block(few_maps_shapes.BUSY // 2, 16, 8) == 8
-    assert few_maps_shapes.maps_of_block(1, 16, 8) == 1 or few_maps_shapes.BUSY <= 16
-    assert few_maps_shapes.maps_of_block(few_maps_shapes.BUSY, 1, 8) == 1
+@pytest.mark.parametrize("blocks, most, expected", [(40, 6, 6), (1, 8, 1), (132, 8, 8), (10**4, 8, 8)])
+def test_maps_of_a_block_leave_every_multiprocessor_its_share(blocks, most, expected):
+    assert few_maps_shapes.maps_of_block(blocks, 16, most) == expected
+    assert few_maps_shapes.maps_of_block(blocks, 1, most) == 1
 
 
 # ------------------------------------------------------------------------------------------------ products

@@ -7,15 +7,15 @@ import numpy as np
 from . import memory
 from .package import SIMULATOR
 from .reduce import BLOCK
+from .tile_shapes import MULTIPROCESSORS
 
 FEW = 8  # maps on either side of a conv2d
 LARGEST = 64  # pixels of a filter: its rows are unrolled in machine code
 LONGEST = 5 if SIMULATOR else 16  # pixels of a row that a thread computes
 LANES = 2 if SIMULATOR else 32  # images, or pieces of rows in images, side by side in a block
-WARPS = 4 if SIMULATOR else 16  # of LANES threads in a block, at most
+WARPS = 4 if SIMULATOR else 12  # of LANES threads in a block, at most
 MOST_SLICES = 3 if SIMULATOR else 10
-BUSY = 8 if SIMULATOR else 132  # blocks that keep any GPU busy
-ENOUGH = 16 if SIMULATOR else 2112  # warps that do
+ENOUGH = 16 if SIMULATOR else 8 * MULTIPROCESSORS  # warps that keep a GPU busy
 
 
 def fits(weight_shape, x_shape, y_shape, stride, padding, groups):
@@ -62,6 +62,13 @@ def cut(pixels):
     return pieces, -(-pixels // pieces)
 
 
+def together(N, dtype):
+    """How many images a thread computes: two where their numbers can be loaded as one, since a load's address
+    costs as much as several products.
+    """
+    return 2 if N % 2 == 0 and dtype == np.float32 else 1
+
+
 def slices_of(warps, connections):
     """How many threads share the connections of a map, where there are so many warps without slices, and so
     many connections of a map: all have as many of them, or nearly.
@@ -71,15 +78,20 @@ def slices_of(warps, connections):
 
 
 def maps_of_block(blocks, maps, most):
-    """How many of `maps` maps a block computes, `most` at most: they read the same numbers, which come from
-    the cache then. Fewer where there would not be BUSY blocks; `blocks` is their number for one map.
+    """How many of `maps` maps a block computes, `most` at most; `blocks` is their number for one map.
+
+    The more, the more threads get the same numbers from the cache; but not where a multiprocessor would get
+    many more maps than the mean.
     """
-    together = min(maps, most)
-    while together > 1 and blocks * -(-maps // together) < BUSY:
-        together -= 1
-    return together
+
+    def of_one(together):
+        return -(-blocks * -(-maps // together) // MULTIPROCESSORS) * together
+
+    choices = range(1, min(maps, most) + 1)
+    least = min(map(of_one, choices))
+    return max(together for together in choices if 4 * of_one(together) <= 5 * least)
 
 
 def parts_of(sums, numbers):
     """How many blocks share each of so many sums over `numbers` pieces of rows in images."""
-    return max(1, min(2 * BUSY // sums, numbers // BLOCK))
+    return max(1, min(2 * MULTIPROCESSORS // sums, numbers // BLOCK))

@@ -6,8 +6,9 @@ kernels/_cuda/tiles.py are made of.
     end_of_copies()            the copies since the last end are a group
     copies_but(newest)         wait(): until all groups of copies of this thread but the newest have arrived
     at(array, index)           array[index] of an array in memory; at_shared: in shared memory
-    near(array, index, offset) array[index + offset] in memory, index int64, offset int32; an address is one
-                               instruction where a loop does not change the offset
+    near(width)                read(array, index, offset): array[index + offset + i] for i < width, a tuple, in a
+                               load: width is 1 or 2, index int64, offset int32, and their sum a multiple of
+                               width; cheap where a loop does not change the offset
     reader(count, apart)       read(array, index): array[index + i * apart] for i < count, a tuple, in memory
     put(array, index, number)  array[index] = number, in memory
     thread(), block()          threadIdx.x and blockIdx.x, read anew: what follows from them need not stay in
@@ -190,13 +191,25 @@ if package.INSTALLED and not package.SIMULATOR:
 
     at, at_shared = _at(GLOBAL), _at(SHARED)
 
-    @intrinsic
-    def near(typing, array, index, offset):
-        def codegen(context, builder, signature, arguments):
-            base = _pointer(context, builder, signature.args[0], *arguments[:2], GLOBAL)
-            return builder.load(builder.gep(base, [arguments[2]]))
+    @cache
+    def near(width):
+        @intrinsic
+        def near(typing, array, index, offset):
+            def codegen(context, builder, signature, arguments):
+                base = _pointer(context, builder, signature.args[0], *arguments[:2], GLOBAL)
+                pointer = builder.gep(base, [arguments[2]])
+                if width == 1:
+                    return _tuple(builder, [builder.load(pointer)])
+                kind = ir.VectorType(pointer.type.pointee, width)
+                vector = builder.load(builder.bitcast(pointer, kind.as_pointer(GLOBAL)))
+                vector.align = width * array.dtype.bitwidth // 8
+                return _tuple(
+                    builder, [builder.extract_element(vector, ir.Constant(INT, i)) for i in range(width)]
+                )
 
-        return array.dtype(array, types.int64, types.int32), codegen
+            return types.UniTuple(array.dtype, width)(array, types.int64, types.int32), codegen
+
+        return _named(near, width)
 
     @cache
     def reader(count, apart):

@@ -33,8 +33,13 @@ def at(array, index):
 at_shared = at
 
 
-def near(array, index, offset):
-    return at(array, index + offset)
+@cache
+def near(width):
+    def read(array, index, offset):
+        assert (index + offset) % width == 0
+        return tuple(at(array, index + offset + i) for i in range(width))
+
+    return read
 
 
 @cache

@@ -24,6 +24,7 @@ from .package import SIMULATOR, cuda
 from .ptx import at, at_shared, near, put
 from .reduce import BLOCK, tree_sums
 
+near_one = near(1)
 int32 = np.int32  # numba widens what two int32 give to int64; this makes it one register again
 LANES = 4 if SIMULATOR else 32  # threads of a warp
 ROWS = 2 if SIMULATOR else 4  # rows of a thread; ROWS x ROWS is half of LANES
@@ -85,9 +86,9 @@ def _times(ACROSS):
                 numbers[n] = at(b, int32((k + n) * J + j))
                 for m in range(ROWS):
                     if ACROSS:
-                        factors[n, m] = near(a, (m0 + m) * K + k, int32(n))
+                        factors[n, m] = near_one(a, (m0 + m) * K + k, int32(n))[0]
                     else:
-                        factors[n, m] = near(a, (k + n) * M + m0, int32(m))
+                        factors[n, m] = near_one(a, (k + n) * M + m0, int32(m))[0]
             for n in range(AT_ONCE):
                 for m in range(ROWS):
                     sums[m] += factors[n, m] * numbers[n]
@@ -132,8 +133,8 @@ def _times_vector(a, b, M, K, bias, biased, relu, out):
     total, k = zero, lane
     while k + (LOADS - 1) * LANES < K:
         for n in range(LOADS):
-            factors[n] = near(a, begin + k, int32(n * LANES))
-            numbers[n] = near(b, k, int32(n * LANES))
+            factors[n] = near_one(a, begin + k, int32(n * LANES))[0]
+            numbers[n] = near_one(b, k, int32(n * LANES))[0]
         for n in range(LOADS):
             total += factors[n] * numbers[n]
         k += LOADS * LANES
