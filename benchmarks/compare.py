@@ -52,7 +52,7 @@ def kernels(described, entries, workload, batch, dtype, ceilings, seconds):
         result = entry.check(found, expected) if entry.check else parity.check(found, expected, dtype, terms)
         if result.ok and entry.stranger:
             result = entry.stranger()
-        row |= result.columns()
+        row |= contender.facts | result.columns()
         if result.ok:
             sound[entry.name] = contender
     return timed(rows, sound, ceilings, seconds)

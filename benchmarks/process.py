@@ -138,7 +138,7 @@ class _Kernel:
     """A kernel in the process of a contestant, as a Contender. The process has one at a time."""
 
     def __init__(self, process, workload, batch, dtype, threads):
-        self.name, self.process, self.copies, self.made = process.name, process, None, None
+        self.name, self.process, self.made, self.facts = process.name, process, None, {}
         self.job = {
             "workload": [workload.model, workload.layer, workload.direction],
             "batch": batch,
@@ -156,7 +156,7 @@ class _Kernel:
         with tempfile.TemporaryDirectory(prefix="tinyconv") as folder:
             path = Path(folder) / "made.npy"
             answer = self.process.ask(kernel=self.job, path=str(path))
-            self.made, self.copies = np.load(path), answer["copies"]
+            self.made, self.facts = np.load(path), {"copies": answer["copies"]}
         return answer["seconds"]
 
     def result(self):
