@@ -20,7 +20,8 @@ def place(axes, points, colors, size=7):
     figure.set_layout_engine("none")
     scale, frame = 72 / figure.dpi, _Box.of(axes.get_window_extent(), 72 / figure.dpi)
     at = {point: tuple(axes.transData.transform(point) * scale) for point in points}
-    taken = [_Box(x - 3, y - 3, x + 3, y + 3) for x, y in at.values()]
+    taken = [_Box.around(place, 3) for place in at.values()]
+    taken += [_Box.around(place, 1) for line in axes.lines for place in _along(line, scale)]
     made = []
     # the most crowded ones first: they have the fewest free places
     for point in sorted(points, key=lambda one: sum(math.dist(at[one], other) for other in at.values())):
@@ -58,6 +59,13 @@ def _free(center, width, height, taken, frame):
     return beside
 
 
+def _along(line, scale):
+    """Places on a straight line of the picture, near each other."""
+    (x0, y0), (x1, y1) = line.get_transform().transform(line.get_xydata())[[0, -1]] * scale
+    count = max(2, int(math.dist((x0, y0), (x1, y1)) / 3))
+    return [(x0 + (x1 - x0) * n / count, y0 + (y1 - y0) * n / count) for n in range(count + 1)]
+
+
 def _line(axes, point, at, box, color):
     """A thin line from a point to the nearest edge of its name."""
     x, y = box.nearest(at)
@@ -79,6 +87,10 @@ class _Box:
     @classmethod
     def of(cls, extent, scale):
         return cls(extent.x0 * scale, extent.y0 * scale, extent.x1 * scale, extent.y1 * scale)
+
+    @classmethod
+    def around(cls, place, by):
+        return cls(place[0] - by, place[1] - by, place[0] + by, place[1] + by)
 
     def grown(self, by):
         return _Box(self.left - by, self.bottom - by, self.right + by, self.top + by)

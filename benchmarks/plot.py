@@ -7,13 +7,12 @@ from pathlib import Path
 from ..errors import TinyconvError
 from ..files import write_atomically
 from . import labels
-from .report import wins
+from .report import seconds, wins
 from .versus import comparisons
 
 FORMATS = (".png", ".svg", ".pdf")
 COLORS = {"cpu": "tab:blue", "cuda": "tab:orange", "torch": "tab:gray", "reference": "tab:green"}
 DEVICES = {"cpu": "CPU", "cuda": "GPU"}
-SHORT = {"forward": "", "backward_input": " dx", "backward_weight": " dweight"}
 ACROSS = 4  # panels of a row
 
 
@@ -82,8 +81,8 @@ def _devices(Figure, crossings, points, result):
     """CPU against GPU: a panel for each piece of work, and below them the roofs of both."""
     rows = -(-len(crossings) // ACROSS)
     columns = min(ACROSS, len(crossings))
-    figure = Figure(figsize=(max(11, 4 * columns), 3.6 * rows + 7 * bool(points)), layout="constrained")
-    heights = [3.6] * rows + [7] * bool(points)
+    figure = Figure(figsize=(max(11, 4 * columns), 3.8 * rows + 7 * bool(points)), layout="constrained")
+    heights = [3.8] * rows + [7] * bool(points)
     grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
     for place, one in enumerate(crossings):
         _crossing(figure.add_subplot(grid[place // columns, place % columns]), one)
@@ -107,9 +106,11 @@ def _crossing(axes, one):
     batch, between = one.wins_from(with_copies=True)
     if batch:
         axes.axvline(between or batch, color="black", linestyle=":")
-    axes.set(xscale="log", yscale="log", xlabel="images in a batch", ylabel="seconds")
+    axes.set(xscale="log", yscale="log", xlabel="images in a batch", ylabel="time")
     axes.set_xticks(batches, [f"{batch:,}" for batch in batches])
     axes.set_xticks([], minor=True)
+    axes.yaxis.set_major_formatter(lambda value, _: seconds(value))
+    axes.yaxis.set_minor_formatter(lambda value, _: "")
     axes.set_title("\n".join([one.title, *wins(one).split("; ")]), fontsize=9)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
@@ -144,7 +145,7 @@ def _roofline(axes, rows, ceilings):
         axes.scatter(*zip(*places), s=16, color=color, label=DEVICES.get(contender, contender), zorder=3)
         if contender != "torch":
             for row, place in zip(mine, places):
-                names[place] = row["layer"] + SHORT.get(row["direction"], f" {row['direction']}")
+                names[place] = f"{row['layer']} {_short(row['direction'])}".strip()
                 colors[place] = color
     axes.set(
         xscale="log",
@@ -154,8 +155,14 @@ def _roofline(axes, rows, ceilings):
         xlim=(low, high),
         ylim=(None, 3 * max(peaks)),
     )
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=4)
     labels.place(axes, names, colors)
+
+
+def _short(direction):
+    """"" for forward, dx for backward_input, dweight for backward_weight."""
+    words = {"forward": "", "backward_input": "dx"}
+    return words.get(direction, direction.replace("backward_", "d"))
 
 
 def _roofs(ceilings):

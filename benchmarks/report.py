@@ -205,14 +205,14 @@ def _percent(share):
 def wins(one):
     """The batch from which the GPU is faster, as a sentence."""
     without, with_copies = (_wins(one, *one.wins_from(copies)) for copies in (False, True))
-    return without if without == with_copies else f"{without}; with the copies, {with_copies}"
+    return without if without == with_copies else f"{without}; with copies {with_copies.removeprefix('the GPU is ')}"
 
 
 def _wins(one, batch, between):
     if batch is None:
         return f"the GPU is not faster up to {one.pairs[-1].batch:,} images"
-    equal = f" (both are equal at about {between:.0f})" if between else ""
-    return f"the GPU is faster from {batch:,} image{'s' * (batch > 1)} on{equal}"
+    equal = f" (equal at {between:.0f})" if between else ""
+    return f"the GPU is faster from {batch:,} on{equal}"
 
 
 def closing(result):
