@@ -29,7 +29,9 @@ class Reference:
         return [arrays]
 
     def copies(self, given, result):
-        """Seconds in which `given` gets to the device and `result` back; None where they are there already."""
+        """Seconds in which `given` gets to the device and `result` back; None where they are there
+        already.
+        """
         return None
 
     leave = staticmethod(np.asarray)
@@ -83,7 +85,9 @@ class Cuda(Reference):
     def copies(self, given, result):
         from .gpu.graphs import crossed
 
-        return sum(crossed(array.nbytes, to_gpu=True) for array in given) + crossed(result.nbytes, to_gpu=False)
+        return sum(crossed(array.nbytes, to_gpu=True) for array in given) + crossed(
+            result.nbytes, to_gpu=False
+        )
 
     def contender(self, name, function, arguments, result):
         """`function` on arrays that lie on the GPU: its first call, which compiles, then a graph of calls."""

@@ -8,7 +8,6 @@ Bytes: copying one array to another, bytes read and bytes written counted (as ST
 level of the memory: arrays that fit half of L2, that fit half of L3, and that are far larger than any cache.
 """
 
-import contextlib
 from functools import cache
 
 import numpy as np
@@ -18,9 +17,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ..kernels._cpu.native import lanes, vector_bytes
-from ..kernels._cuda import gpu, package
-from . import machine, pytorch
-from .backends import NotMeasured
+from . import machine
 from .timing import Contender, interleaved, team
 
 CHAINS = 24 if vector_bytes() == 64 else 12  # AVX-512 has 32 registers, AVX2 has 16, and two hold a and b
@@ -52,27 +49,6 @@ def measure(dtype, threads, seconds=0.3):
             "samples": samples[level],
         }
     return found
-
-
-def of_gpu(dtype, tensor_cores):
-    """Return ({"cuda": the ceilings of the GPU, "cuda tf32": those of its tensor cores}, {"name", "crossing", ...}:
-    what else is known of it). crossing: bytes per second from pinned memory to the GPU.
-
-    tensor_cores  whether they are measured too, by a large product of PyTorch's; where that is not installed,
-                  what they compute is held against the multiply-adds of float32
-    """
-    from .gpu import ceilings
-    from .gpu.sizes import SIZES
-
-    sizes = SIZES["rehearsal" if package.SIMULATOR else "full"]
-    memory = {"bytes_per_second": ceilings.copying(sizes), "fits": None}
-    found = {"cuda": {"arithmetic": {"flops": ceilings.arithmetic(np.dtype(dtype), sizes)}, "memory": memory}}
-    if tensor_cores:
-        found["cuda tf32"] = found["cuda"]
-        with contextlib.suppress(NotMeasured):
-            flops = ceilings.tensor_cores(pytorch.load(), sizes, True)
-            found["cuda tf32"] = {"arithmetic": {"flops": flops}, "memory": memory}
-    return found, gpu.facts() | {"crossing": ceilings.crossing(sizes)}
 
 
 def _levels(threads):

@@ -15,15 +15,16 @@ class Entry:
     """One contender of a comparison.
 
     make      makes the Contender, or raises NotMeasured
-    ceiling   which of the session's ceilings it is held against: a number of threads, "cuda" or "cuda tf32"
+    ceiling   which of the session's ceilings it is held against: "2" of so many threads, "cuda", "cuda tf32"
     check     gives the Parity of its result; None: that of its dtype
-    stranger  a further check of a kernel that is not ours: whatever it raises makes it wrong, and stops nothing
+    stranger  a further check of a kernel that is not ours: whatever it raises makes it wrong, and stops
+    nothing
     """
 
     name: str
     threads: int
     make: Callable
-    ceiling: object
+    ceiling: str
     check: Callable | None = None
     stranger: Callable | None = None
 

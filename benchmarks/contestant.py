@@ -1,7 +1,8 @@
 """The contestant's side of process.py.
 
-`python -m tinyconv.benchmarks.contestant NAME`, NAME a backend or a variant of PyTorch. It waits for requests,
-lines of JSON, and answers each by one, so that nothing runs in it while another contestant has its turn:
+`python -m tinyconv.benchmarks.contestant NAME`, NAME a backend or a variant of PyTorch. It waits for
+requests, lines of JSON, and answers each by one, so that nothing runs in it while another contestant has
+its turn:
 
     {"network": task, "path": FILE}   compute what is checked of a network, and write it to FILE
     {"network": task, "path": null}   make the network of a task
@@ -47,9 +48,7 @@ class Answers:
         self.one = self.contender = None
         gc.collect()
         model, layer, direction = kernel["workload"]
-        workload = next(
-            w for w in workloads.kept(model) if w.layer == layer and w.direction == direction
-        )
+        workload = next(w for w in workloads.kept(model) if w.layer == layer and w.direction == direction)
         batch, dtype, threads = kernel["batch"], np.dtype(kernel["dtype"]), kernel["threads"]
         self.contender = kernel_contender(self.name, workload, batch, dtype, threads)
         seconds = self.contender.seconds(1)

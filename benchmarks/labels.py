@@ -10,8 +10,8 @@ GAP = 1.5  # points that stay free around a name
 
 
 def place(axes, points, colors, size=7):
-    """Write the names of points, {(x, y): name}, each at the free place that is nearest to its point, and with a
-    line to the point where that is not beside it. colors: {(x, y): color}. Return the texts.
+    """Write the names of points, {(x, y): name}, each at the free place that is nearest to its point, and
+    with a line to the point where that is not beside it. colors: {(x, y): color}. Return the texts.
 
     The picture must be complete but for them: its layout is fixed here.
     """
@@ -25,7 +25,14 @@ def place(axes, points, colors, size=7):
     made = []
     # the most crowded ones first: they have the fewest free places
     for point in sorted(points, key=lambda one: sum(math.dist(at[one], other) for other in at.values())):
-        text = axes.annotate(points[point], point, fontsize=size, color=colors[point], textcoords="offset points", xytext=(0, 0))
+        text = axes.annotate(
+            points[point],
+            point,
+            fontsize=size,
+            color=colors[point],
+            textcoords="offset points",
+            xytext=(0, 0),
+        )
         box = _Box.of(text.get_window_extent(), scale)
         width, height = box.right - box.left, box.top - box.bottom
         moved = _free(at[point], width, height, taken, frame)

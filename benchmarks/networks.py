@@ -35,7 +35,10 @@ TORCH = {
 # of every update: speed does not depend on it, and the numbers stay finite however often a step is repeated
 RATE = {"lr": 1e-6}
 # batches of a training step from which the one is found that a GPU is faster from
-SWEEP = {name: (1, 4, 16, 64) if model.bench.alone else (1, 4, 16, 64, 256, 1024) for name, model in MEASURED.items()}
+SWEEP = {
+    name: (1, 4, 16, 64) if model.bench.alone else (1, 4, 16, 64, 256, 1024)
+    for name, model in MEASURED.items()
+}
 PATIENCE = 10  # times the seconds of other rows that are spent on such a contestant
 
 
@@ -109,7 +112,9 @@ class Contestant:
             self.once()
 
     def resident(self):
-        """The training step as a Contender, its batch on the GPU already; None where there is no such thing."""
+        """The training step as a Contender, its batch on the GPU already; None where there is no such
+        thing.
+        """
         return None
 
     def found(self):
@@ -241,7 +246,8 @@ class Here:
 def measure(task, backends, against, ceilings, seconds, contestants=None):
     """The rows of a task, one a contestant. All are checked before any is timed.
 
-    contestants  process.Contestants, for a process of its own each; None: only models in IN_PROCESSES have them
+    contestants  process.Contestants, for a process of its own each; None: only models in IN_PROCESSES have
+    them
     """
     alone = task.model in IN_PROCESSES
     apart = alone or contestants is not None
@@ -267,7 +273,7 @@ def measure(task, backends, against, ceilings, seconds, contestants=None):
                 "batch": task.images,
                 "contender": name,
                 "threads": 1 if name in ("reference", "cuda") else task.threads,
-                "ceiling": "cuda" if name == "cuda" else task.threads,
+                "ceiling": "cuda" if name == "cuda" else str(task.threads),
                 "status": "ok",
                 "why": "",
                 "checked": ", ".join(checked),

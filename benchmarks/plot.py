@@ -1,5 +1,5 @@
-"""The picture: the ladder as bars, one panel a shape and direction; CPU against GPU over the batch; and the rows
-under the roofs of their devices.
+"""The picture: the ladder as bars, one panel a shape and direction; CPU against GPU over the batch; and the
+rows under the roofs of their devices.
 """
 
 from pathlib import Path
@@ -33,8 +33,8 @@ def draw(result, path):
 
 
 def picture(result):
-    """Return the matplotlib Figure: of two devices their crossing and their roofs, else of a ladder its bars, else
-    the roofs.
+    """Return the matplotlib Figure: of two devices their crossing and their roofs, else of a ladder its
+    bars, else the roofs.
     """
     from matplotlib.figure import Figure
 
@@ -160,14 +160,14 @@ def _roofline(axes, rows, ceilings):
 
 
 def _short(direction):
-    """"" for forward, dx for backward_input, dweight for backward_weight."""
+    """Nothing for forward, dx for backward_input, dweight for backward_weight."""
     words = {"forward": "", "backward_input": "dx"}
     return words.get(direction, direction.replace("backward_", "d"))
 
 
 def _roofs(ceilings):
     """{device: its ceilings}; of the CPU those of the most threads."""
-    threads = [found for name, found in ceilings.items() if not str(name).startswith("cuda")]
+    threads = [found for name, found in ceilings.items() if not name.startswith("cuda")]
     roofs = {"cpu": max(threads, key=lambda found: found["arithmetic"]["flops"])} if threads else {}
     return roofs | ({"cuda": ceilings["cuda"]} if "cuda" in ceilings else {})
 

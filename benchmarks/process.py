@@ -1,5 +1,5 @@
-"""A contestant in a process of its own, so that its environment is set before it starts, its peak memory is its
-own, and no thread of another one spins beside it. The other side is contestant.py.
+"""A contestant in a process of its own, so that its environment is set before it starts, its peak memory is
+its own, and no thread of another one spins beside it. The other side is contestant.py.
 """
 
 import contextlib

@@ -74,14 +74,15 @@ class Printer:
             columns, cells = (
                 (LADDER, _ladder_cells(row)) if row["kind"] == "ladder" else (COLUMNS, _cells(row))
             )
-            heading = (row["kind"] == "ladder") and (row["device"], row["layer"], row["direction"], row["batch"])
+            heading = (row["kind"] == "ladder") and (
+                row["device"],
+                row["layer"],
+                row["direction"],
+                row["batch"],
+            )
             if heading != self.heading:
                 self.heading = heading
-                title = (
-                    f"the ladder on the {'GPU' if row['device'] == 'cuda' else 'CPU'}: conv2d {row['direction']}, {row['layer']}, batch {row['batch']}\n"
-                    if heading
-                    else ""
-                )
+                title = f"{_ladder_title(row)}\n" if heading else ""
                 self.write(f"\n{title}{_line(columns, [name for name, _ in columns])}")
             self.write(
                 _line(columns, cells)
@@ -109,6 +110,11 @@ def _cells(row):
 
 def _checked(row):
     return f"   checked: {row['checked']}" if row.get("checked") else ""
+
+
+def _ladder_title(row):
+    device = "GPU" if row["device"] == "cuda" else "CPU"
+    return f"the ladder, {device}: conv2d {row['direction']}, {row['layer']}, batch {row['batch']}"
 
 
 def _ladder_cells(row):
@@ -163,14 +169,14 @@ def ceilings(result):
             roofs.append(f"{result['gpu']['crossing'] / 1e9:.3g} GB/s from pinned memory to the GPU")
         if name == "cuda tf32":
             roofs = [f"{found['arithmetic']['flops'] / 1e9:.0f} GFLOP/s in a large matrix product, TF32"]
-        threads = f"{name} thread" + ("" if str(name) == "1" else "s")
+        threads = f"{name} thread" + ("" if name == "1" else "s")
         whose = {"cuda": "the GPU", "cuda tf32": "the GPU's tensor cores"}.get(name, threads)
         yield f"ceiling of {whose} ({dtype}): {', '.join(roofs)}"
 
 
 def versus(result):
-    """CPU against GPU: a table for each piece of work that was measured for several batches, and the batch from
-    which the GPU is faster.
+    """CPU against GPU: a table for each piece of work that was measured for several batches, and the batch
+    from which the GPU is faster.
     """
     lines, found = [], []
     for one in comparisons(result["rows"]):
@@ -205,7 +211,11 @@ def _percent(share):
 def wins(one):
     """The batch from which the GPU is faster, as a sentence."""
     without, with_copies = (_wins(one, *one.wins_from(copies)) for copies in (False, True))
-    return without if without == with_copies else f"{without}; with copies {with_copies.removeprefix('the GPU is ')}"
+    return (
+        without
+        if without == with_copies
+        else f"{without}; with copies {with_copies.removeprefix('the GPU is ')}"
+    )
 
 
 def _wins(one, batch, between):

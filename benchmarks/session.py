@@ -56,8 +56,8 @@ class Session:
         self.workloads = [] if whole else workloads.chosen(self.what)
         self.models = [name for name in self.what if name in workloads.MODELS]
         self.climbs = "conv2d" in self.what or self.users is not None
-        # two devices: each contestant in a process of its own, and more batches, for the one from which the GPU
-        # is faster
+        # two devices: each contestant in a process of its own, and more batches, for the one from which the
+        # GPU is faster
         self.compares = {"cpu", "cuda"} <= set(backends)
         self.contestants = None
         self.result = {
@@ -138,10 +138,12 @@ class Session:
     def _measure_ceiling(self, threads):
         ceilings = self.result["ceilings"]
         for count in {1, threads} if set(self.backends) != {"cuda"} or self.against else ():
-            if count not in ceilings:  # an optimiser works on one thread
-                ceilings[count] = ceiling.measure(self.dtype, count, self.seconds)
+            if str(count) not in ceilings:  # an optimiser works on one thread
+                ceilings[str(count)] = ceiling.measure(self.dtype, count, self.seconds)
         if "cuda" in self.backends and "cuda" not in ceilings:
-            found, self.result["gpu"] = ceiling.of_gpu(self.dtype, self.climbs)
+            from .gpu import roofs  # here, since it needs the package of the GPU
+
+            found, self.result["gpu"] = roofs.measure(self.dtype, self.climbs)
             ceilings |= found
 
     def _layer(self, w, batch, threads):
@@ -149,7 +151,7 @@ class Session:
         entries = [self._entry(backend, w, batch, threads) for backend in self.backends]
         if "torch" in self.against:
             make = lambda: pytorch.contender(w, batch, self.dtype, threads)
-            entries.append(Entry("torch", threads, make, threads))
+            entries.append(Entry("torch", threads, make, str(threads)))
         described = _described("layer", w, batch) | {"checked": w.checked(batch)}
         return compare.kernels(
             described, entries, w, batch, self.dtype, self.result["ceilings"], self.seconds
@@ -157,8 +159,7 @@ class Session:
 
     def _entry(self, backend, w, batch, threads):
         make = self.contestants.kernel if self.contestants else kernel_contender
-        on = 1 if backend == "cuda" else threads
-        ceiling = "cuda" if backend == "cuda" else threads
+        on, ceiling = (1, "cuda") if backend == "cuda" else (threads, str(threads))
         return Entry(backend, on, lambda: make(backend, w, batch, self.dtype, threads), ceiling)
 
     def _network(self, model, work, batch, threads):
@@ -170,12 +171,12 @@ class Session:
     def _climb(self, w, batch, threads, device):
         """All rungs of a device's ladder, and the user's kernel where it is of this direction."""
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-        ceiling = "cuda" if device == "cuda" else threads
+        ceiling = "cuda" if device == "cuda" else str(threads)
         entries = [rung.entry(w, batch, self.dtype, threads, ceiling) for rung in ladder.rungs(device)]
         if self.users and self.users.direction == w.direction and device == "cpu":
             make = lambda: self.users.contender(w, batch, self.dtype)
             stranger = lambda: self.users.check(self.dtype)
-            entries.append(Entry(self.users.title, threads, make, threads, stranger=stranger))
+            entries.append(Entry(self.users.title, threads, make, ceiling, stranger=stranger))
         rows = compare.kernels(
             _described("ladder", w, batch) | {"device": device},
             entries,

@@ -24,8 +24,8 @@ class Pair:
     def copies(self):
         """Seconds that copying between processor and GPU takes; None where no row tells.
 
-        Of an operation they were measured by themselves, and are no part of its median. Of a training step they
-        are, together with the Python around the graph: what the step takes longer than the graph alone.
+        Of an operation they were measured by themselves, and are no part of its median. Of a training step
+        they are, together with the Python around the graph: what the step takes longer than the graph alone.
         """
         if self.cuda.get("resident"):
             return max(0.0, self.cuda["median"] - self.cuda["resident"])
@@ -47,9 +47,9 @@ class Comparison:
     pairs: list = field(default_factory=list)
 
     def wins_from(self, with_copies=False):
-        """(batch, between): the smallest measured batch from which on the GPU is always faster, None where there
-        is none; and where the two are equally fast, between it and the batch before, None where nothing was
-        measured there.
+        """(batch, between): the smallest measured batch from which on the GPU is always faster, None where
+        there is none; and where the two are equally fast, between it and the batch before, None where
+        nothing was measured there.
 
         Between two batches, the logarithm of the ratio is taken as a straight line over that of the batch.
         """
@@ -74,7 +74,9 @@ def comparisons(rows):
         if row["kind"] != "ladder" and "median" in row and row["contender"] in ("cpu", "cuda"):
             # the GPU's rows say 1 thread; the two of a pair come in one comparison, one after the other
             key = row["model"], row["layer"], row["operation"], row["direction"]
-            found.setdefault(key, {}).setdefault(row["batch"], {}).setdefault(row["contender"], []).append(row)
+            found.setdefault(key, {}).setdefault(row["batch"], {}).setdefault(row["contender"], []).append(
+                row
+            )
     return [made for key, batches in found.items() for made in _of_threads(key, batches)]
 
 

@@ -13,8 +13,8 @@ from .clock import OnGpu, clock, how_many
 
 
 def captured(name, call):
-    """`call` as a Contender: a graph of calls; the calls one by one where what they do cannot be captured, such
-    as copying to the processor.
+    """`call` as a Contender: a graph of calls; the calls one by one where what they do cannot be captured,
+    such as copying to the processor.
     """
     time_of = clock()
     together = how_many(call, time_of)

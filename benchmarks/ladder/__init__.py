@@ -31,6 +31,7 @@ from functools import wraps
 
 import numpy as np
 
+from ...device import backend
 from ...kernels import load
 from ..backends import BACKENDS, PLAIN, NotMeasured, contender
 from ..compare import Entry
@@ -75,11 +76,10 @@ class Rung:
 
 def in_tf32(function):
     """`function`, its products computed on tensor cores."""
-    from ...kernels._cuda.launch import computing_in
 
     @wraps(function)
     def call(*arguments):
-        with computing_in("tf32"):
+        with backend("cuda").arithmetic("tf32"):
             return function(*arguments)
 
     return call

@@ -1,10 +1,10 @@
 """cuda_textbook with the images innermost: neighbouring threads read neighbours in memory.
 
 Takes and gives activations in native form (kernels/_cuda/native.py): (C, H, W, N) instead of (N, C, H, W).
-The 32 numbers that a warp reads of x are now 128 bytes side by side, 4 sectors instead of 32, an eighth of the
-bytes, for maps of any size; and the weight is the same for the whole warp, one read for 32 threads. Which map
-and which row a thread has, its block says: the four 64-bit divisions by which a textbook thread finds its
-place become one of 32 bits.
+The 32 numbers that a warp reads of x are now 128 bytes side by side, 4 sectors instead of 32, an eighth of
+the bytes, for maps of any size; and the weight is the same for the whole warp, one read for 32 threads.
+Which map and which row a thread has, its block says: the four 64-bit divisions by which a textbook thread
+finds its place become one of 32 bits.
 
 dweight is a sum over all images: there a block of threads takes one weight, each thread sums up every 256th
 product, and the block adds up their sums.

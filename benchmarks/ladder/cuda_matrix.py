@@ -77,8 +77,8 @@ FACTORS = {
 
 
 def loader(direction, BM, BN, BK, THREADS, A_ROW, B_ROW):
-    """load(shared, ...): the threads of a block copy step k0 of their tile into shared memory, with 0 beyond the
-    edges: A[k, m] to shared[m A_ROW + k], B[k, j] behind it, to shared[BM A_ROW + k B_ROW + j].
+    """load(shared, ...): the threads of a block copy step k0 of their tile into shared memory, with 0
+    beyond the edges: A[k, m] to shared[m A_ROW + k], B[k, j] behind it, to shared[BM A_ROW + k B_ROW + j].
     """
     a_at, b_at, ALONG_K = FACTORS[direction]
 
@@ -109,7 +109,9 @@ class Directions:
         K, J = math.prod(taps), y.data.size // O
         window = *taps, y.shape[3], *stride, *padding
         sizes = O // groups, J, K
-        self._multiply("forward", weight.reshape(O, K), x.data, sizes, groups, window, y.data.reshape(O, J), bias)
+        self._multiply(
+            "forward", weight.reshape(O, K), x.data, sizes, groups, window, y.data.reshape(O, J), bias
+        )
         return y
 
     def backward_input(self, dy, weight, x_shape, stride, padding, groups):
@@ -129,7 +131,9 @@ class Directions:
         window = *taps, dy.shape[3], *stride, *padding
         sizes = O // groups, J, K
         # reverses: y[o, i, j] += weight[o, c, u, v] x[c, h, w]
-        self._multiply("backward_weight", dy.data.reshape(O, K), x.data, sizes, groups, window, dweight.reshape(O, J))
+        self._multiply(
+            "backward_weight", dy.data.reshape(O, K), x.data, sizes, groups, window, dweight.reshape(O, J)
+        )
         return dweight
 
     def _multiply(self, direction, a, b, sizes, groups, window, out, bias=None):

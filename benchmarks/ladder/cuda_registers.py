@@ -1,10 +1,10 @@
 """A tile of the tile for each thread, kept in registers.
 
 A thread of cuda_shared reads two numbers from shared memory for each multiply-add, and shared memory gives a
-multiprocessor 32 numbers in the time in which it does 128 multiply-adds. Here a thread computes 4 x 8 numbers of
-the result: at each k it reads 4 + 8 numbers and does 32 multiply-adds with them, 3/8 of a number for each,
-instead of 2. The tile of a block grows to 32 x 128, so that from memory come 1/32 + 1/128 numbers for each
-multiply-add, instead of 1/8.
+multiprocessor 32 numbers in the time in which it does 128 multiply-adds. Here a thread computes 4 x 8
+numbers of the result: at each k it reads 4 + 8 numbers and does 32 multiply-adds with them, 3/8 of a number
+for each, instead of 2. The tile of a block grows to 32 x 128, so that from memory come 1/32 + 1/128 numbers
+for each multiply-add, instead of 1/8.
 
 What it wastes: a layer of 6 maps fills 6 of the 32 rows of its tiles. The shipped kernel chooses among six
 tiles, finds x through tables instead of divisions, and loads a step while it multiplies the one before.
@@ -19,13 +19,18 @@ from .cuda_matrix import Directions, loader
 TM, TN = (2, 2) if SIMULATOR else (4, 8)  # numbers of a thread
 DOWN, ACROSS = (2, 4) if SIMULATOR else (8, 16)  # threads of a block
 BM, BN, BK, THREADS = DOWN * TM, ACROSS * TN, 4 if SIMULATOR else 16, DOWN * ACROSS
-A_ROW, B = BK + 1, BM * (BK + 1)  # words of a row of A, one more than it has: so rows begin in different banks
+A_ROW, B = (
+    BK + 1,
+    BM * (BK + 1),
+)  # words of a row of A, one more than it has: so rows begin in different banks
 WORDS = B + BK * BN
 
 
 @cache
 def product(direction):
-    """The kernel of one direction: out[part, m, j] = the sum over the steps of this part of A[k, m] B[k, j]."""
+    """The kernel of one direction: out[part, m, j] = the sum over the steps of this part of A[k, m] B[k,
+    j].
+    """
     load = loader(direction, BM, BN, BK, THREADS, A_ROW, BN)
 
     @kernel(made_with=direction)

@@ -1,9 +1,9 @@
 """A tile of the result for a block of threads, and what the tile needs in shared memory.
 
-A thread of cuda_coalesced reads two numbers from memory for each multiply-add, and its neighbours read the same
-ones again. Here 16 x 16 threads compute 16 maps of 16 neighbouring pixels and images: they read 16 steps of k,
-256 numbers of each factor, once into shared memory, and then multiply from there. Each number that comes from
-memory takes part in 16 multiply-adds instead of one: 1/8 of a number for each, instead of 2.
+A thread of cuda_coalesced reads two numbers from memory for each multiply-add, and its neighbours read the
+same ones again. Here 16 x 16 threads compute 16 maps of 16 neighbouring pixels and images: they read 16
+steps of k, 256 numbers of each factor, once into shared memory, and then multiply from there. Each number
+that comes from memory takes part in 16 multiply-adds instead of one: 1/8 of a number for each, instead of 2.
 """
 
 from functools import cache
@@ -19,7 +19,9 @@ WORDS = 2 * SQUARE
 
 @cache
 def product(direction):
-    """The kernel of one direction: out[part, m, j] = the sum over the steps of this part of A[k, m] B[k, j]."""
+    """The kernel of one direction: out[part, m, j] = the sum over the steps of this part of A[k, m] B[k,
+    j].
+    """
     load = loader(direction, TILE, TILE, TILE, SQUARE, TILE, TILE)
 
     @kernel(made_with=direction)

@@ -27,7 +27,9 @@ WORDS = max(A.words + B.words, BM * (BN + 4))
 
 @cache
 def product(direction):
-    """The kernel of one direction: out[part, m, j] = the sum over the steps of this part of A[k, m] B[k, j]."""
+    """The kernel of one direction: out[part, m, j] = the sum over the steps of this part of A[k, m] B[k,
+    j].
+    """
     load = loader(direction, BM, BN, BK, THREADS, A.stride, B.stride)
     zeros, A_WORDS, A_STRIDE, B_STRIDE = accumulators(TM * TN), A.words, A.stride, B.stride
     a_thread, b_thread = A.tensor_fragment(TM), B.tensor_fragment(TN)

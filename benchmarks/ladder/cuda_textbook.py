@@ -1,8 +1,8 @@
 """The equation as it stands, on the GPU: one thread computes one number of the result, and reads for each
 multiply-add one number of either factor.
 
-Takes and gives arrays (N, C, H, W). Neighbouring threads have neighbouring images: in parallel over images, as
-one thinks of a batch. A warp, 32 threads in step, then reads the same pixel of 32 images, and those lie a
+Takes and gives arrays (N, C, H, W). Neighbouring threads have neighbouring images: in parallel over images,
+as one thinks of a batch. A warp, 32 threads in step, then reads the same pixel of 32 images, and those lie a
 whole image apart: 32 numbers from 32 places. Memory comes in sectors of 32 bytes, so the warp asks for 32 of
 them, 1,024 bytes, and uses 128.
 """
