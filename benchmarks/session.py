@@ -128,8 +128,9 @@ class Session:
         return sorted({*self.batches, *sweep}) if self.compares and sweep else self.batches
 
     def _climbed(self):
-        """The devices whose ladders are climbed."""
-        return [device for device in ("cpu", "cuda") if device in self.backends] or ["cpu"]
+        """The devices whose ladders are climbed; a user's kernel stands on that of the CPU."""
+        on_gpu = ["cuda"] if "cuda" in self.backends else []
+        return on_gpu if on_gpu and "cpu" not in self.backends and not self.users else ["cpu", *on_gpu]
 
     def _add(self, rows):
         self.result["rows"] += rows
@@ -137,7 +138,8 @@ class Session:
 
     def _measure_ceiling(self, threads):
         ceilings = self.result["ceilings"]
-        for count in {1, threads} if set(self.backends) != {"cuda"} or self.against else ():
+        on_cpu = set(self.backends) != {"cuda"} or self.against or self.users
+        for count in {1, threads} if on_cpu else ():
             if str(count) not in ceilings:  # an optimiser works on one thread
                 ceilings[str(count)] = ceiling.measure(self.dtype, count, self.seconds)
         if "cuda" in self.backends and "cuda" not in ceilings:

@@ -1,13 +1,15 @@
 """cuda_textbook with the images innermost: neighbouring threads read neighbours in memory.
 
 Takes and gives activations in native form (kernels/_cuda/native.py): (C, H, W, N) instead of (N, C, H, W).
-The 32 numbers that a warp reads of x are now 128 bytes side by side, 4 sectors instead of 32, an eighth of
-the bytes, for maps of any size; and the weight is the same for the whole warp, one read for 32 threads.
-Which map and which row a thread has, its block says: the four 64-bit divisions by which a textbook thread
-finds its place become one of 32 bits.
+The 32 numbers that a warp of cuda_textbook reads of x lie in 32 sectors of 32 bytes. Here they are 128 bytes
+side by side, 4 sectors, an eighth of the bytes, for maps of any size; and the weight is the same for the
+whole warp, one read for 32 threads. Which map and which row a thread has, its block says, so that a thread
+divides once, in 32 bits, to find its place, where a textbook thread divides six times, in 64.
 
 dweight is a sum over all images: there a block of threads takes one weight, each thread sums up every 256th
 product, and the block adds up their sums.
+
+What it still wastes: each multiply-add reads two numbers from memory, and takes 60 instructions (sm_90).
 """
 
 from ...kernels._cuda import memory
@@ -58,8 +60,9 @@ def backward_input_thread(dy, weight, stride, padding, dx):
         for o in range(c // C * group, (c // C + 1) * group):
             for u in range(KH):
                 for v in range(KW):
-                    i, j = (h + PH - u) // SH, (w + PW - v) // SW
-                    if i * SH + u - PH == h and 0 <= i < OH and j * SW + v - PW == w and 0 <= j < OW:
+                    (i, above), (j, beside) = divided(max(h + PH - u, 0), SH), divided(max(w + PW - v, 0), SW)
+                    seen = h + PH >= u and w + PW >= v and above == 0 and beside == 0
+                    if seen and i < OH and j < OW:
                         # reverses: total += weight * x
                         total += weight[o, c % C, u, v] * dy[o, i, j, n]
         dx[c, h, w, n] = total

@@ -7,9 +7,10 @@
     backward_input c   (h, w, n)  (o, u, v)  weight[o, c, u, v]   dy[o, (h + PH - u) / SH, (w + PW - v) / SW, n], or 0
     backward_weight o  (c, u, v)  (i, j, n)  dy[o, i, j, n]       x as above
 
-A block of threads computes a tile of `out`, in steps along k, of which it loads one after the other into shared
-memory. Which number of x that is, divisions tell, at each number anew. Where there are few tiles, as for
-dweight, several blocks take some of the steps each, and a second kernel adds up their parts, in order.
+A block of threads computes a tile of `out`, in steps along k, which it loads one after the other into shared
+memory. Which number of x that is, divisions tell, at each number anew: about 200 instructions for one. Where
+there are few tiles, as for dweight, several blocks take some of the steps each, and a second kernel adds up
+their parts, in order.
 """  # noqa: E501
 
 import math
@@ -63,8 +64,8 @@ def dy_by_tap(dy, group, k, j, window):
     (_, OH, OW, N), (O, KH, KW, W, SH, SW, PH, PW) = dy.shape, window
     (o, uv), (pixel, n) = divided(k, KH * KW), divided(j, N)
     (u, v), (h, w) = divided(uv, KW), divided(pixel, W)
-    i, j = (h + PH - u) // SH, (w + PW - v) // SW
-    seen = i * SH + u - PH == h and 0 <= i < OH and j * SW + v - PW == w and 0 <= j < OW
+    (i, above), (j, beside) = divided(max(h + PH - u, 0), SH), divided(max(w + PW - v, 0), SW)
+    seen = h + PH >= u and w + PW >= v and above == 0 and beside == 0 and i < OH and j < OW
     return dy[group * O + o, i, j, n] if seen else dy.dtype.type(0)
 
 
@@ -85,11 +86,13 @@ def loader(direction, BM, BN, BK, THREADS, A_ROW, B_ROW):
     @device
     def load(shared, a, b, group, m0, j0, k0, sizes, window):
         (M, J, K), zero = sizes, a.dtype.type(0)
-        for e in range(cuda.threadIdx.x, BM * BK, THREADS):
+        for pass_ in range(BM * BK // THREADS):
+            e = cuda.threadIdx.x + pass_ * THREADS
             m, k = e // BK, e % BK
             inside = m0 + m < M and k0 + k < K
             shared[m * A_ROW + k] = a_at(a, group, k0 + k, m0 + m, sizes, window) if inside else zero
-        for e in range(cuda.threadIdx.x, BN * BK, THREADS):
+        for pass_ in range(BN * BK // THREADS):
+            e = cuda.threadIdx.x + pass_ * THREADS
             k, j = (e % BK, e // BK) if ALONG_K else (e // BN, e % BN)
             inside = k0 + k < K and j0 + j < J
             shared[BM * A_ROW + k * B_ROW + j] = b_at(b, group, k0 + k, j0 + j, window) if inside else zero

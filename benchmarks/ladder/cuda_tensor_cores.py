@@ -1,11 +1,13 @@
 """The tile of cuda_registers, multiplied by tensor cores.
 
 There one instruction of a warp is 32 multiply-adds. Here it is 16 x 8 x 8 = 1,024 (mma.m16n8k8 of the PTX
-manual), and a multiprocessor does 8 times as many in the same time. The factors are rounded to 10 bits behind
-the point (TF32), so an error of up to about 1e-3 of a product is the price. A warp computes 32 x 32 of the
-result, and a thread holds 32 of these numbers, as before; which ones, kernels/_cuda/ptx.py says.
+manual): 16 instructions of a warp for a step of its tile, instead of 512. The factors are rounded to 10 bits
+behind the point (TF32), so an error of up to about 1e-3 of a product is the price. A warp computes 32 x 32 of
+the result, and a thread holds 32 of these numbers, as before; which ones, kernels/_cuda/ptx.py says.
 
-What it wastes: tensor cores are so fast that finding and loading the factors takes nearly all of the time.
+What it still wastes: nearly all. The 7 instructions for a multiply-add that find the numbers in memory are
+the same as in cuda_registers. Where they are tables, as in the shipped kernel, tensor cores have something to
+do: 0.2 instructions for a multiply-add.
 """
 
 from functools import cache
@@ -52,7 +54,8 @@ def product(direction):
             cuda.syncthreads()
         put(sums, shared, np.int32(2 * r * (BN + 4) + 16 * warp + 2 * l))
         cuda.syncthreads()
-        for e in range(cuda.threadIdx.x, BM * BN, THREADS):
+        for pass_ in range(BM * BN // THREADS):
+            e = cuda.threadIdx.x + pass_ * THREADS
             m, j = m0 + e // BN, j0 + e % BN
             if m < M and j < J:
                 o, total = group * M + m, shared[e // BN * (BN + 4) + e % BN]

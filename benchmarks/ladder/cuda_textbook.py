@@ -1,10 +1,13 @@
 """The equation as it stands, on the GPU: one thread computes one number of the result, and reads for each
 multiply-add one number of either factor.
 
-Takes and gives arrays (N, C, H, W). Neighbouring threads have neighbouring images: in parallel over images,
-as one thinks of a batch. A warp, 32 threads in step, then reads the same pixel of 32 images, and those lie a
-whole image apart: 32 numbers from 32 places. Memory comes in sectors of 32 bytes, so the warp asks for 32 of
-them, 1,024 bytes, and uses 128.
+Takes and gives arrays (N, C, H, W). Neighbouring threads have neighbouring images: one computes in parallel
+over images, as one thinks of a batch. A warp, 32 threads in step, then reads the same pixel of 32 images, and
+those lie a whole image apart: 32 numbers from 32 places. Memory comes in sectors of 32 bytes, so the warp
+asks for 32 of them, 1,024 bytes, and uses 128.
+
+What the compiler makes of it for sm_90: 53 instructions for each multiply-add, one of which multiplies. The
+others find the two numbers: indices of 64 bits, each tested for the edge of the map.
 """
 
 from ...kernels._cuda import memory
