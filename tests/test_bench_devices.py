@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from test_bench import bench
 
-from tinyconv.benchmarks import labels, networks, plot, process, report, versus, workloads
+from tinyconv.benchmarks import compare, labels, networks, plot, process, report, versus, workloads
 from tinyconv.benchmarks.networks import Ours, Task
 from tinyconv.benchmarks.session import Session
 from tinyconv.cli import main
@@ -174,6 +174,8 @@ def test_each_contestant_has_a_process(compared):
             ("cuda", False) if row["contender"] == "cuda" else ("1", True)
         )
         assert ("times_cpu" in row) == (row["contender"] == "cuda")
+        own = compare.rate(row, row["median"], found["ceilings"][row["ceiling"]])
+        assert own == {name: row[name] for name in own}
     assert {"1", "cuda"} == found["ceilings"].keys() and found["gpu"]["crossing"] > 0
     assert "CPU, 1 thread, against GPU: lenet5 loss rbf_loss forward" in out
     assert "lenet5 loss rbf_loss backward_input: the GPU is" in out

@@ -76,23 +76,23 @@ def test_tensor_cores_have_no_float64():
                 one.contender(workload, 1, np.dtype(np.float64), 1)
 
 
-def test_a_long_sum_is_shared_among_blocks(monkeypatch):
-    """And its parts are added up."""
+@pytest.mark.parametrize("title", TITLES[2:])
+@pytest.mark.parametrize("direction", ["forward", "backward_weight"])
+def test_a_long_sum_is_shared_among_blocks(title, direction, monkeypatch):
+    """Its parts are added up, and the bias once."""
     from tinyconv.benchmarks.ladder import cuda_matrix
 
+    parts = []
     monkeypatch.setattr(cuda_matrix, "STEPS", 1)
-    workload = workloads.of_layer("", "", Conv2d(1, 1, 2, rng=0), (5, 1, 4, 4))[2]
-    assert workload.direction == "backward_weight"
-    for title in TITLES[2:]:
-        parts = []
-        monkeypatch.setattr(cuda_matrix, "add_parts", _Counted(cuda_matrix.add_parts, parts))
-        found, entry = made(rung(title), workload, 5, np.dtype(np.float32))
-        monkeypatch.undo()
-        monkeypatch.setattr(cuda_matrix, "STEPS", 1)
-        assert parts and parts[0] > 1
-        expected = workload.expected(5)
-        right = entry.check(found, expected).ok if entry.check else np.allclose(found, expected, atol=1e-5)
-        assert right, title
+    monkeypatch.setattr(cuda_matrix, "add_parts", _Counted(cuda_matrix.add_parts, parts))
+    layer = Conv2d(3, 1, 2, rng=0)
+    layer.params["bias"][...] = 10
+    some = workloads.of_layer("", "", layer, (5, 3, 3, 3))
+    workload = next(one for one in some if one.direction == direction)
+    found, entry = made(rung(title), workload, 5, np.dtype(np.float32))
+    expected = workload.expected(5)
+    assert parts and parts[0] > 1
+    assert entry.check(found, expected).ok if entry.check else np.allclose(found, expected, atol=1e-5)
 
 
 class _Counted:
