@@ -16,6 +16,7 @@ its turn:
 import gc
 import json
 import os
+import signal
 import sys
 import time
 
@@ -76,13 +77,12 @@ def main(name):
     def answer(**what):
         print(json.dumps(what | {"peak_memory": machine.peak_memory()}), file=said, flush=True)
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other side, which ends this
     answers = Answers(name)
     for line in sys.stdin:
         request = json.loads(line)
         try:
             answer(**getattr(answers, next(iter(request)))(**request))
-        except KeyboardInterrupt:
-            return
         except NotMeasured as error:
             answer(failed=str(error), missing=True)
         except Exception as error:

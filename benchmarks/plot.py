@@ -4,6 +4,8 @@ rows under the roofs of their devices.
 
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import TinyconvError
 from ..files import write_atomically
 from . import labels
@@ -64,13 +66,17 @@ def _ladder(Figure, rungs, ceilings):
             {row["contender"]: row for row in rows}.values()
         )  # measured with several numbers of threads: the last
         speeds = [row["flop"] / row["median"] / 1e9 for row in rows]
-        peaks = {ceilings[row["ceiling"]]["arithmetic"]["flops"] / 1e9 for row in rows}
+        peaks = [ceilings[row["ceiling"]]["arithmetic"]["flops"] / 1e9 for row in rows]
         bars = axes.barh([row["contender"] for row in rows], speeds, color=COLORS[device])
-        axes.bar_label(bars, [f" {speed:.3g}" for speed in speeds])
-        for peak in peaks:
-            axes.axvline(peak, color="black", linestyle="--")
+        # each bar has its own ceiling beside it: tensor cores have another one
+        places = np.arange(len(rows))
+        axes.vlines(peaks, places - 0.5, places + 0.5, color="black", linestyle="--", linewidth=1)
+        texts = [f"{speed:.3g}" if speed < 1000 else f"{speed:,.0f}" for speed in speeds]
+        for text in axes.bar_label(bars, texts, padding=4):
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
         axes.set(
-            title=f"{direction}\n{layer}, batch {rows[0]['batch']}", xlabel="GFLOP/s (dashed: the ceiling)"
+            title=f"{DEVICES[device]}, {direction}\n{layer}, batch {rows[0]['batch']}",
+            xlabel="GFLOP/s (dashed: the ceiling)",
         )
         axes.set(xscale="log", xlim=(min(speeds) / 2, max(peaks) * 3))
         axes.invert_yaxis()

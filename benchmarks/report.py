@@ -135,10 +135,15 @@ def _measured(row):
         seconds(row["first_call"]),
         seconds(row["median"]),
         f"{100 * row['spread']:.0f}%",
-        f"{row['rate']:.4g} {row['unit']}",
+        _speed(row["rate"], row["unit"]),
         f"{100 * row['share']:.0f}% {row['roof']}",
         error,
     ]
+
+
+def _speed(rate, unit):
+    """1234 GFLOP/s, 12.3 TFLOP/s; bytes likewise."""
+    return f"{rate:.4g} {unit}" if rate < 1e4 else f"{rate / 1e3:.3g} {unit.replace('G', 'T', 1)}"
 
 
 def _line(columns, cells):

@@ -10,9 +10,21 @@ import played
 import pytest
 from PIL import Image
 from test_bench import bench
+from test_gpu_bench import tiny
 
-from tinyconv.benchmarks import compare, labels, networks, plot, process, report, versus, workloads
-from tinyconv.benchmarks.networks import Ours, Task
+from tinyconv.benchmarks import (
+    compare,
+    contestant,
+    labels,
+    networks,
+    plot,
+    process,
+    report,
+    timing,
+    versus,
+    workloads,
+)
+from tinyconv.benchmarks.networks import Task
 from tinyconv.benchmarks.session import Session
 from tinyconv.cli import main
 from tinyconv.errors import TinyconvError
@@ -191,19 +203,37 @@ def test_a_contestant_that_fails_ends_the_run():
     assert not contestants.processes
 
 
-@simulated
-def test_a_step_with_its_batch_on_the_gpu_already(monkeypatch):
-    """A network of the benchmark has it where steps are captured, and there alone."""
-    from test_gpu_bench import tiny
+class Here(process._Process):
+    """A contestant without a process, so that it knows the networks of the tests."""
 
+    def __init__(self, name):
+        self.name, self.threads, self.answers, self.peak_memory = name, 1, contestant.Answers(name), 0
+
+    def ask(self, **request):
+        request = json.loads(json.dumps(request))
+        return getattr(self.answers, next(iter(request)))(**request)
+
+
+@simulated
+def test_a_network_on_both_devices(monkeypatch):
+    """Checked, timed from NumPy arrays, and resident: the GPU's step with its batch there already."""
     monkeypatch.setitem(workloads.MODELS, "tiny", tiny)
     monkeypatch.setitem(networks.RECIPES, "tiny", {"lr": 0.01})
-    task = Task("tiny", "training step", 2, "float32", 1)
-    one = Ours("cuda", task)
-    one.repeat(2)
-    assert one.resident().seconds(1) > 0
-    assert Ours("cpu", task).resident() is None
-    assert Ours("cuda", Task("tiny", "prediction", 2, "float32", 1)).resident() is None
+    for name, value in {"SETTLE": 0, "SHORTEST": 1e-9, "TURNS": 1}.items():
+        monkeypatch.setattr(timing, name, value)
+    contestants = process.Contestants()
+    contestants.processes = {name: Here(name) for name in ("cpu", "cuda")}
+    found = []
+    for work, batch in (("training step", 2), ("training step", 3), ("prediction", 3)):
+        task = Task("tiny", work, batch, "float32", 16)
+        found += networks.measure(task, ["cpu", "cuda"], [], played.CEILINGS, 1e-4, contestants)
+    assert [row["status"] for row in found] == ["ok"] * 6, [row["why"] for row in found]
+    assert [row["threads"] for row in found] == [16, 1] * 3
+    assert all(row["first_call"] > 0 and row["share"] > 0 for row in found)
+    with_step = [(row["contender"], row["direction"]) for row in found if row.get("resident")]
+    assert with_step == [("cuda", "training step")] * 2
+    one = versus.comparisons(found)[0]
+    assert (one.title, one.threads, [pair.batch for pair in one.pairs]) == ("tiny training step", 16, [2, 3])
 
 
 def test_a_contestant_answers_on_its_own_line():
