@@ -20,6 +20,7 @@ MOVING = (
     "local_response_norm",
     "max_pool2d",
 )  # operations that are shown though they move bytes more than they compute
+PRODUCTS = "conv2d", "dense"
 # columns of whole networks on a GPU: from NumPy arrays, and resident (the batch lies on the GPU already)
 GPU_TIMES = (
     ("tinyconv", "median"),
@@ -58,7 +59,7 @@ def with_section(readme):
 
 def _part(result, name):
     if str(result["format"]).startswith("tinyconv gpu"):
-        return _gpu_part(result["rows"], result["date"], name)
+        return _gpu_part(result["rows"], result["date"], name, result["format"].endswith(" 1"))
     machine, versions, what = result["machine"], result["versions"], result["arguments"]
     ours = [row for row in result["rows"] if row["contender"] == "cpu" and "median" in row]
     peak = "; ".join(
@@ -106,8 +107,15 @@ def _part(result, name):
     return "\n".join(lines)
 
 
-def _gpu_part(rows, date, name):
+def _gpu_part(rows, date, name, first_format):
     """What benchmarks/gpu/ has measured: the GPU beside its processor, operations as a whole, training."""
+    steps = [row for row in rows if row["section"] == "networks" and "median" in row and "against" not in row]
+    kinds = "From NumPy arrays, copies included; resident: the batch lies on the GPU already. "
+    if first_format:
+        kinds = (
+            "tinyconv from NumPy arrays, one step a sample, and PyTorch from pinned memory; resident: the "
+            "batch lies on the GPU already. "
+        )
     one = next(row for row in rows if "gpu" in row)
     ceiling = {
         row["title"].partition(",")[0]: row
@@ -131,10 +139,9 @@ def _gpu_part(rows, date, name):
         f"{one['gpu']['name']} ({one['machine']['processor']}, {one['machine']['cores_for_this_process']} "
         f"threads), {date}; PyTorch "
         f"{one['versions']['torch'] or 'not installed'}{'. On the GPU ' + ', '.join(roofs) if roofs else ''}. "  # noqa: E501
-        f"All samples: [`{name}`](results/{name})."
+        f"{kinds if steps else ''}All samples: [`{name}`](results/{name})."
     ]
     cpu = {(row["model"], time["batch"]): time["cpu"] for row in rows for time in row.get("times", ())}
-    steps = [row for row in rows if row["section"] == "networks" and "median" in row and "against" not in row]
     compiled = {
         _step_of(row): row
         for row in rows
@@ -148,12 +155,10 @@ def _gpu_part(rows, date, name):
         ]
     for row in steps:
         rule = row.get("rule", "SGD")
+        if rule == "SGD":
+            row = row | {"compiled_median": compiled.get(_step_of(row), {}).get("torch_median")}
         if row["work"] == "training step" and rule == "SGD":
-            other = compiled.get(_step_of(row), {})
-            row = row | {
-                "cpu_median": cpu.get((row["model"], row["batch"])),
-                "compiled_median": other.get("torch_median"),
-            }
+            row = row | {"cpu_median": cpu.get((row["model"], row["batch"]))}
         cells = [
             f"{TITLES.get(row['model'], row['model'])} {row['work']}"
             + ("" if rule == "SGD" else f", {rule}"),
@@ -169,7 +174,7 @@ def _gpu_part(rows, date, name):
         if row["section"] == "operations"
         and "share" in row
         and row["direction"] in DIRECTIONS
-        and row["roof"] == "arithmetic"
+        and row["operation"] in PRODUCTS
         and row["model"] == "alexnet"
     ]
     if products:
@@ -183,7 +188,8 @@ def _gpu_part(rows, date, name):
             if (row["layer"], row["precision"]) == (layer, precision)
         }
         cells = [
-            f"{found[d]['rate'] / 1e3:.1f} TFLOP/s, {100 * found[d]['share']:.0f} %"
+            f"{found[d]['flop'] / found[d]['median'] / 1e12:.1f} TFLOP/s, "
+            f"{100 * found[d]['share']:.0f} %{' of the copy rate' if found[d]['roof'] == 'memory' else ''}"
             + (f", {_times(found[d])}x PyTorch" if "times_torch" in found[d] else "")
             if d in found
             else ""

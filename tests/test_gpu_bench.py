@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -159,6 +161,11 @@ if trouble.get("missing"):
 answer(ready=True)
 for line in sys.stdin:
     asked = json.loads(line)
+    if "warm" in asked:
+        if trouble.get("dies cold"):
+            os._exit(4)
+        answer(warm=True)
+        continue
     part, stage = asked["part"], asked["stage"]
     if "place" not in asked:
         answer(tasks=[f"{part} {stage} {place}" for place in range(3)])
@@ -260,6 +267,12 @@ def test_a_part_keeps_to_its_seconds(tmp_path):
     one.run()
     assert titles(one, "skipped") == ["first timed 2"]
     assert [row["why"] for row in one.result["rows"] if row["status"] == "skipped"] == ["no time was left"]
+
+
+def test_a_process_that_ends_before_it_is_asked_anything_is_started_anew(tmp_path):
+    one = bench(tmp_path, **{"dies cold": True})
+    one.run()
+    assert titles(one) == ALL
 
 
 def test_a_worker_that_never_begins_is_given_up(tmp_path):
@@ -494,6 +507,48 @@ def test_a_wrong_row_is_said_and_no_check_has_passed():
     assert report.wrong(found) and not report.wrong(result())
     assert "checks, conv2d 0: WRONG: off" in said and "skipped (conv2d 1): no time" in said
     assert "NOT MET       all checks pass: 25 rows, 1 wrong or failed, 1 skipped" in said
+
+
+def test_a_sample_holds_several_steps_however_long_they_are():
+    """A step of 30 ms is longer than a sample has to be; one alone would overlap with none."""
+    from tinyconv.benchmarks.gpu import steps
+
+    taken = {"": [], "torch": []}
+
+    def contender(name):
+        def call(n):
+            taken[name].append(n)
+            time.sleep(0.03 * n)
+
+        return timing.Contender(name, 1, call, None)
+
+    run = SimpleNamespace(sizes=replace(sizes.FULL, seconds=1e-3, turns=3))
+    row = steps.medians(run, {name: contender(name) for name in taken})
+    assert 0.03 <= row["median"] < 0.04 and 0.03 <= row["torch_median"] < 0.04
+    for numbers in taken.values():
+        assert set(numbers) == {1, 4} and numbers.count(4) == 3
+
+
+def test_pytorch_s_steps_are_judged_by_its_own_careful_ones(monkeypatch):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'tinyconv[bench]'")
+    from tinyconv.benchmarks.gpu import steps, tasks
+
+    monkeypatch.setitem(workloads.MODELS, "tiny", tiny)
+    monkeypatch.setitem(workloads.RECIPES, "tiny", {"lr": 0.01, "momentum": 0.9})
+    tasks._built.cache_clear()
+    eager = steps.TorchSteps("tiny", 3, "cpu")
+    assert steps.disagreement(eager, "float32") == ""
+    evaluate = eager.one.net.evaluate
+
+    def wrong(*batch):
+        evaluate(*batch)
+        if torch.backends.cudnn.benchmark:
+            eager.one.net.params["C2.weight"][0].grad *= 1.6
+
+    monkeypatch.setattr(eager.one.net, "evaluate", wrong)
+    for precision in ("float32", "tf32"):
+        assert steps.disagreement(eager, precision) == "C2.weight: 60 % off as a whole"
+    tasks._built.cache_clear()
 
 
 def test_readme_shows_it_beside_the_cpu(tmp_path, monkeypatch):

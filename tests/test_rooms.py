@@ -46,6 +46,7 @@ UNDERSCORES = {
         "benchmarks.gpu.graphs",
         "benchmarks.gpu.roofs",
         "benchmarks.gpu.sizes",
+        "benchmarks.gpu.sanitized",
         "benchmarks.gpu.worker",
         "benchmarks.ladder.cuda_coalesced",
         "benchmarks.ladder.cuda_matrix",

@@ -120,11 +120,16 @@ class Bench:
         """Everything. Raises Missing; KeyboardInterrupt passes through, and leaves what there is in
         `result`.
         """
-        with tqdm(total=0, desc="gpu", unit="task", leave=False) as self.bar:
+        self.bar = tqdm(total=0, desc="gpu", unit="task", leave=False, disable=None)
+        # the process that times is started now: it is ready when the checks are done
+        with self.bar, _Workers(self) as timing:
             try:
+                if self.times:
+                    timing.warm_up()
                 self._check()
                 if self.times:
-                    self._time()
+                    timing.warm.join()
+                    self._time(timing)
             finally:
                 self.stopped = True
         self.result["seconds"] = round(time.time() - self.started, 1)
@@ -139,7 +144,7 @@ class Bench:
                     self._part(first, part, "timed", end)
             tasks = deque(
                 (part, place, title)
-                for part in sorted(self.parts, key=lambda part: _LONGEST_FIRST.get(part.measure, 9))
+                for part in sorted(self.parts, key=lambda part: _ORDER.get(part.measure, 9))
                 for place, title in enumerate(first.tasks(part, "checks"))
             )
             self.bar.total += len(tasks)
@@ -173,20 +178,18 @@ class Bench:
             if workers is None:
                 own.close()
 
-    def _time(self):
+    def _time(self, workers):
         """The timed rows of all parts, one after the other."""
         planned = time.time()
-        with _Workers(self) as workers:
+        for part in self.parts:
+            if part.name == "environment":
+                continue
+            planned += part.seconds
             try:
-                for part in self.parts:
-                    if part.name == "environment":
-                        continue
-                    planned += part.seconds
-                    self._part(workers, part, "timed", max(planned, time.time() + part.seconds))
+                self._part(workers, part, "timed", max(planned, time.time() + part.seconds))
             except Missing as missing:
-                self._add(
-                    _lost(part.section, part.name, "all that would follow", f"the GPU has gone: {missing}")
-                )
+                why = f"the GPU has gone: {missing}"
+                return self._add(_lost(part.section, part.name, "all that would follow", why))
 
     def _part(self, workers, part, stage, end):
         titles = workers.tasks(part, stage)
@@ -225,7 +228,9 @@ class Bench:
         )
 
 
-_LONGEST_FIRST = {"steps": 0, "kernels": 1, "operations": 2}
+# Operations come first: each process compiles other kernels then, and whole steps find all of them in the
+# cache. The small cases come last and fill the gaps.
+_ORDER = {"operations": 0, "steps": 1, "predictions": 2, "kernels": 3}
 
 
 class _Workers:
@@ -250,6 +255,17 @@ class _Workers:
         if self.process is None:
             self.process = Process(self.bench.worker, self.environment)
         return self.process.ask(question, until)
+
+    def warm_up(self):
+        """Start the process, and let it load PyTorch; self.warm ends when that is done."""
+
+        def start():
+            # what is wrong shows when it is asked for a task
+            with contextlib.suppress(Missing, Gone):
+                self._ask({"warm": True}, time.time() + START)
+
+        self.warm = threading.Thread(target=start, daemon=True)
+        self.warm.start()
 
     def tasks(self, part, stage):
         """Return the titles of the tasks of a part."""

@@ -123,8 +123,8 @@ def case(one, dtype):
     """
     obj, x, options = one.build(seed=2)
     labels, training = options.get("labels"), options.get("training", False)
-    expected = _all(copy.deepcopy(obj).to("reference"), x, labels, training)
-    found = _all(obj.to("cuda"), x.astype(dtype), labels, training)
+    expected = everything(copy.deepcopy(obj).to("reference"), x, labels, training)
+    found = everything(obj.to("cuda"), x.astype(dtype), labels, training)
     tolerance, error = 8 * np.sqrt(max(x.size, 400)) * np.finfo(dtype).eps, 0.0
     for name, value in expected.items():
         off = float(np.abs(found[name] - value).max() / np.abs(value).max()) / tolerance
@@ -134,7 +134,7 @@ def case(one, dtype):
     return {"status": "ok", "error": error, "why": ""}
 
 
-def _all(obj, x, labels, training):
+def everything(obj, x, labels, training):
     """{"y", "dx", and the gradient of each parameter} as NumPy arrays."""
     if labels is not None:
         return {"y": np.array(obj.forward(x, labels)), "dx": obj.backward()}

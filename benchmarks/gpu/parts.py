@@ -17,7 +17,7 @@ SECONDS = {
     "lenet5-steps": 20,
     "alexnet-steps": 40,
     "predictions": 12,
-    "compile": 22,
+    "compile": 27,
     "crossing": 8,
     "mnist": 15,
     "cifar10": 15,

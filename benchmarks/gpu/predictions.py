@@ -8,6 +8,7 @@ from .. import parity
 from ..backends import NotMeasured
 from ..networks import CHECKED, Ours, Torch
 from ..timing import Contender
+from .ceilings import precision as computing_in
 from .steps import captured, described, medians, ratios
 from .tasks import task_of
 
@@ -61,23 +62,25 @@ def _row(run, model, images):
     task = task_of(model, images, "prediction")
     row = described(model, images, "float32", "prediction") | run.checked(_title(model, images))
     ours = Ours("cuda", task)
-    contenders = {"": _predicting(ours, ours.x)}
+    contenders = {"": predicting(ours, ours.x)}
     try:
-        run.torch()
-        theirs = Torch("torch", task, device=run.torch_device)
-        contenders["torch"] = _predicting(theirs, ours.x)
-        try:
-            contenders["graph"] = _predicting(TorchGraph(theirs), ours.x)
-        except Exception as error:  # whatever PyTorch or the driver says: the other rows stay
-            row["graph"] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+        torch = run.torch()
+        with computing_in(torch, tf32=False):
+            theirs = Torch("torch", task, device=run.torch_device)
+            contenders["torch"] = predicting(theirs, ours.x)
+            try:
+                contenders["graph"] = predicting(TorchGraph(theirs), ours.x)
+            except Exception as error:  # whatever PyTorch or the driver says: the other rows stay
+                row["graph"] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            row |= medians(run, contenders)
     except NotMeasured as error:
-        row["torch"] = str(error)
-    row |= medians(run, contenders)
+        row |= {"torch": str(error)} | medians(run, contenders)
     contenders = theirs = ours = None
     gc.collect()
     run.empty_caches()
     return row | ratios(row)
 
 
-def _predicting(one, x):
+def predicting(one, x):
+    """Return predictions of `one` from the NumPy array x as a Contender."""
     return Contender("", 1, lambda n: [one.predict(x) for _ in range(n)], None)

@@ -14,11 +14,12 @@ class Sizes:
     steps: dict = field(default_factory=lambda: {"lenet5": (64, 256, 1024), "alexnet": (128,)})
     tf32_steps: tuple = ("alexnet",)
     predictions: dict = field(default_factory=lambda: {"lenet5": (1, 10_000), "alexnet": (1, 64)})
-    compiled: tuple = ("lenet5", "alexnet")  # by torch.compile
+    compiled: tuple = ("alexnet", "lenet5")  # by torch.compile, in their first batch of steps
     crossing: tuple = ("lenet5", (1, 4, 16, 64, 256, 1024))
     small: tuple = ("lenet5",)  # models that the reference trains for some steps
     seconds: float = 0.03  # of the samples of one contender; of whole networks four times as many
     sample: float = 0.02  # seconds of one sample of a whole network
+    together: int = 4  # steps in such a sample, at least: they overlap
     turns: int = 5
     fma_steps: int = 2000
     copied: int = 2**30  # bytes
@@ -66,6 +67,7 @@ REHEARSAL = Sizes(
     small=("tiny",),
     seconds=1e-4,
     sample=1e-9,
+    together=1,
     turns=1,
     fma_steps=1,
     copied=256,

@@ -23,7 +23,9 @@ from .tasks import task_of
 # speed does not depend on it, and the numbers stay finite however often a step is repeated
 RATE = {"lr": 1e-6}
 CLIP = 1.0
-TOGETHER = 4  # steps in a sample, at least
+# Of the length of a gradient of PyTorch's, between two of its own algorithms: where two inputs of a maximum
+# are nearer to each other than the rounding, either wins. So this only finds what is grossly wrong.
+DISAGREE = {"float32": 0.05, "tf32": 0.5}
 WARM = 3  # steps before a graph is captured: cuDNN tries its algorithms meanwhile
 
 
@@ -159,8 +161,13 @@ def captured(torch, call):
             call()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        call()
+    gc.collect()
+    gc.disable()  # memory on the GPU that is given back meanwhile would end the capture
+    try:
+        with torch.cuda.graph(graph):
+            call()
+    finally:
+        gc.enable()
     return graph
 
 
@@ -191,8 +198,10 @@ def _step(run, model, batch, precision, rule):
     contenders = {"": Contender("", 1, ours, None), "resident": ours.resident()}
     try:
         torch = run.torch()
-        with computing_in(torch, precision == "tf32"):
-            eager = TorchSteps(model, batch, run.torch_device, rule)
+        eager = TorchSteps(model, batch, run.torch_device, rule)
+        if why := disagreement(eager, precision):
+            row["torch_wrong"] = why
+        with computing_in(torch, precision == "tf32", careful="torch_wrong" in row):
             eager.resident(WARM)
             contenders |= both("torch", eager)
             try:
@@ -206,6 +215,23 @@ def _step(run, model, batch, precision, rule):
     gc.collect()
     run.empty_caches()
     return row | ratios(row)
+
+
+def disagreement(eager, precision):
+    """Return "" or a sentence: PyTorch's gradients by the algorithms that cuDNN finds fastest are far from
+    those by the algorithms that it calls deterministic.
+    """
+    torch, found = eager.torch, []
+    for careful in (True, False):
+        with computing_in(torch, precision == "tf32", careful):
+            torch.manual_seed(0)  # the same dropout
+            eager.one.net.evaluate(*eager.there)
+            found.append([tensor.grad.clone() for tensor in eager.tensors])
+    shares = [float((b - a).norm() / a.norm().clamp(min=1e-30)) for a, b in zip(*found)]
+    worst = max(range(len(shares)), key=lambda place: shares[place])
+    if shares[worst] <= DISAGREE[precision]:
+        return ""
+    return f"{list(eager.one.net.params)[worst]}: {100 * shares[worst]:.2g} % off as a whole"
 
 
 def both(name, steps):
@@ -232,7 +258,7 @@ def medians(run, contenders):
     """Return {"median", "spread", "samples"} of the contender "", and those of the others behind their
     names.
     """
-    row, pace = {}, Pace(run.sizes.sample, run.sizes.turns, run.sizes.sample / 10, TOGETHER)
+    row, pace = {}, Pace(run.sizes.sample, run.sizes.turns, run.sizes.sample / 10, run.sizes.together)
     for name, one in contenders.items():
         one.name = name
     for name, samples in interleaved(list(contenders.values()), 4 * run.sizes.seconds, pace).items():

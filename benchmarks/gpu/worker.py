@@ -7,6 +7,7 @@ early.
 `python -m tinyconv.benchmarks.gpu.worker SIZES`, SIZES a name in sizes.SIZES. It says {"ready": true}, or
 {"missing": why there is no GPU}. Then it answers each line of its input:
 
+    {"warm": true}               {"warm": true}, when PyTorch is loaded, where there is one
     {"part", "stage"}            {"tasks": [titles]}: stage is "checks", or "timed" for the rows with times
     ... "place", "end", "known"  {"running": place}, and when it is done {"row": {...}, "ceilings": {...},
                                  "astray": whether the GPU computes no more in this process}
@@ -15,6 +16,7 @@ place: of the task in the list; end: of the part, seconds since 1970; known: {ti
 part; ceilings: those of the run so far.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -178,6 +180,11 @@ def main(name):
     answer(ready=True)
     for line in sys.stdin:
         asked = json.loads(line)
+        if "warm" in asked:
+            with contextlib.suppress(NotMeasured):
+                worker.torch()
+            answer(warm=True)
+            continue
         part, stage = asked["part"], asked["stage"]
         if "place" not in asked:
             try:
