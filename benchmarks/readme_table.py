@@ -64,7 +64,10 @@ def _part(result, name):
     ours = [row for row in result["rows"] if row["contender"] == "cpu" and "median" in row]
     peak = "; ".join(
         f"{threads} thread{'s' if threads != '1' else ''} {found['arithmetic']['flops'] / 1e9:.0f} GFLOP/s"
-        for threads, found in sorted(result["ceilings"].items(), key=lambda item: int(item[0]))
+        for threads, found in sorted(
+            ((name, found) for name, found in result["ceilings"].items() if name.isdigit()),
+            key=lambda item: int(item[0]),
+        )
     )
     lines = [
         f"{machine['processor']}, {machine['vector_bits']} bits wide, {what['dtype']}, {result['date']}; "
@@ -98,12 +101,10 @@ def _part(result, name):
                 for direction in DIRECTIONS
             ]
             lines.append(f"| {layer[0]} {layer[1]} | {' | '.join(cells)} |")
-    return "\n".join(
-        lines
-        + _ladder(
-            [row for row in result["rows"] if row["kind"] == "ladder" and row["contender"].count(":") == 0]
-        )
-    )
+    rungs = [row for row in result["rows"] if row["kind"] == "ladder" and row["contender"].count(":") == 0]
+    for device in ("cpu", "cuda"):
+        lines += _ladder([row for row in rungs if row.get("device", "cpu") == device])
+    return "\n".join(lines)
 
 
 def _gpu_part(rows, date, name, first_format):

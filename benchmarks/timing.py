@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,13 +26,14 @@ class Pace:
 @dataclass
 class Contender:
     """Something to be timed: call(n) does it n times and leaves nothing undone; result() is what it computed,
-    as a NumPy array.
+    as a NumPy array; facts: what else its row says.
     """
 
     name: str
     threads: int
     call: Callable
     result: Callable
+    facts: dict = field(default_factory=dict)
 
     def seconds(self, n):
         """How long n calls take."""
