@@ -35,8 +35,8 @@ TABLES = [
     ((3, 2, 4, 5), (2, 3), 3, [(0, 0), (1, 0), (1, 1), (2, 1)]),
     ((17, 3, 5, 9), (3, 2), 2, [(1, 2), (0, 0), (1, 0)]),
     ((2, 1, 3, 13), (1, 1), 1, [(0, 0)]),
-    ((5, 6, 6, 7), (5, 5), 4, [(o, c) for o in range(4) for c in range(6)]),
-    ((5, 2, 6, 14), (5, 4), 2, [(0, 0), (1, 1), (1, 0)]),
+    ((6, 6, 6, 7), (5, 5), 4, [(o, c) for o in range(4) for c in range(6)]),
+    ((10, 2, 6, 14), (5, 4), 2, [(0, 0), (1, 1), (1, 0)]),
 ]
 
 
@@ -176,14 +176,15 @@ def test_threads_share_parts_where_they_are_many():
 
 
 if package.INSTALLED:
-    add = reduce.tree_sums(3, 2)
+    add_lanes, add_all = reduce.lane_sums(3, 2), reduce.tree_sums(3)
 
     @launch.kernel
-    def _several_trees(x, sums):
+    def _several_trees(x, sums, totals):
         values, t = cuda.local.array(3, x.dtype), cuda.threadIdx.x
         for v in range(3):
             values[v] = x[v, t]
-        add(values, x)
+        add_all(values, totals, 1)
+        add_lanes(values, x)
         if t < 2:
             for v in range(3):
                 sums[v, t] = values[v]
@@ -191,6 +192,7 @@ if package.INSTALLED:
 
 def test_several_trees_at_once():
     x = np.arange(3 * reduce.BLOCK, dtype=np.float32).reshape(3, reduce.BLOCK)
-    sums = memory.to_gpu(np.zeros((3, 2), np.float32))
-    _several_trees[1, reduce.BLOCK](memory.to_gpu(x), sums)
+    sums, totals = memory.to_gpu(np.zeros((3, 2), np.float32)), memory.to_gpu(np.zeros(5, np.float32))
+    _several_trees[1, reduce.BLOCK](memory.to_gpu(x), sums, totals)
     np.testing.assert_array_equal(memory.to_host(sums), x.reshape(3, -1, 2).sum(axis=1))
+    np.testing.assert_array_equal(memory.to_host(totals), [0, *x.sum(axis=1), 0])

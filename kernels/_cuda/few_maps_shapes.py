@@ -12,8 +12,13 @@ from .tile_shapes import MULTIPROCESSORS
 FEW = 8  # maps on either side of a conv2d
 LARGEST = 64  # pixels of a filter: its rows are unrolled in machine code
 LONGEST = 5 if SIMULATOR else 16  # pixels of a row that a thread computes
+SHORTER = 4 if SIMULATOR else 10  # the same in backward_weight, where threads have more to hold
 LANES = 2 if SIMULATOR else 32  # images, or pieces of rows in images, side by side in a block
 WARPS = 4 if SIMULATOR else 12  # of LANES threads in a block, at most
+ALONE = (
+    2  # times that the threads of a block add, for which no other block helps: its help is a second launch
+)
+SHARED = 2**8 if SIMULATOR else 48 * 2**10  # bytes of a block
 MOST_SLICES = 3 if SIMULATOR else 10
 ENOUGH = 16 if SIMULATOR else 8 * MULTIPROCESSORS  # warps that keep a GPU busy
 
@@ -56,9 +61,9 @@ def _lists(connections, by, maps):
     return pairs, order.astype(np.int32), starts.astype(np.int32)
 
 
-def cut(pixels):
-    """(pieces, length) of a row of so many pixels."""
-    pieces = -(-pixels // LONGEST)
+def cut(pixels, longest=None):
+    """(pieces, length) of a row of so many pixels, of LONGEST at most."""
+    pieces = -(-pixels // (longest or LONGEST))
     return pieces, -(-pixels // pieces)
 
 
@@ -73,7 +78,7 @@ def slices_of(warps, connections):
     """How many threads share the connections of a map, where there are so many warps without slices, and so
     many connections of a map: all have as many of them, or nearly.
     """
-    each = max(1, connections // -(-ENOUGH // warps), -(-connections // MOST_SLICES))
+    each = max(-(-connections // -(-ENOUGH // warps)), -(-connections // MOST_SLICES))
     return max(1, -(-connections // each))
 
 
@@ -92,6 +97,12 @@ def maps_of_block(blocks, maps, most):
     return max(together for together in choices if 4 * of_one(together) <= 5 * least)
 
 
-def parts_of(sums, numbers):
-    """How many blocks share each of so many sums over `numbers` pieces of rows in images."""
-    return max(1, min(2 * MULTIPROCESSORS // sums, numbers // BLOCK))
+def parts_of(sums, lines):
+    """How many blocks share each of so many sums, to which `lines` warps add, if each adds once."""
+    once = -(-lines * LANES // BLOCK)
+    return max(1, min(2 * MULTIPROCESSORS // sums, once)) if once > ALONE else 1
+
+
+def filter_rows(KH, KW, dtype):
+    """How many rows of a filter threads add up at once: their sums have to fit into shared memory."""
+    return max(1, min(KH, SHARED // (KW * BLOCK * dtype.itemsize)))

@@ -12,7 +12,7 @@ thread computes a row of pixels (kernels/_cuda/few_maps.py).
 
 import math
 
-from .._cuda import convolution, few_maps, few_maps_shapes, memory
+from .._cuda import convolution, few_maps, few_maps_shapes, few_maps_weight, memory
 from .._cuda.launch import cuda, kernel
 from .._cuda.native import CudaNative
 from .._cuda.reduce import row_sums
@@ -125,7 +125,7 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
         return dense.backward_weight(_features(dy), _features(x)).reshape(*shape)
     dweight = memory.empty(shape, dy.dtype)
     if few_maps_shapes.fits(shape, x.shape, dy.shape, stride, padding, groups):
-        few_maps.backward_weight(dy.data, x.data, few_maps_shapes.all_pairs(shape), _filters(dweight))
+        few_maps_weight.backward_weight(dy.data, x.data, few_maps_shapes.all_pairs(shape), _filters(dweight))
         return dweight
     if convolution.fits(kernel_size, dy.data, x.data, dweight, groups=groups):
         convolution.backward_weight(dy.data, x.data, stride, padding, groups, dweight)
