@@ -1,7 +1,7 @@
 """backward_weight of the convolutions of kernels/_cuda/few_maps.py: the gradient of every filter.
 
-A block takes a filter, or a part of the images for it, and a thread all its taps: KH KW sums, in registers. Of
-one row of dy and KH rows of x, of one image or two, it makes
+A block takes a filter, or a part of the images for it, and a thread all its taps: KH KW sums, in registers.
+Of one row of dy and KH rows of x, of one image or two, it makes
 
     sums[u, v] += sum over j of dy[o, i, j] x[c, i + u, j + v]
 
@@ -76,8 +76,8 @@ def _backward_weight(KH, KW, OW, IMAGES, ROWS):
 
 @cache
 def _filter_rows(KH, KW, LENGTH, IMAGES, u=0):
-    """multiply(sums, numbers, x, place, row, N): rows u, u + 1, ... of the filter, of which row u sees the map
-    from x[place] on.
+    """multiply(sums, numbers, x, place, row, N): rows u, u + 1, ... of the filter, of which row u sees the
+    map from x[place] on.
 
     A function for each row, which calls the next: so each u is a constant, and all sums are registers.
     """

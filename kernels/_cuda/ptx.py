@@ -233,6 +233,8 @@ if package.INSTALLED and not package.SIMULATOR:
 
         return types.void(array, index, array.dtype), codegen
 
+    _named(put)
+
     @cache
     def accumulators(count):
         @intrinsic

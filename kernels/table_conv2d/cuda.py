@@ -1,5 +1,5 @@
-"""table_conv2d in numba.cuda: a thread computes a row of pixels of one map (kernels/_cuda/few_maps.py), or all
-taps of a filter's gradient (kernels/_cuda/few_maps_weight.py).
+"""table_conv2d in numba.cuda: a thread computes a row of pixels of one map (kernels/_cuda/few_maps.py), or
+all taps of a filter's gradient (kernels/_cuda/few_maps_weight.py).
 """
 
 from .._cuda import few_maps, few_maps_weight, memory
