@@ -176,7 +176,7 @@ def test_threads_share_parts_where_they_are_many():
 
 
 if package.INSTALLED:
-    add_lanes, add_all = reduce.lane_sums(3, 2), reduce.tree_sums(3)
+    add_lanes, add_all = reduce.lane_sums(3, 2), reduce.tree_sums(3, 2)
 
     @launch.kernel
     def _several_trees(x, sums, totals):

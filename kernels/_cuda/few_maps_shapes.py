@@ -19,6 +19,7 @@ ALONE = (
     2  # times that the threads of a block add, for which no other block helps: its help is a second launch
 )
 SHARED = 2**8 if SIMULATOR else 48 * 2**10  # bytes of a block
+SOME = 3 if SIMULATOR else 12  # sums of all threads of a block, in float64 half of it
 MOST_SLICES = 3 if SIMULATOR else 10
 ENOUGH = 16 if SIMULATOR else 8 * MULTIPROCESSORS  # warps that keep a GPU busy
 
@@ -103,6 +104,6 @@ def parts_of(sums, lines):
     return max(1, min(2 * MULTIPROCESSORS // sums, once)) if once > ALONE else 1
 
 
-def filter_rows(KH, KW, dtype):
-    """How many rows of a filter threads add up at once: their sums have to fit into shared memory."""
-    return max(1, min(KH, SHARED // (KW * BLOCK * dtype.itemsize)))
+def at_once(sums, dtype):
+    """How many of the sums of a block's threads are added up at once: all, if they fit into shared memory."""
+    return sums if sums * BLOCK * dtype.itemsize <= SHARED else SOME

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import memory
 from .few_maps import flat
-from .few_maps_shapes import LANES, SHORTER, cut, filter_rows, lists, parts_of, together
+from .few_maps_shapes import LANES, SHORTER, at_once, cut, lists, parts_of, together
 from .launch import device, divided, kernel
 from .package import cuda
 from .ptx import near
@@ -32,7 +32,7 @@ def backward_weight(dy, x, connections, dweight):
     lines = -(-N // images // LANES) * OH * pieces
     parts = parts_of(K, lines)
     sums = dweight if parts == 1 else memory.empty((parts, *dweight.shape), dweight.dtype)
-    _backward_weight(KH, KW, OW, images, filter_rows(KH, KW, x.dtype))[(K, parts), BLOCK](
+    _backward_weight(KH, KW, OW, images, at_once(KH * KW, x.dtype))[(K, parts), BLOCK](
         flat(dy), flat(x), OH, N, pairs, lines, flat(sums)
     )
     if parts > 1:
@@ -40,9 +40,9 @@ def backward_weight(dy, x, connections, dweight):
 
 
 @cache
-def _backward_weight(KH, KW, OW, IMAGES, ROWS):
+def _backward_weight(KH, KW, OW, IMAGES, AT_ONCE):
     (PIECES, LENGTH), read, SUMS = cut(OW, SHORTER), near(IMAGES), KH * KW
-    NUMBERS, multiply, add = (LENGTH, IMAGES), _filter_rows(KH, KW, LENGTH, IMAGES), _add_rows(KH, KW, ROWS)
+    NUMBERS, multiply, add = (LENGTH, IMAGES), _filter_rows(KH, KW, LENGTH, IMAGES), tree_sums(SUMS, AT_ONCE)
 
     @kernel(made_with=f"{KH}x{KW}, rows of {OW}, images by {IMAGES}", launch_bounds=(BLOCK, 2))
     def backward_weight(dy, x, OH, N, pairs, lines, dweight):
@@ -100,26 +100,4 @@ def _filter_rows(KH, KW, LENGTH, IMAGES, u=0):
 
 @device
 def _nothing(sums, numbers, x, place, row, N):
-    pass
-
-
-@cache
-def _add_rows(KH, KW, ROWS, u=0):
-    """add(sums, out, first): out[first + v] = sums[v], added over all threads of a block, from row u of the
-    filter on; ROWS rows at once.
-    """
-    rows = min(ROWS, KH - u)
-    FIRST, COUNT, add_some = u * KW, rows * KW, tree_sums(rows * KW)
-    following = _add_rows(KH, KW, ROWS, u + rows) if u + rows < KH else _no_more
-
-    @device
-    def add(sums, out, first):
-        add_some(sums[FIRST : FIRST + COUNT], out, first + FIRST)
-        following(sums, out, first)
-
-    return add
-
-
-@device
-def _no_more(sums, out, first):
     pass

@@ -162,33 +162,35 @@ def tree_sum(value, width, like):
 
 
 @cache
-def tree_sums(count):
+def tree_sums(count, at_once):
     """add(values, out, first): out[first + v] = the sum of values[v] over all threads of a block of BLOCK,
-    for v < count; out is flat.
+    for v < count; out is flat. Shared memory holds at_once of them.
 
     All threads of the block have to call it. Here they share the additions of all trees.
     """
-    SIZE = count * BLOCK
+    SIZE = at_once * BLOCK
 
     @device
     def add(values, out, first):
         shared, t = cuda.shared.array(SIZE, out.dtype), cuda.threadIdx.x
-        cuda.syncthreads()
-        for v in range(count):
-            shared[v * BLOCK + t] = values[v]
-        for step in range(ROUNDS):
+        for begin in range(0, count, at_once):
             cuda.syncthreads()
-            bits, before = max(LOG - BITS * (step + 1), 0), 1 << (LOG - BITS * step)
-            for item in range(t, count << bits, BLOCK):
-                place = (item >> bits) * BLOCK + item % (1 << bits)
-                total = at_shared(shared, int32(place))
-                for branch in range(1, FAN):
-                    if branch << bits < before:
-                        total += at_shared(shared, int32(place + (branch << bits)))
-                shared[place] = total
-        cuda.syncthreads()
-        for v in range(t, count, BLOCK):
-            put(out, first + v, shared[v * BLOCK])
+            for v in range(at_once):
+                if begin + v < count:
+                    shared[v * BLOCK + t] = values[begin + v]
+            for step in range(ROUNDS):
+                cuda.syncthreads()
+                bits, before = max(LOG - BITS * (step + 1), 0), 1 << (LOG - BITS * step)
+                for item in range(t, at_once << bits, BLOCK):
+                    place = (item >> bits) * BLOCK + item % (1 << bits)
+                    total = at_shared(shared, int32(place))
+                    for branch in range(1, FAN):
+                        if branch << bits < before:
+                            total += at_shared(shared, int32(place + (branch << bits)))
+                    shared[place] = total
+            cuda.syncthreads()
+            for v in range(t, min(at_once, count - begin), BLOCK):
+                put(out, first + begin + v, shared[v * BLOCK])
 
     return add
 
