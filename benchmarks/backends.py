@@ -28,10 +28,16 @@ class Reference:
     def parts(self, arrays, threads):
         return [arrays]
 
+    def copies(self, given, result):
+        """Seconds in which `given` gets to the device and `result` back; None where they are there
+        already.
+        """
+        return None
+
     leave = staticmethod(np.asarray)
 
 
-class Cpu:
+class Cpu(Reference):
     """Images innermost. Each thread takes whole blocks of images, as in training: the threads meet once a
     sample, not once a call.
     """
@@ -57,8 +63,8 @@ class Cpu:
     )
 
 
-class Cuda:
-    """Arrays on the GPU. Calls are only launched one after the other; a sample waits for the last."""
+class Cuda(Reference):
+    """Arrays on the GPU, images innermost. Calls are timed by the GPU, as one graph: no Python in between."""
 
     def parts(self, arrays, threads):
         return [{name: self._there(name, value) for name, value in arrays.items()}]
@@ -76,10 +82,25 @@ class Cuda:
         )
     )
 
-    def wait(self):
-        from ..kernels._cuda import launch
+    def copies(self, given, result):
+        from .gpu.graphs import crossed
 
-        launch.stream().synchronize()
+        return sum(crossed(array.nbytes, to_gpu=True) for array in given) + crossed(
+            result.nbytes, to_gpu=False
+        )
+
+    def contender(self, name, function, arguments, result):
+        """`function` on arrays that lie on the GPU: its first call, which compiles, then a graph of calls."""
+        from .gpu.graphs import Calls
+
+        return Calls(name, lambda: function(*arguments), result)
+
+
+class CudaPlain(Cuda):
+    """The same, activations as they lie in NumPy: (N, C, H, W)."""
+
+    def _there(self, name, value):
+        return device.move(value, "cuda") if isinstance(value, np.ndarray) else value
 
 
 def _part(name, value, first, last, lanes, images):
@@ -113,6 +134,7 @@ def _shared(function, arguments, threads):
 
 
 BACKENDS = {"reference": Reference(), "cpu": Cpu(), "cuda": Cuda()}
+PLAIN = CudaPlain()
 
 
 def kernel_contender(backend, workload, batch, dtype, threads):
@@ -163,20 +185,20 @@ def contender(name, function, form, workload, batch, dtype, threads):
             results = [made for _, made in tapes]
         else:
             results = team([lambda arguments=arguments: repeat(arguments, n) for arguments in jobs])
-            if isinstance(form, Cuda):
-                form.wait()
         if workload.sums_over_images and len(results) > 1:
             for _ in range(n):
                 total = sum(results[1:], results[0])
             results = [total]
         last[:] = results
 
-    def result():
+    def result(made=last):
         if workload.direction in IN_PLACE:
             return np.asarray(device.to_host(parts[0][IN_PLACE[workload.direction][0]]))
-        found = [form.leave(part) for part in last]
+        found = [form.leave(part) for part in made]
         return found[0] if len(found) == 1 else np.concatenate(found)
 
+    if isinstance(form, Cuda):
+        return form.contender(name, function, jobs[0], lambda made: result([made]))
     return (
         Contender(name, threads, call_together, result)
         if together

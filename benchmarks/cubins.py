@@ -4,9 +4,9 @@ that nothing is float64 unasked.
     python -m tinyconv.benchmarks.cubins [--arch sm_80,sm_90] [--update]
 
 What training launches is noted, not made: all layers and losses of gradient_cases.py in float32 and float64,
-every operation of LeNet-5 and AlexNet, and their whole training steps, in float32 and in tf32. Each kernel is
-then compiled for each kind of argument it was given, and held to tests/cubins.json, in a checkout of the
-repository:
+every operation of LeNet-5 and AlexNet, their whole training steps, in float32 and in tf32, and the rungs of
+the ladder. Each kernel is then compiled for each kind of argument it was given, and held to
+tests/cubins.json, in a checkout of the repository:
 
     registers  no more than in the table       shared memory  as in the table       stack  no more than in the table
     spills     none: registers that do not suffice go through memory, in the innermost loop
@@ -40,7 +40,7 @@ from ..kernels import load
 from ..kernels._cuda import gpu, package
 from ..kernels._cuda.launch import PRECISIONS, computing_in, machine_code, noted
 from ..kernels._cuda.native import CudaNative, cast
-from . import machine, workloads
+from . import ladder, machine, workloads
 from .backends import ACTIVATIONS
 
 TABLE = Path(__file__).resolve().parents[1] / "tests" / "cubins.json"
@@ -109,6 +109,10 @@ def _work():
             for workload in workloads.of_model(model):
                 yield partial(_workload, workload, images, precision)
             yield partial(_training_step, model, images, precision)
+    for rung in ladder.rungs("cuda"):
+        if rung.module is not load("conv2d", "cuda"):
+            for workload in workloads.ladder_shapes("cuda"):
+                yield partial(_rung, rung, workload)
 
 
 def _case(case, dtype):
@@ -140,6 +144,14 @@ def _workload(workload, images, precision):
     ]
     with computing_in(precision):
         getattr(load(workload.operation, "cuda"), workload.direction)(*arguments)
+
+
+def _rung(rung, workload):
+    """A rung of the ladder on one image."""
+    given = workload.arrays(1, np.float32)
+    (arrays,) = rung.form.parts(given, 1)
+    with computing_in(rung.precision):
+        getattr(rung.module, workload.direction)(*(arrays[name] for name in workload.parameters))
 
 
 def _training_step(model, images, precision):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import execution
+from .. import device, execution
 from ..device import to_host
+from ..execution.plans import plan_for
 from ..layers import Dropout
 from ..optimizers import SGD
 from . import parity, process, pytorch
@@ -30,6 +31,13 @@ TORCH = {
     "torch malloc": {
         "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=8589934592"
     },
+}
+# of every update: speed does not depend on it, and the numbers stay finite however often a step is repeated
+RATE = {"lr": 1e-6}
+# batches of a training step from which the one is found that a GPU is faster from
+SWEEP = {
+    name: (1, 4, 16, 64) if model.bench.alone else (1, 4, 16, 64, 256, 1024)
+    for name, model in MEASURED.items()
 }
 PATIENCE = 10  # times the seconds of other rows that are spent on such a contestant
 
@@ -98,6 +106,17 @@ class Contestant:
     def once(self):
         return self.train_step(self.x, self.labels) if self.task.trains else self.predict(self.x)
 
+    def repeat(self, n):
+        """Do the task n times."""
+        for _ in range(n):
+            self.once()
+
+    def resident(self):
+        """The training step as a Contender, its batch on the GPU already; None where there is no such
+        thing.
+        """
+        return None
+
     def found(self):
         """What is held against Task.expected, by name."""
         if not self.task.trains:
@@ -117,7 +136,33 @@ class Ours(Contestant):
             loss.to(backend),
             task.threads if backend == "cpu" else 1,
         )
-        self.optimizer = SGD(self.net, **RECIPES[task.model]) if task.trains else None
+        self.optimizer = SGD(self.net, **(RECIPES[task.model] | RATE)) if task.trains else None
+        self.records = device.backend(backend).records == "graph"
+
+    def repeat(self, n):
+        """Training steps as Trainer makes them: each is submitted before the loss of the last one is asked
+        for, so that a GPU never waits for Python.
+        """
+        if not self.task.trains or not self.records:
+            return super().repeat(n)
+        last = None
+        for _ in range(n):
+            this = execution.submit(self.net, self.x, self.labels, self.loss, self.optimizer, self.threads)
+            if last is not None:
+                last.checked()
+            last = this
+        last.checked()
+
+    def resident(self):
+        """The captured training step by itself; None where the device captures none."""
+        if not self.task.trains or not self.records:
+            return None
+        from .gpu.clock import OnGpu, clock
+
+        self.repeat(1)
+        plan = plan_for(self.net, self.x, self.threads, self.loss, self.optimizer)
+        # a graph that begins with the copy of a batch has a second one without it
+        return OnGpu("resident", getattr(plan, "play_resident", plan.play), clock())
 
     def evaluate(self, x, labels):
         """The loss and all gradients."""
@@ -145,7 +190,7 @@ class Torch(Contestant):
         self.device = device
         self.torch = self.net.torch
         self.net.optimizer = self.torch.optim.SGD(
-            [tensor for tensor, _, _ in self.net.params.values()], **RECIPES[task.model]
+            [tensor for tensor, _, _ in self.net.params.values()], **(RECIPES[task.model] | RATE)
         )
 
     def evaluate(self, x, labels):
@@ -177,14 +222,18 @@ class Here:
     def __init__(self, name, task):
         self.name, self.task = name, task
 
-    def found(self):
-        return make(self.name, self.task, checked=True).found()
+    def found(self, row):
+        """What the contestant computes, by name. Notes its first call in its row."""
+        start = time.perf_counter()
+        found = make(self.name, self.task, checked=True).found()
+        row["first_call"] = time.perf_counter() - start
+        return found
 
     def contender(self, row, stack):
         """It as a Contender; notes in its row of how many images it makes a chunk."""
         one = make(self.name, self.task)
         if self.task.trains:
-            return Contender(self.name, one.threads, lambda n: [one.once() for _ in range(n)], None)
+            return Contender(self.name, one.threads, one.repeat, None)
 
         def predict(chunk):
             for first in range(0, len(one.x), chunk):
@@ -194,10 +243,15 @@ class Here:
         return Contender(self.name, one.threads, lambda n: [predict(chunk) for _ in range(n)], None)
 
 
-def measure(task, backends, against, ceilings, seconds):
-    """The rows of a task, one a contestant. All are checked before any is timed."""
-    apart = task.model in IN_PROCESSES
-    names = [*backends, *((TORCH if apart else ["torch"]) if "torch" in against else [])]
+def measure(task, backends, against, ceilings, seconds, contestants=None):
+    """The rows of a task, one a contestant. All are checked before any is timed.
+
+    contestants  process.Contestants, for a process of its own each; None: only models in IN_PROCESSES have
+    them
+    """
+    alone = task.model in IN_PROCESSES
+    apart = alone or contestants is not None
+    names = [*backends, *((TORCH if alone else ["torch"]) if "torch" in against else [])]
     net, _ = task.network()
     n, flop = task.distinct(net), 2 * task.multiply_adds(net) * task.images
     checked = [f"{n} images, repeated"] * (n < task.images) + ["without dropout"] * any(
@@ -218,7 +272,8 @@ def measure(task, backends, against, ceilings, seconds):
                 "direction": task.work,
                 "batch": task.images,
                 "contender": name,
-                "threads": 1 if name == "reference" else task.threads,
+                "threads": 1 if name in ("reference", "cuda") else task.threads,
+                "ceiling": "cuda" if name == "cuda" else str(task.threads),
                 "status": "ok",
                 "why": "",
                 "checked": ", ".join(checked),
@@ -227,31 +282,35 @@ def measure(task, backends, against, ceilings, seconds):
                 "footprint": 0,
             }
             rows.append(row)
-            one = process.Elsewhere(name, task, TORCH.get(name, {})) if apart else Here(name, task)
-            start = time.perf_counter()
+            one = Here(name, task)
+            if apart:
+                one = process.Elsewhere(name, task, TORCH.get(name, {}), None if alone else contestants)
             try:
                 if name in TORCH:
                     pytorch.load()
-                found = one.found()
+                found = one.found(row)
             except NotMeasured as error:
                 row |= {"status": "not measured", "why": str(error)}
                 continue
-            row["first_call"] = time.perf_counter() - start
             result = _parity(
                 found,
                 expected,
                 task.dtype,
                 terms,
-                parity.check_as_a_whole if apart and task.trains else parity.check,
+                parity.check_as_a_whole if alone and task.trains else parity.check,
             )
             row |= result.columns()
             if result.ok:
                 sound[name] = one, row
         del expected
         contenders = {name: one.contender(row, stack) for name, (one, row) in sound.items()}
-        rows = timed(rows, contenders, ceilings, PATIENCE * seconds if apart else seconds)
+        rows = timed(rows, contenders, ceilings, PATIENCE * seconds if alone else seconds)
         for name, contender in contenders.items() if apart else ():
-            sound[name][1]["peak_memory"] = contender.peak_memory
+            row = sound[name][1]
+            if alone:
+                row["peak_memory"] = contender.peak_memory
+            if name == "cuda" and task.trains:
+                row["resident"] = contender.ask(resident=True)["seconds"]
     return rows
 
 

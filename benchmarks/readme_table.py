@@ -20,6 +20,22 @@ MOVING = (
     "local_response_norm",
     "max_pool2d",
 )  # operations that are shown though they move bytes more than they compute
+PRODUCTS = "conv2d", "dense"
+# columns of whole networks on a GPU: from NumPy arrays, and resident (the batch lies on the GPU already)
+GPU_TIMES = (
+    ("tinyconv", "median"),
+    ("resident", "resident_median"),
+    ("on the CPU", "cpu_median"),
+    ("PyTorch", "torch_median"),
+    ("resident", "torch_resident_median"),
+    ("its CUDA graph", "graph_median"),
+    ("resident", "graph_resident_median"),
+    ("torch.compile", "compiled_median"),
+)
+GPU_RATIOS = {
+    "times PyTorch": ("torch_median", "median"),
+    "resident": ("torch_resident_median", "resident_median"),
+}
 BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 
 
@@ -43,12 +59,15 @@ def with_section(readme):
 
 def _part(result, name):
     if str(result["format"]).startswith("tinyconv gpu"):
-        return _gpu_part(result["rows"], result["date"], name)
+        return _gpu_part(result["rows"], result["date"], name, result["format"].endswith(" 1"))
     machine, versions, what = result["machine"], result["versions"], result["arguments"]
     ours = [row for row in result["rows"] if row["contender"] == "cpu" and "median" in row]
     peak = "; ".join(
         f"{threads} thread{'s' if threads != '1' else ''} {found['arithmetic']['flops'] / 1e9:.0f} GFLOP/s"
-        for threads, found in sorted(result["ceilings"].items(), key=lambda item: int(item[0]))
+        for threads, found in sorted(
+            ((name, found) for name, found in result["ceilings"].items() if name.isdigit()),
+            key=lambda item: int(item[0]),
+        )
     )
     lines = [
         f"{machine['processor']}, {machine['vector_bits']} bits wide, {what['dtype']}, {result['date']}; "
@@ -82,16 +101,21 @@ def _part(result, name):
                 for direction in DIRECTIONS
             ]
             lines.append(f"| {layer[0]} {layer[1]} | {' | '.join(cells)} |")
-    return "\n".join(
-        lines
-        + _ladder(
-            [row for row in result["rows"] if row["kind"] == "ladder" and row["contender"].count(":") == 0]
-        )
-    )
+    rungs = [row for row in result["rows"] if row["kind"] == "ladder" and row["contender"].count(":") == 0]
+    for device in ("cpu", "cuda"):
+        lines += _ladder([row for row in rungs if row.get("device", "cpu") == device])
+    return "\n".join(lines)
 
 
-def _gpu_part(rows, date, name):
+def _gpu_part(rows, date, name, first_format):
     """What benchmarks/gpu/ has measured: the GPU beside its processor, operations as a whole, training."""
+    steps = [row for row in rows if row["section"] == "networks" and "median" in row and "against" not in row]
+    kinds = "From NumPy arrays, copies included; resident: the batch lies on the GPU already. "
+    if first_format:
+        kinds = (
+            "tinyconv from NumPy arrays, one step a sample, and PyTorch from pinned memory; resident: the "
+            "batch lies on the GPU already. "
+        )
     one = next(row for row in rows if "gpu" in row)
     ceiling = {
         row["title"].partition(",")[0]: row
@@ -115,10 +139,9 @@ def _gpu_part(rows, date, name):
         f"{one['gpu']['name']} ({one['machine']['processor']}, {one['machine']['cores_for_this_process']} "
         f"threads), {date}; PyTorch "
         f"{one['versions']['torch'] or 'not installed'}{'. On the GPU ' + ', '.join(roofs) if roofs else ''}. "  # noqa: E501
-        f"All samples: [`{name}`](results/{name})."
+        f"{kinds if steps else ''}All samples: [`{name}`](results/{name})."
     ]
     cpu = {(row["model"], time["batch"]): time["cpu"] for row in rows for time in row.get("times", ())}
-    steps = [row for row in rows if row["section"] == "networks" and "median" in row and "against" not in row]
     compiled = {
         _step_of(row): row
         for row in rows
@@ -127,22 +150,22 @@ def _gpu_part(rows, date, name):
     if steps:
         lines += [
             "",
-            "| | images | precision | tinyconv, GPU | tinyconv, CPU | PyTorch, GPU | torch.compile | times "
-            "as fast as PyTorch |",
-            "|---" * 8 + "|",
+            f"| | {' | '.join(['images', 'precision', *(name for name, _ in GPU_TIMES), *GPU_RATIOS])} |",
+            "|---" * (3 + len(GPU_TIMES) + len(GPU_RATIOS)) + "|",
         ]
     for row in steps:
-        of_cpu = cpu.get((row["model"], row["batch"])) if row["work"] == "training step" else None
-        peer = compiled.get(_step_of(row), {}).get("torch_median")
+        rule = row.get("rule", "SGD")
+        if rule == "SGD":
+            row = row | {"compiled_median": compiled.get(_step_of(row), {}).get("torch_median")}
+        if row["work"] == "training step" and rule == "SGD":
+            row = row | {"cpu_median": cpu.get((row["model"], row["batch"]))}
         cells = [
-            f"{TITLES.get(row['model'], row['model'])} {row['work']}",
+            f"{TITLES.get(row['model'], row['model'])} {row['work']}"
+            + ("" if rule == "SGD" else f", {rule}"),
             f"{row['batch']:,}",
             row["precision"],
-            _time(row["median"]),
-            _time(of_cpu) if of_cpu else "",
-            _time(row["torch_median"]) if "torch_median" in row else "",
-            _time(peer) if peer else "",
-            _times(row),
+            *(_time(row[key]) if row.get(key) else "" for _, key in GPU_TIMES),
+            *(_ratio(row, *keys) for keys in GPU_RATIOS.values()),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     products = [
@@ -151,7 +174,7 @@ def _gpu_part(rows, date, name):
         if row["section"] == "operations"
         and "share" in row
         and row["direction"] in DIRECTIONS
-        and row["roof"] == "arithmetic"
+        and row["operation"] in PRODUCTS
         and row["model"] == "alexnet"
     ]
     if products:
@@ -165,7 +188,8 @@ def _gpu_part(rows, date, name):
             if (row["layer"], row["precision"]) == (layer, precision)
         }
         cells = [
-            f"{found[d]['rate'] / 1e3:.1f} TFLOP/s, {100 * found[d]['share']:.0f} %"
+            f"{found[d]['flop'] / found[d]['median'] / 1e12:.1f} TFLOP/s, "
+            f"{100 * found[d]['share']:.0f} %{' of the copy rate' if found[d]['roof'] == 'memory' else ''}"
             + (f", {_times(found[d])}x PyTorch" if "times_torch" in found[d] else "")
             if d in found
             else ""
@@ -264,6 +288,10 @@ def _speed(row):
 
 def _times(row):
     return f"{row['times_torch']:.2f}" if "times_torch" in row else ""
+
+
+def _ratio(row, theirs, ours):
+    return f"{row[theirs] / row[ours]:.2f}" if theirs in row and ours in row else ""
 
 
 def _time(value):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,16 +13,27 @@ TURNS = 7  # how often each contender's turn comes
 SETTLE = 0.01  # seconds of calls at the start of a turn that are not counted
 
 
+@dataclass(frozen=True)
+class Pace:
+    """SHORTEST, TURNS and SETTLE of one comparison; least: calls in a sample at least."""
+
+    shortest: float
+    turns: int
+    settle: float
+    least: int = 1
+
+
 @dataclass
 class Contender:
     """Something to be timed: call(n) does it n times and leaves nothing undone; result() is what it computed,
-    as a NumPy array.
+    as a NumPy array; facts: what else its row says.
     """
 
     name: str
     threads: int
     call: Callable
     result: Callable
+    facts: dict = field(default_factory=dict)
 
     def seconds(self, n):
         """How long n calls take."""
@@ -45,22 +56,23 @@ def first_call(contender):
     return time.perf_counter() - start
 
 
-def interleaved(contenders, seconds):
+def interleaved(contenders, seconds, pace=None):
     """{name: samples}, each sample the seconds of one call; about `seconds` are spent on each contender.
 
     Their turns alternate, so that a machine that gets slower or faster does so for all of them. A turn begins
     with calls that are not counted, so that no one is charged for what the one before left behind: its data
     in the cache, its threads still spinning.
     """
-    calls = {contender.name: _calls_in_a_sample(contender) for contender in contenders}
+    pace = pace or Pace(SHORTEST, TURNS, SETTLE)
+    calls = {contender.name: _calls_in_a_sample(contender, pace) for contender in contenders}
     samples = {contender.name: [] for contender in contenders}
-    for _ in range(TURNS):
+    for _ in range(pace.turns):
         for contender in contenders:
             taken = samples[contender.name]
             if len(taken) >= 3 and sum(taken) > 4 * seconds:
                 continue  # so slow that three samples must do
-            _settle(contender, SETTLE if len(contenders) > 1 else 1e-3)
-            n, end = calls[contender.name], time.perf_counter() + seconds / TURNS
+            _settle(contender, pace.settle if len(contenders) > 1 else 1e-3)
+            n, end = calls[contender.name], time.perf_counter() + seconds / pace.turns
             while True:
                 taken.append(float(f"{contender.seconds(n) / n:.4g}"))  # no clock has more than four digits
                 if time.perf_counter() >= end:
@@ -68,13 +80,13 @@ def interleaved(contenders, seconds):
     return samples
 
 
-def _calls_in_a_sample(contender):
+def _calls_in_a_sample(contender, pace):
     n = 1
     contender.call(1)  # whatever a first call prepares must not make one call look like a long sample
     while True:
         taken = min(contender.seconds(n), contender.seconds(n))
-        if taken >= SHORTEST / 2:
-            return max(1, round(n * SHORTEST / taken))
+        if taken >= pace.shortest / 2:
+            return max(pace.least, round(n * pace.shortest / taken))
         n *= 4
 
 

@@ -8,7 +8,7 @@ params and state, stride, size and the like its attributes.
 
 import inspect
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -232,6 +232,12 @@ def of_model(model):
     ]
 
 
+@cache
+def kept(model):
+    """of_model(model), made once a process: AlexNet's weights take a second."""
+    return of_model(model)
+
+
 def of_layer(model, name, layer, x_shape, shared=False):
     """One workload for y, for dx and for each parameter's gradient of a layer that sees x_shape (1,
     C, H, W).
@@ -289,16 +295,18 @@ def _of_operation(model, operation):
     return [workload for workload in of_model(model) if workload.operation == operation]
 
 
-def ladder_shapes():
+def ladder_shapes(device="cpu"):
     """The layers on which the ladder is climbed: C1, and one of C3's size in which every map sees every
-    other.
+    other; on the GPU also one of the size of AlexNet's conv3, for which plain loops on a CPU take a minute.
     """
     net, _ = MODELS["lenet5"]()
     c1, c3 = net.named_layers["C1"], Conv2d(6, 16, 5, rng=0)
-    shapes = (
+    shapes = [
         ("C1 1->6, 5x5 on 32x32", c1, (1, *net.input_shape)),
         ("6->16, 5x5 on 14x14", c3, (1, 6, 14, 14)),
-    )
+    ]
+    if device == "cuda":
+        shapes.append(("256->384, 3x3 on 13x13", Conv2d(256, 384, 3, padding=1, rng=0), (1, 256, 13, 13)))
     return [
         workload
         for name, layer, shape in shapes

@@ -1,9 +1,16 @@
-"""The compiled kernels that Numba keeps on disk: compiled again where a file that kernels share has
-changed.
+"""The compiled kernels that Numba keeps on disk: compiled again where a file that kernels share has changed,
+and written by one process at a time.
 """
 
+import os
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # there is none on Windows
+    fcntl = None
 
 
 def kept_until_a_change(dispatcher):
@@ -17,7 +24,36 @@ def kept_until_a_change(dispatcher):
     kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if kept is not None:  # None under NUMBA_DISABLE_JIT, and in the simulator of a GPU
         kept._source_stamp = kept._source_stamp, _shared_files()
+        kept.save = _one_at_a_time(kept)
     return dispatcher
+
+
+def _one_at_a_time(kept):
+    """Return kept.save(key, data) in a form that processes call one after the other.
+
+    Numba reads the index, takes the next free number for a file, and writes both. Two processes that do so at
+    once take the same number: one kernel would then be found under the name of another.
+    """
+    save = kept.save
+
+    def locked(key, data):
+        with _alone(os.path.join(kept._cache_path, "tinyconv.lock")):
+            save(key, data)
+
+    return locked
+
+
+@contextmanager
+def _alone(path):
+    """Within this context no other process is within it with the same path. Where the system has no such
+    locks, or the file cannot be written, there is no lock.
+    """
+    with ExitStack() as stack:
+        if fcntl is not None:
+            with suppress(OSError):
+                file = stack.enter_context(open(path, "w"))
+                fcntl.flock(file, fcntl.LOCK_EX)  # which ends when the file is closed
+        yield
 
 
 @cache

@@ -144,10 +144,10 @@ def test_a_process_that_fails_says_why(name, error, words, monkeypatch):
     program = "import json; print(json.dumps({'failed': 'ValueError: expected so many threads'}))"
     monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", program))
     with pytest.raises(error, match=words):
-        process.Elsewhere(name, task, {}).found()
+        process.Elsewhere(name, task, {}).found({})
     monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", "raise SystemExit(3)"))
     with pytest.raises((NotMeasured, TinyconvError), match="its process ended with status 3"):
-        process.Elsewhere(name, task, {}).found()
+        process.Elsewhere(name, task, {}).found({})
 
 
 def test_readmes_table_of_alexnet():

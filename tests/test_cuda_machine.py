@@ -93,6 +93,21 @@ def test_what_is_missing_is_named(machine, what, sentence):
     assert re.search(sentence, found) and "\n" not in found
 
 
+@pytest.mark.parametrize(
+    "driver, said",
+    [(13, "H200"), (12, 'the device "cuda" needs a driver for CUDA 13, as numba-cuda is installed for it')],
+)
+def test_doctor_names_a_driver_that_does_not_fit(machine, monkeypatch, capsys, driver, said):
+    from tinyconv.cli import main
+
+    monkeypatch.setattr(found_gpu, "memory", lambda: (2**30, 2**31))
+    monkeypatch.setattr(package, "gpu_name", lambda: "H200")
+    machine.without(package_and_driver=lambda: (13, driver))
+    assert main(["doctor"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("GPU ")]
+    assert line.split(maxsplit=1)[1].startswith(said)
+
+
 def test_an_old_gpu_is_named(machine):
     machine.gpu.compute_capability = (7, 5)
     assert (

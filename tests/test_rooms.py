@@ -29,7 +29,7 @@ IMPORT_BENCHMARKS_LATER = {
 # Names with an underscore, and the modules of other rooms that use them. What they need becomes public there.
 UNDERSCORES = {
     # benchmarks time the parts of a kernel, and what lies beneath it
-    "kernels._arena": {"benchmarks.backends", "benchmarks.gpu.calls"},
+    "kernels._arena": {"benchmarks.backends", "benchmarks.gpu.graphs"},
     "kernels._cpu": {
         "benchmarks.backends",
         "benchmarks.ceiling",
@@ -38,14 +38,22 @@ UNDERSCORES = {
         "benchmarks.timing",
     },
     "kernels._cuda": {
-        "benchmarks.backends",
         "benchmarks.cubins",
         "benchmarks.gpu.__main__",
         "benchmarks.gpu.calls",
         "benchmarks.gpu.ceilings",
         "benchmarks.gpu.clock",
+        "benchmarks.gpu.graphs",
+        "benchmarks.gpu.roofs",
         "benchmarks.gpu.sizes",
+        "benchmarks.gpu.sanitized",
         "benchmarks.gpu.worker",
+        "benchmarks.ladder.cuda_coalesced",
+        "benchmarks.ladder.cuda_matrix",
+        "benchmarks.ladder.cuda_registers",
+        "benchmarks.ladder.cuda_shared",
+        "benchmarks.ladder.cuda_tensor_cores",
+        "benchmarks.ladder.cuda_textbook",
     },
 }
 
@@ -89,7 +97,7 @@ def test_every_import_is_read():
     assert Import("models", "MODELS", "MODELS", True) in imports("gradient_cases")
     subject = Import("gradient_check.subjects", "subject", "as_subject", False)
     assert subject in imports("gradient_check.self_test.scoring")
-    assert Import("benchmarks.networks", "", "networks", False) in imports("benchmarks.gpu.networks")
+    assert Import("benchmarks.parity", "", "parity", False) in imports("benchmarks.gpu.checks")
 
 
 def test_kernels_import_kernels_alone():

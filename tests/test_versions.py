@@ -52,6 +52,7 @@ def test_a_kernel_compiles_where_numpy_has_no_row_stack(tmp_path):
         ("2.5.5", "0.68.1", None, "fit each other"),
         ("2.5.5", "0.68.1", "0.30.4", "expected a numpy below 2.5 beside numba-cuda 0.30.4, got 2.5.5"),
         ("2.4.6", "0.64.0", "0.30.4", "expected numba 0.65 or newer, got 0.64.0"),
+        ("2.4.6", "0.68.1", "0.29.0", "expected numba-cuda 0.30 or newer, got 0.29.0: pip install -U"),
     ],
 )
 def test_doctor_names_versions_that_do_not_fit(numpy, numba, numba_cuda, expected):
@@ -63,6 +64,49 @@ def test_doctor_knows_what_setup_cfg_asks_for():
     config.read(ROOT / "setup.cfg")
     oldest = ".".join(map(str, doctor.OLDEST_NUMBA))
     below = ".".join(map(str, doctor.NUMPY_UNKNOWN_TO_NUMBA_CUDA))
+    numba_cuda = ".".join(map(str, doctor.OLDEST_NUMBA_CUDA))
     assert f"numba>={oldest}" in config["options"]["install_requires"].split()
     extras = config["options.extras_require"]
     assert all(f"numpy<{below}" in extras[name].split() for name in ("cuda", "cuda12"))
+    for name, cuda in (("cuda", 13), ("cuda12", 12)):
+        assert f"numba-cuda[cu{cuda}]>={numba_cuda}" in extras[name].split()
+
+
+def test_doctor_names_parts_of_two_cudas():
+    parts = {"cuda-bindings": "12.9.4", "nvidia-nvvm": "13.0.48", "nvidia-nvjitlink": None}
+    said = doctor.versions("2.4.6", "0.68.1", "0.30.4", parts)
+    assert "got cuda-bindings of CUDA 12, nvidia-nvvm of CUDA 13: pip install -U 'tinyconv[cuda]'" in said
+    assert doctor.versions("2.4.6", "0.68.1", None, parts) == "fit each other"
+    assert doctor.versions("2.4.6", "0.68.1", "0.30.4", parts | {"nvidia-nvvm": "12.9"}) == "fit each other"
+
+
+BROKEN = """
+import sys
+class Refuses:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numba.cuda.core":
+            raise AttributeError("module 'numpy' has no attribute 'trapz'")
+sys.meta_path.insert(0, Refuses())
+from tinyconv.cli import main
+status = main(["doctor"])
+from tinyconv import layers
+from tinyconv.errors import DeviceError
+try:
+    layers.ReLU().to("cuda")
+except DeviceError as error:
+    print("refused:", error)
+sys.exit(status)
+"""
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None, reason="needs numba-cuda (pip install 'tinyconv[cuda]')"
+)
+@pytest.mark.parametrize("simulator", ["0", "1"])
+def test_a_numba_cuda_that_does_not_load_is_a_sentence(simulator):
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": simulator, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", BROKEN], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said = 'the device "cuda" needs a numba-cuda that fits numba and NumPy, and this one does not load'
+    assert f"GPU                       {said} (AttributeError: module 'numpy'" in done.stdout
+    assert f"refused: {said}" in done.stdout

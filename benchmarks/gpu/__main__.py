@@ -1,53 +1,16 @@
 """The command line of the GPU benchmark: python -m tinyconv.benchmarks.gpu --help."""
 
 import argparse
-import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
+from ...errors import TinyconvError
 from ...kernels._cuda import package
 from . import __doc__ as about, report
-from .bench import RESULTS, SHARES, Bench, Missing
-
-# The tests that need no network of ours: each is small, and the sanitizer takes a hundred times as long. On
-# this machine's GPU, not in the simulator
-SANITIZER = [
-    f"NUMBA_ENABLE_CUDASIM=0 compute-sanitizer --tool {tool} --error-exitcode 1 python -m pytest -p "
-    "no:cacheprovider tests/test_cuda_kernels.py "
-    "tests/test_cuda_tiles.py"
-    for tool in ("memcheck", "racecheck")
-]
-SANITIZER += [
-    line.replace(
-        "tests/test_cuda_kernels.py tests/test_cuda_tiles.py", "tests/test_parity.py -k 'cuda and not net'"
-    )
-    for line in SANITIZER
-]
-
-
-def sanitize():
-    """Run compute-sanitizer's memcheck and racecheck over the small tests, and say each command; gives the
-    first exit status that is not 0.
-    """
-    if shutil.which("compute-sanitizer") is None:
-        print(
-            "\n".join(
-                [
-                    "compute-sanitizer is not on the PATH; it comes with NVIDIA's CUDA toolkit. What would "
-                    "be run:",
-                    *SANITIZER,
-                ]
-            ),
-            file=sys.stderr,
-        )
-        return 1
-    worst = 0
-    for line in SANITIZER:
-        print(f"+ {line}", flush=True)
-        worst = worst or subprocess.run(line, shell=True).returncode
-    return worst
+from .bench import RESULTS, Bench, Missing
+from .parts import names
+from .sanitizer import sanitize
 
 
 def main(arguments=None):
@@ -62,30 +25,40 @@ def main(arguments=None):
         help="default: benchmarks/results/<name of the GPU>.json",
     )
     parser.add_argument("--quick", action="store_true", help="less of everything, in two to three minutes")
-    parser.add_argument("--only", metavar="SECTION,...", help=f"some of {','.join(SHARES)}")
+    parser.add_argument(
+        "--only",
+        metavar="PART,...",
+        help=f"checks (all of them, nothing is timed), or some of {', '.join(names())}",
+    )
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        type=int,
+        help="that check at once (default: half the processors, 8 at most)",
+    )
     parser.add_argument(
         "--sanitizer",
         action="store_true",
-        help="look for accesses out of bounds, and for races, in the small tests",
+        help="run compute-sanitizer over every kernel, in 90 seconds",
+    )
+    parser.add_argument(
+        "--logs",
+        metavar="FOLDER",
+        type=Path,
+        default=Path("sanitizer"),
+        help="of what the sanitizer says (default: sanitizer)",
     )
     args = parser.parse_args(arguments)
     if args.sanitizer:
-        return sanitize()
+        return sanitize(args.logs)
     if package.SIMULATOR:
         parser.error("NUMBA_ENABLE_CUDASIM is set: unset it, a simulator is no GPU")
-    wanted = args.only.split(",") if args.only else list(SHARES)
-    if unknown := set(wanted) - SHARES.keys():
-        parser.error(f"--only: expected some of {', '.join(SHARES)}, got {', '.join(sorted(unknown))}")
     if not args.json.is_dir() and not args.json.absolute().parent.is_dir():
         parser.error(f"{args.json}: there is no folder {args.json.parent}; make it first")
-    # the machine comes first, always, and operations need ceilings
-    shares = {
-        name: seconds
-        for name, seconds in SHARES.items()
-        if name in {"environment", *wanted, *(["ceilings"] if "operations" in wanted else [])}
-    }
-
-    bench = Bench("quick" if args.quick else "full", shares, args.json)
+    try:
+        bench = Bench("quick" if args.quick else "full", args.only, args.json, processes=args.processes)
+    except TinyconvError as error:
+        parser.error(str(error))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         bench.run()

@@ -3,14 +3,12 @@
 from contextlib import nullcontext
 
 from ...kernels import load
-from ...kernels._arena import taking_from
 from ...kernels._cuda import launch
-from ...kernels._cuda.arena import CudaArena
-from ...kernels._cuda.graph import capturing
 from .. import pytorch
 from ..backends import BACKENDS, NotMeasured
 from ..workloads import IN_PLACE
-from .clock import OnGpu, TorchStream, Wall, clock, how_many
+from .clock import OnGpu, TorchStream, Wall, how_many
+from .graphs import captured
 
 
 class OurCall:
@@ -33,26 +31,8 @@ class OurCall:
         return self.leave(self.arrays[in_place[0]] if in_place else self.made)
 
     def contender(self, name="cuda"):
-        """It as a Contender: a graph of calls; the calls one by one where what they do cannot be captured,
-        such as copying to the processor.
-        """
-        time_of = clock()
-        together = how_many(self, time_of)
-        try:
-            graph = self._captured(together)
-        except Exception:  # whatever the driver says: then it is launched from Python
-            return OnGpu(name, self, time_of)
-        return OnGpu(name, graph.launch, time_of, together, "graph")
-
-    def _captured(self, together):
-        self.arena = CudaArena()  # which lives as long as this object, and what was made last likewise
-        with taking_from(self.arena):
-            self()  # takes the memory that all calls need: each gives back its own, but only
-            self()  # when the next one has its result
-            with capturing() as graph:
-                for _ in range(together):
-                    self()
-        return graph
+        """It as a Contender: a graph of calls."""
+        return captured(name, self)
 
 
 class TorchCall:

@@ -136,28 +136,36 @@ def tensor_cores(torch, sizes, tf32):
 
 
 class precision:
-    """Within this context PyTorch multiplies float32 matrices exactly, or (tf32) on tensor cores; and cuDNN
-    tries which of its ways is fastest.
+    """Within this context PyTorch multiplies float32 matrices exactly, or (tf32) on tensor cores.
+
+    careful   False: cuDNN tries its algorithms and takes the fastest (benchmark=True). True: it takes one
+              that it calls deterministic, and tries none
     """
 
-    def __init__(self, torch, tf32):
-        self.torch, self.tf32 = torch, tf32
+    def __init__(self, torch, tf32, careful=False):
+        self.torch, self.tf32, self.careful = torch, tf32, careful
 
     def __enter__(self):
         torch, cudnn = self.torch, self.torch.backends.cudnn
-        self.before = torch.get_float32_matmul_precision(), cudnn.allow_tf32, cudnn.benchmark
-        self._set("high" if self.tf32 else "highest", self.tf32, True)
+        self.before = (
+            torch.get_float32_matmul_precision(),
+            cudnn.allow_tf32,
+            cudnn.benchmark,
+            cudnn.deterministic,
+        )
+        self._set("high" if self.tf32 else "highest", self.tf32, not self.careful, self.careful)
 
     def __exit__(self, *_):
         self._set(*self.before)
 
-    def _set(self, matmul, convolution, benchmark):
+    def _set(self, matmul, convolution, benchmark, deterministic):
+        cudnn = self.torch.backends.cudnn
         self.torch.set_float32_matmul_precision(matmul)
-        self.torch.backends.cudnn.allow_tf32, self.torch.backends.cudnn.benchmark = convolution, benchmark
+        cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic = convolution, benchmark, deterministic
 
 
-def measure(run):
-    """Yield (title, function that returns a row), in the order in which worker.py calls them."""
+def timed(run, part):
+    """Yield (title, function that returns a row): see worker.py."""
     ceilings, sizes = run.ceilings, run.sizes
 
     def fma():

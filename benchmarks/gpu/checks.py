@@ -1,22 +1,22 @@
 """Is what the GPU computes right? Everything is held against the reference in float64, and against itself."""
 
 import copy
+import zlib
 from dataclasses import fields
 
 import numpy as np
 
-from ...device import pack, put, to_host
+from ...device import put, to_host
 from ...gradient_cases import CASES
 from ...network import walk
-from ...optimizers import SGD
-from .. import parity, workloads
+from .. import parity
 from ..backends import BACKENDS
-from ..workloads import IN_PLACE, RECIPES, Workload
+from ..workloads import IN_PLACE, Workload
 from .calls import OurCall
+from .tasks import network
 
 PRODUCTS = "conv2d", "dense"  # the operations that have a tf32 path
 TF32 = 2.0**-10  # of a product of two factors, each rounded to 10 bits behind the point: 2^-11 of each
-STEPS = 3  # of training, after which a replayed graph must have left the same bits
 
 
 class Magnitudes(Workload):
@@ -42,16 +42,24 @@ def multiplies(workload):
 
 
 def check(found, workload, batch, precision, expected):
-    """The Parity of what `workload` gave in float32 or tf32. For tf32 error is a share of the bound."""
-    terms = workload.terms(batch, expected)
-    if precision == "float32":
-        return parity.check(found, expected, np.dtype(np.float32), terms)
+    """Return the Parity of what `workload` gave. Its error: for tf32 a share of the bound."""
+    bound = _bound(workload, batch, expected) if precision == "tf32" else None
+    return _compared(found, expected, workload, batch, bound)
+
+
+def _bound(workload, batch, expected):
+    """Return how far each element of a result in tf32 may be off."""
+    # the second part as if in float32: PTX leaves open how tensor cores add
+    added = parity.LIMIT * np.sqrt(workload.terms(batch, expected)) * np.finfo(np.float32).eps
+    return TF32 * Magnitudes.of(workload).expected(batch) + added * np.abs(expected).max()
+
+
+def _compared(found, expected, workload, batch, bound):
+    if bound is None:
+        return parity.check(found, expected, np.dtype(np.float32), workload.terms(batch, expected))
     if found.shape != expected.shape:
         return parity.Parity(np.inf, f"expected shape {expected.shape}, got {found.shape}")
-    added = (
-        parity.LIMIT * np.sqrt(terms) * np.finfo(np.float32).eps * np.abs(expected).max()
-    )  # as if in float32: PTX leaves it open
-    bound = TF32 * Magnitudes.of(workload).expected(batch) + added
+    bound = bound[: len(found)] if bound.ndim else bound
     share = np.nan_to_num(np.abs(found - expected), nan=np.inf) / bound
     worst = np.unravel_index(share.argmax(), share.shape)
     why = (
@@ -62,22 +70,51 @@ def check(found, workload, batch, precision, expected):
     return parity.Parity(float(share[worst]), why)
 
 
-def check_call(call, workload, batch, precision, expected):
-    """The columns of a row: whether the result is right, and the same bits a second time."""
+def operation(workload, batch, precision):
+    """Return the columns of a row: whether the result is right, and has the same bits a second time; and what
+    is needed to time it: its work, its terms, the digest of its bits.
+    """
+    call = OurCall(workload, batch, np.float32, precision)
     call()
     first = call.result()
-    result = check(first, workload, batch, precision, expected)
+    result = _checked(first, workload, batch, precision)
     if result.ok and workload.direction not in IN_PLACE:  # those would go on from where they are
         call()
-        if first.tobytes() != call.result().tobytes():
+        if digest(first) != digest(call.result()):
             result = parity.Parity(result.error, "two runs give different bits")
-    return result.columns()
+    sizes = [np.prod(shape) for shape in (workload.x_shape, workload.y_shape)]
+    return {
+        **result.columns(),
+        **workload.work(batch, np.float32, first),
+        "terms": float(workload.terms(batch, first)),
+        "largest": int(4 * max(sizes) * (1 if workload.updates else batch)),
+        "digest": digest(first),
+    }
 
 
-def operation(workload, batch, precision):
-    return check_call(
-        OurCall(workload, batch, np.float32, precision), workload, batch, precision, workload.expected(batch)
-    )
+def digest(array):
+    """Return a checksum of the bits of an array."""
+    return zlib.crc32(np.ascontiguousarray(array).data)
+
+
+def _checked(found, workload, batch, precision):
+    """Return the Parity of a result. Where images repeat, each repetition is compared with what the reference
+    computes of those that differ.
+    """
+    n = workload.distinct(batch)
+    if workload.sums_over_images or workload.updates or n == batch:
+        return check(found, workload, batch, precision, workload.expected(batch))
+    if len(found) != batch:
+        return parity.Parity(np.inf, f"expected {batch} images, got {len(found)}")
+    expected, worst = workload.expected(n), parity.Parity(0.0)
+    bound = _bound(workload, n, expected) if precision == "tf32" else None
+    for first in range(0, batch, n):
+        part = found[first : first + n]
+        result = _compared(part, expected[: len(part)], workload, n, bound)
+        if not result.ok:
+            return parity.Parity(result.error, f"images from {first} on: {result.why}")
+        worst = max(worst, result, key=lambda one: one.error)
+    return worst
 
 
 def case(one, dtype):
@@ -86,8 +123,8 @@ def case(one, dtype):
     """
     obj, x, options = one.build(seed=2)
     labels, training = options.get("labels"), options.get("training", False)
-    expected = _all(copy.deepcopy(obj).to("reference"), x, labels, training)
-    found = _all(obj.to("cuda"), x.astype(dtype), labels, training)
+    expected = everything(copy.deepcopy(obj).to("reference"), x, labels, training)
+    found = everything(obj.to("cuda"), x.astype(dtype), labels, training)
     tolerance, error = 8 * np.sqrt(max(x.size, 400)) * np.finfo(dtype).eps, 0.0
     for name, value in expected.items():
         off = float(np.abs(found[name] - value).max() / np.abs(value).max()) / tolerance
@@ -97,7 +134,7 @@ def case(one, dtype):
     return {"status": "ok", "error": error, "why": ""}
 
 
-def _all(obj, x, labels, training):
+def everything(obj, x, labels, training):
     """{"y", "dx", and the gradient of each parameter} as NumPy arrays."""
     if labels is not None:
         return {"y": np.array(obj.forward(x, labels)), "dx": obj.backward()}
@@ -110,7 +147,7 @@ def adjoint(model, layer, batch):
     """<dy, A x> = <A' dy, x> at full size, with no two images alike: forward and backward_input are each
     other's transposes, whatever the reference.
     """
-    net, _ = workloads.MODELS[model]()
+    net, _ = network(model)
     net, leave, rng, shape = (
         net.to("cuda"),
         BACKENDS["cuda"].leave,
@@ -138,46 +175,15 @@ def _there(x):
     return BACKENDS["cuda"].parts({"x": x}, 1)[0]["x"]
 
 
-def replayed(model, batch, precision):
-    """Training steps by a captured graph, against the same calls one by one: the same bits of every
-    parameter.
-    """
-    nets = []
-    for captured in (True, False):
-        net, loss = workloads.MODELS[model]()
-        net, loss = net.to("cuda", precision), loss.to("cuda")
-        optimizer = SGD(net, **RECIPES[model])
-        rng = np.random.default_rng(2)
-        for _ in range(STEPS):
-            x, labels = (
-                rng.standard_normal((batch, *net.input_shape), np.float32),
-                rng.integers(net.output_shape((1, *net.input_shape))[1], size=batch),
-            )
-            if captured:
-                net.train_step(x, labels, loss, optimizer)
-                continue
-            scores = net.forward(pack(x, "cuda", net), training=True)
-            loss.forward(scores, labels)
-            net.backward(loss.backward(), need_dx=False)
-            optimizer.step()
-        nets.append({name: to_host(value) for name, value in net.params.items()})
-    other = [name for name, value in nets[0].items() if value.tobytes() != nets[1][name].tobytes()]
-    return {
-        "status": "wrong" if other else "ok",
-        "error": float(len(other)),
-        "why": f"other bits in {', '.join(other)}" if other else "",
-    }
-
-
-def measure(run):
-    """Yield (title, function that returns a row), in the order in which worker.py calls them."""
+def checks(run, part):
+    """Yield (title, function that returns a row): see worker.py."""
     for name, cases in CASES.items():
         for place, one in enumerate(cases):
             if name in run.sizes.cases or run.sizes.cases == "all":
                 for dtype in ("float64", "float32"):
                     yield f"{name} {place}, {dtype}", lambda one=one, dtype=dtype: case(one, np.dtype(dtype))
     for model, batches in run.sizes.batches.items():
-        of_model = workloads.of_model(model)
+        of_model = run.workloads(model)
         for workload in of_model:
             for precision in ("float32", "tf32") if multiplies(workload) else ("float32",):
                 # operations.py checks the last batch before it times it
@@ -193,9 +199,4 @@ def measure(run):
             yield (
                 f"{model} {layer}, batch {batches[-1]}, <dy, y> = <dx, x>",
                 lambda m=model, la=layer, b=batches[-1]: adjoint(m, la, b),
-            )
-        for precision in ("float32", "tf32"):
-            yield (
-                f"{model}, batch {batches[0]}, {precision}: a graph leaves the bits of its calls",
-                lambda m=model, b=batches[0], p=precision: replayed(m, b, p),
             )

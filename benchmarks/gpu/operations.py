@@ -6,28 +6,40 @@ import gc
 
 import numpy as np
 
-from .. import compare, parity, workloads
+from .. import compare, parity
 from ..backends import NotMeasured
-from ..timing import interleaved, summary
+from ..timing import Pace, interleaved, summary
 from .calls import OurCall, TorchCall
 from .ceilings import precision as computing_in
-from .checks import check_call, multiplies
+from .checks import digest, multiplies, operation
+
+# Our result was held against the reference. PyTorch's is held against ours: in float32 in units of parity.py,
+# in tf32 as a share of the largest number, since nobody says how its algorithms round.
+PEER = {"float32": 2 * parity.LIMIT, "tf32": 0.01}
+PACE = Pace(4e-3, 5, 2e-3)
 
 
-def measure(run):
-    """Yield (title, function that returns a row), in the order in which worker.py calls them."""
-    for model, batches in run.sizes.batches.items():
-        for workload in workloads.of_model(model):
-            for precision in ("float32", "tf32") if multiplies(workload) else ("float32",):
-                title = (
-                    f"{model} {workload.layer} {workload.operation} {workload.direction}, batch "
-                    f"{batches[-1]}, {precision}"
-                )
-                yield title, lambda w=workload, b=batches[-1], p=precision: _row(run, w, b, p)
+def checks(run, part):
+    """Yield (title, function that returns a row): see worker.py."""
+    for title, workload, batch, precision in _all(run, part.model):
+        yield title, lambda w=workload, b=batch, p=precision: operation(w, b, p)
 
 
-def _row(run, workload, batch, precision):
-    expected = workload.expected(batch)
+def timed(run, part):
+    """Yield (title, function that returns a row): see worker.py."""
+    for title, workload, batch, precision in _all(run, part.model):
+        yield title, lambda t=title, w=workload, b=batch, p=precision: _row(run, t, w, b, p)
+
+
+def _all(run, model):
+    batch = run.sizes.batches[model][-1]
+    for workload in run.workloads(model):
+        for precision in ("float32", "tf32") if multiplies(workload) else ("float32",):
+            title = f"{model} {workload.layer} {workload.operation} {workload.direction}"
+            yield f"{title}, batch {batch}, {precision}", workload, batch, precision
+
+
+def _row(run, title, workload, batch, precision):
     row = {
         "model": workload.model,
         "layer": workload.layer,
@@ -35,42 +47,55 @@ def _row(run, workload, batch, precision):
         "direction": workload.direction,
         "batch": batch,
         "precision": precision,
-        **workload.work(batch, np.float32, expected),
-    }
+    } | run.checked(title)
     call = OurCall(workload, batch, np.float32, precision)
-    row |= check_call(call, workload, batch, precision, expected)
-    if row["status"] != "ok":
-        return row
-    peer = None
+    call()
+    made = call.result()
+    if digest(made) != row["digest"]:
+        return row | {"status": "wrong", "why": "other bits than those that were checked"}
+    peer, theirs = None, {}
     try:
-        peer = TorchCall(workload, batch, np.float32, run.torch_device)
+        for careful in (False, True):
+            peer = TorchCall(workload, batch, np.float32, run.torch_device)
+            with computing_in(peer.torch, precision == "tf32", careful):
+                peer()
+                error, why = peer_error(peer.result(), made, row["terms"], precision)
+                theirs |= {"torch_error": error}
+                if not why:
+                    return row | theirs | _timed(run, row, [call.contender(), peer.contender()])
+            theirs["torch_wrong"] = why
+            if workload.operation != "conv2d":
+                break
+        theirs["torch"] = f"computes something else: {theirs.pop('torch_wrong')}"
     except NotMeasured as error:
-        row["torch"] = str(error)
-    if peer is None:
-        return row | _timed(run, row, [call.contender()])
-    try:
-        with computing_in(peer.torch, precision == "tf32"):
-            peer()
-            terms = workload.terms(batch, expected)
-            theirs = parity.check(peer.result(), expected, np.float32, terms)
-            if (
-                precision == "float32" and not theirs.ok
-            ):  # then the two do not do the same, and a ratio would say nothing
-                row["torch"] = f"computes something else: {theirs.why}"
-                return row | _timed(run, row, [call.contender()])
-            return (
-                row | {"torch_error": theirs.error} | _timed(run, row, [call.contender(), peer.contender()])
-            )
+        theirs["torch"] = str(error)
     finally:
-        del peer, call
+        peer = None
         gc.collect()
         run.empty_caches()
+    return row | theirs | _timed(run, row, [call.contender()])
+
+
+def peer_error(found, ours, terms, precision):
+    """Return (the largest distance of PyTorch's result from ours, "" or a sentence where it is wrong)."""
+    if found.shape != ours.shape:
+        return None, f"expected shape {ours.shape}, got {found.shape}"
+    distance = np.atleast_1d(np.nan_to_num(np.abs(found - ours), nan=np.inf))
+    place = np.unravel_index(distance.argmax(), distance.shape)
+    unit = np.sqrt(terms) * np.finfo(np.float32).eps if precision == "float32" else 1.0
+    largest = max(float(np.abs(ours).max()), np.finfo(np.float32).tiny)
+    error = float(distance[place]) / (unit * largest)
+    if error <= PEER[precision]:
+        return error, ""
+    at = [int(i) for i in place]
+    ours, found = np.atleast_1d(ours)[place], np.atleast_1d(found)[place]
+    return error if np.isfinite(error) else None, f"at {at}: expected {ours:.6g}, got {found:.6g}"
 
 
 def _timed(run, work, contenders):
-    """Median, spread, rate and share of the roof; of PyTorch too, and how many times faster we are."""
+    """Return median, spread, rate and share of the roof; of PyTorch too, and how many times faster we are."""
     found = {}
-    for name, samples in interleaved(contenders, run.sizes.seconds).items():
+    for name, samples in interleaved(contenders, run.sizes.seconds, PACE).items():
         found[name] = {"median": summary(samples)[0], "spread": summary(samples)[1], "samples": samples}
     how = {one.name: one.how for one in contenders}
     ours = found["cuda"] | {"how": how["cuda"]}

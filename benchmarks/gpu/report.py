@@ -1,10 +1,7 @@
 """The printed report: tables, errors and missing rows with their reasons, goals met or not met."""
 
 from ..report import seconds
-
-BAD = "failed", "wrong"
-PRODUCTS = "conv2d", "dense"
-DIRECTIONS = "forward", "backward_input", "backward_weight"
+from .goals import BAD, asked_for
 
 
 def lines(result):
@@ -33,98 +30,13 @@ def complete(result):
     return (
         result.get("sizes") == "full"
         and not result.get("interrupted")
+        and not result.get("only")
         and {"checks", "operations", "networks", "training"} <= sections
         and not any(
             row["status"] == "not measured"
             for row in result["rows"]
             if row["section"] in ("checks", "operations")
         )
-    )
-
-
-def asked_for(rows, complete=True):
-    """What tinyconv wants to reach on an H200, each as met, not met, or not measured. complete: whether every
-    check was made.
-    """
-    checks = [row for row in rows if row["section"] in ("checks", "operations", "networks")]
-    bad = sum(row["status"] in BAD for row in checks)
-    skipped = sum(row["status"] == "skipped" for row in checks)
-    yield _met(
-        False if bad else skipped == 0 if checks and complete else None,
-        "all parity checks pass",
-        f"{len(checks)} rows, {bad} wrong or failed, {skipped} skipped",
-    )
-    for precision, least, peer in (
-        ("float32", 0.9, "cuDNN and cuBLAS, TF32 off"),
-        ("tf32", 0.6, "cuDNN, TF32 on"),
-    ):
-        some = [
-            row
-            for row in rows
-            if row["section"] == "operations"
-            and row.get("model") == "alexnet"
-            and row["operation"] in PRODUCTS
-            and row["direction"] in DIRECTIONS
-            and row["precision"] == precision
-            and "times_torch" in row
-        ]
-        found, said = None, ""
-        if some:
-            slowest = min(some, key=lambda row: row["times_torch"])
-            together = sum(row["torch_median"] for row in some) / sum(row["median"] for row in some)
-            found = slowest["times_torch"] >= least
-            said = (
-                f"{sum(row['times_torch'] >= least for row in some)} of {len(some)} reach it; the slowest, "
-                f"{slowest['layer']} {slowest['direction']}, "
-                f"{slowest['times_torch']:.2f} times; all together {together:.2f} times"
-            )
-        yield _met(
-            found, f"{precision} conv2d and dense of AlexNet, batch 128: at least {least} times {peer}", said
-        )
-    for precision in ("float32", "tf32"):
-        yield _step(rows, "alexnet", 128, precision, 1)
-    yield _step(rows, "lenet5", 64, "float32", 5)
-    row = next(
-        (
-            row
-            for row in rows
-            if row["section"] == "training" and row["title"].startswith("MNIST") and row["status"] == "ok"
-        ),
-        None,
-    )
-    yield _met(
-        row and row["test_error"] <= 0.0095 and row["seconds"] < 10,
-        "MNIST to 0.95 % or better in under 10 s of training",
-        row and f"{100 * row['test_error']:.2f} % in {row['seconds']:.1f} s, {row['epochs']} epochs",
-    )
-
-
-def _step(rows, model, batch, precision, least):
-    row = next(
-        (
-            row
-            for row in rows
-            if row["section"] == "networks"
-            and row.get("model") == model
-            and row.get("batch") == batch
-            and row.get("precision") == precision
-            and row.get("work") == "training step"
-            and "times_torch" in row
-            and "against" not in row
-        ),
-        None,
-    )
-    return _met(
-        row and row["times_torch"] >= least,
-        f"{model} training step, batch {batch}, {precision}: at least {least} times PyTorch eager",
-        row
-        and f"{row['times_torch']:.2f} times; with the batch on the GPU already {row['times_torch_resident']:.2f} times",  # noqa: E501
-    )
-
-
-def _met(found, what, said=""):
-    return f"  {'not measured' if found is None else 'met' if found else 'NOT MET':12}  {what}" + (
-        f": {said}" if said else ""
     )
 
 
@@ -204,6 +116,7 @@ def _operations(rows):
             f"{seconds(row['torch_median']) if 'torch_median' in row else '':>10} "
             f"{_times(row):>7} {rate:>14} {roof:>15} {row['error']:6.2g}"
             + ("" if row["how"] == "graph" else "  launched from Python")
+            + ("  PyTorch careful, see below" if _careful(row) else "")
         )
 
 
@@ -212,19 +125,23 @@ def _networks(rows):
     timed = [row for row in rows if "median" in row]
     if timed:
         yield (
-            "\nnetworks: from NumPy arrays to updated weights or scores, copies included; resident: "
-            "the batch lies on the GPU already, no Python in between"
+            "\nnetworks: from NumPy arrays: plain arrays to updated weights or scores, copies included, for "
+            "all alike; resident: the batch lies on the GPU already; graph: PyTorch's own CUDA graph"
         )
-        yield f"  {'':56} {'tinyconv':>10} {'PyTorch':>10} {'x torch':>7} {'resident':>10} {'PyTorch':>10}"
+        yield f"  {'':56} {'from NumPy arrays':>32} {'resident':>32} {'x torch':>14} {'x graph':>14}"
+        heads = " ".join(f"{name:>10}" for name in 2 * ("tinyconv", "PyTorch", "graph"))
+        yield f"  {'':56} {heads} {'arrays':>7} {'res.':>6} {'arrays':>7} {'res.':>6}"
     for row in timed:
-        cells = [
-            seconds(row[name]) if name in row else ""
-            for name in ("median", "torch_median", "resident_median", "torch_resident_median")
-        ]
-        yield (
-            f"  {row['title']:56} {cells[0]:>10} {cells[1]:>10} {_times(row):>7} {cells[2]:>10} "
-            f"{cells[3]:>10}"
+        times = " ".join(
+            f"{seconds(row[name]) if name in row else '':>10}"
+            for kind in ("", "resident_")
+            for name in (f"{kind}median", f"torch_{kind}median", f"graph_{kind}median")
         )
+        ratios = [
+            f"{row[name]:.2f}" if name in row else ""
+            for name in ("times_torch", "times_torch_resident", "times_graph", "times_graph_resident")
+        ]
+        yield f"  {row['title']:56} {times} {ratios[0]:>7} {ratios[1]:>6} {ratios[2]:>7} {ratios[3]:>6}"
     for row in rows:
         if "times" in row:
             yield f"  {row['model']}, training step on GPU and CPU ({row['threads']} threads): " + "; ".join(
@@ -261,12 +178,23 @@ def _reasons(rows):
     for row in bad:
         yield f"  {row['section']}, {row['title']}: {row['status'].upper()}: {row['why']}"
     grouped = {}
-    for row in rows:
-        why = row["why"] if row["status"] in ("not measured", "skipped") else row.get("torch")
+
+    def note(kind, why, row):
         if why:
-            grouped.setdefault(
-                (row["status"] if row["status"] != "ok" else "PyTorch not compared", why), []
-            ).append(row["title"])
+            grouped.setdefault((kind, why), []).append(row["title"])
+
+    for row in rows:
+        if row["status"] in ("not measured", "skipped"):
+            note(row["status"], row["why"], row)
+            continue
+        note("PyTorch not compared", row.get("torch"), row)
+        note("PyTorch's CUDA graph not compared", row.get("graph"), row)
+        if _careful(row):
+            note(
+                "cuDNN timed with deterministic=True, benchmark=False: its fastest is wrong",
+                row["torch_wrong"],
+                row,
+            )
     if grouped:
         yield ""
     for (status, why), titles in grouped.items():
@@ -275,6 +203,11 @@ def _reasons(rows):
             if len(titles) > 1
             else f"{status} ({titles[0]}): {why}"
         )
+
+
+def _careful(row):
+    """Whether PyTorch was wrong, and is timed in its careful form: see operations.py."""
+    return "torch_wrong" in row and "torch_median" in row
 
 
 def _times(row):

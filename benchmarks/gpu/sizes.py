@@ -14,9 +14,13 @@ class Sizes:
     steps: dict = field(default_factory=lambda: {"lenet5": (64, 256, 1024), "alexnet": (128,)})
     tf32_steps: tuple = ("alexnet",)
     predictions: dict = field(default_factory=lambda: {"lenet5": (1, 10_000), "alexnet": (1, 64)})
-    compiled: tuple = ("lenet5", "alexnet")  # by torch.compile
+    compiled: tuple = ("alexnet", "lenet5")  # by torch.compile, in their first batch of steps
     crossing: tuple = ("lenet5", (1, 4, 16, 64, 256, 1024))
-    seconds: float = 0.05  # of the samples of one contender
+    small: tuple = ("lenet5",)  # models that the reference trains for some steps
+    seconds: float = 0.03  # of the samples of one contender; of whole networks four times as many
+    sample: float = 0.02  # seconds of one sample of a whole network
+    together: int = 4  # steps in such a sample, at least: they overlap
+    turns: int = 5
     fma_steps: int = 2000
     copied: int = 2**30  # bytes
     crossed: int = 2**28
@@ -24,11 +28,15 @@ class Sizes:
     matrix: int = 8192
     images: int | None = None  # of training; None: all
     training: dict = field(default_factory=dict)  # settings of MNIST's recipe that are others here
-    mnist_seconds: float = 60
-    alexnet_seconds: float = 90
+    mnist_seconds: float = 30
+    alexnet_seconds: float = 12
     alexnet_precision: str = "tf32"
     tested: int = 2000  # images of CIFAR-10, enlarged
     torch_device: str = "cuda"
+
+    def precisions(self, model):
+        """Return the precisions in which whole steps of a model are measured."""
+        return ("float32", "tf32") if model in self.tf32_steps else ("float32",)
 
     @staticmethod
     def multiprocessors():
@@ -44,7 +52,7 @@ QUICK = replace(
     crossing=(),
     seconds=0.02,
     training={"epochs": 4},
-    alexnet_seconds=20,
+    alexnet_seconds=5,
 )
 # In the simulator, where a launch takes a tenth of a second. "tiny" is a network of the tests; PyTorch has no
 # GPU there either.
@@ -56,7 +64,11 @@ REHEARSAL = Sizes(
     predictions={"tiny": (2,)},
     compiled=("tiny",),
     crossing=("tiny", (1,)),
+    small=("tiny",),
     seconds=1e-4,
+    sample=1e-9,
+    together=1,
+    turns=1,
     fma_steps=1,
     copied=256,
     crossed=256,

@@ -1,14 +1,22 @@
 """The process that computes for bench.py: one task after the other, each answered by a line of JSON.
 
 A kernel that goes astray takes its process with it, and everything that is done in it afterwards. So bench.py
-computes nothing itself: it starts this process, listens, and where the process ends too early starts it again
-behind the task that it was at.
+computes nothing itself: it starts this process, asks, listens, and starts another where this one ends too
+early.
 
-`python -m tinyconv.benchmarks.gpu.worker JOB`, JOB as JSON: {"sizes": a name in SIZES,
-"ends": {section: seconds since 1970}, "from": [section, task], "ceilings": {}}. Answers:
-{"missing": why there is no GPU}; {"section", "tasks": how many}; {"running": title}; {"row": {...}}.
+`python -m tinyconv.benchmarks.gpu.worker SIZES`, SIZES a name in sizes.SIZES. It says {"ready": true}, or
+{"missing": why there is no GPU}. Then it answers each line of its input:
+
+    {"warm": true}               {"warm": true}, when PyTorch is loaded, where there is one
+    {"part", "stage"}            {"tasks": [titles]}: stage is "checks", or "timed" for the rows with times
+    ... "place", "end", "known"  {"running": place}, and when it is done {"row": {...}, "ceilings": {...},
+                                 "astray": whether the GPU computes no more in this process}
+
+place: of the task in the list; end: of the part, seconds since 1970; known: {title: row} of the checks of the
+part; ceilings: those of the run so far.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -17,37 +25,50 @@ import subprocess
 import sys
 import time
 import traceback
+from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 
 from ...kernels._cuda import gpu, memory
-from .. import machine, pytorch
+from .. import machine, pytorch, workloads
 from ..backends import NotMeasured
-from . import ceilings, checks, networks, operations, training
+from . import ceilings, checks, compile, crossing, operations, predictions, steps, training
+from .parts import parts
 from .sizes import SIZES
 
-ORDER = {
-    "environment": None,
-    "checks": checks.measure,
-    "ceilings": ceilings.measure,
-    "operations": operations.measure,
-    "networks": networks.measure,
-    "training": training.measure,
+KNOWN = "status", "error", "why", "flop", "bytes", "footprint", "terms", "largest", "digest"
+
+
+def _environment(run, part):
+    yield "this machine", run.environment
+
+
+# what measures a part: checks(run, part) and timed(run, part) yield (title, function that returns a row)
+MEASURES = {
+    "environment": SimpleNamespace(timed=_environment),
+    "kernels": checks,
+    "ceilings": ceilings,
+    "operations": operations,
+    "steps": steps,
+    "predictions": predictions,
+    "mnist": training,
+    "cifar10": training,
+    "compile": compile,
+    "crossing": crossing,
 }
-ASTRAY = 3  # exit status where the GPU computes no more in this process
 
 
 class Worker:
-    """What the tasks know of each other. answer(**what) tells bench.py."""
+    """What the tasks know of each other."""
 
-    def __init__(self, sizes, answer, ceilings=None):
-        self.sizes, self.answer, self.ceilings, self.torch_device = (
-            sizes,
-            answer,
-            dict(ceilings or {}),
-            sizes.torch_device,
-        )
-        self.end = np.inf  # of the section that is at work, seconds since 1970
+    def __init__(self, sizes):
+        self.sizes, self.torch_device = sizes, sizes.torch_device
+        self.ceilings, self.known = {}, {}
+        self.parts = {part.name: part for part in parts(sizes)}
+        self.end = np.inf  # of the part that is at work, seconds since 1970
+        self.workloads = cache(workloads.of_model)
+        self._tasks = {}
 
     def torch(self):
         """The module torch. Raises NotMeasured where it does not work, or sees no GPU."""
@@ -61,10 +82,21 @@ class Worker:
         if "torch" in sys.modules and self.torch_device == "cuda":
             sys.modules["torch"].cuda.empty_cache()
 
-    def tasks(self, section):
-        if section == "environment":
-            return [("this machine", self.environment)]
-        return list(ORDER[section](self))
+    def checked(self, title):
+        """Return the columns that the check of that title has found. Raises NotMeasured where the result is
+        not known to be right.
+        """
+        found = self.known.get(title, {"status": "not made"})
+        if found["status"] != "ok":
+            raise NotMeasured(f"its check is {found['status']}: {title}")
+        return {name: found[name] for name in KNOWN if name in found}
+
+    def tasks(self, part, stage):
+        """Return the [(title, function)] of a part, by its name."""
+        if (part, stage) not in self._tasks:
+            measure = getattr(MEASURES[self.parts[part].measure], stage, None)
+            self._tasks[part, stage] = list(measure(self, self.parts[part])) if measure else []
+        return self._tasks[part, stage]
 
     def environment(self):
         versions = machine.versions() | {
@@ -81,28 +113,16 @@ class Worker:
             "power_limit": _nvidia_smi("power.limit"),
         }
 
-    def do(self, section, first, end):
-        """The tasks of a section from the place `first` on; those that would begin after `end` are
-        skipped.
-        """
-        self.end = end
-        try:
-            tasks = self.tasks(section)
-        except Exception as error:  # of the tasks themselves it would be a row; this is ours
-            return self.answer(
-                row={"section": section, "title": "its list of tasks"} | _failed(error),
-                ceilings=self.ceilings,
-            )
-        self.answer(section=section, tasks=len(tasks))
-        for place, (title, task) in enumerate(tasks[first:], first):
-            self.answer(running=title, place=place)
-            start = time.perf_counter()
-            row = {"section": section, "title": title} | (
-                self.attempt(task) if time.time() < end else {"status": "skipped", "why": "no time was left"}
-            )
-            self.answer(row=row | {"took": round(time.perf_counter() - start, 3)}, ceilings=self.ceilings)
-            if row["status"] == "failed" and not self.computes():
-                os._exit(ASTRAY)  # no farewells: they would wait for the GPU
+    def do(self, part, stage, place):
+        """Return the row of one task."""
+        title, task = self.tasks(part, stage)[place]
+        start = time.perf_counter()
+        row = {
+            "section": "checks" if stage == "checks" else self.parts[part].section,
+            "part": part,
+            "title": title,
+        } | self.attempt(task)
+        return row | {"took": round(time.perf_counter() - start, 3)}
 
     def attempt(self, task):
         try:
@@ -146,7 +166,7 @@ def _failed(error):
     }
 
 
-def main(job):
+def main(name):
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what others print is no answer
 
@@ -156,11 +176,27 @@ def main(job):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for bench.py, which ends this
     if missing := gpu.missing():
         return answer(missing=missing)
-    worker, (section, first) = Worker(SIZES[job["sizes"]], answer, job["ceilings"]), job["from"]
-    sections = list(job["ends"])
-    for name in sections[sections.index(section) :]:
-        worker.do(name, first, job["ends"][name])
-        first = 0
+    worker = Worker(SIZES[name])
+    answer(ready=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "warm" in asked:
+            with contextlib.suppress(NotMeasured):
+                worker.torch()
+            answer(warm=True)
+            continue
+        part, stage = asked["part"], asked["stage"]
+        if "place" not in asked:
+            try:
+                answer(tasks=[title for title, _ in worker.tasks(part, stage)])
+            except Exception as error:  # of the tasks themselves it would be a row; this is ours
+                answer(tasks=[], failed=_failed(error))
+            continue
+        answer(running=asked["place"])
+        worker.end, worker.known, worker.ceilings = asked["end"], asked["known"], asked["ceilings"]
+        row = worker.do(part, stage, asked["place"])
+        astray = row["status"] == "failed" and not worker.computes()
+        answer(row=row, ceilings=worker.ceilings, astray=astray)
 
 
 def _plain(value):
@@ -169,5 +205,5 @@ def _plain(value):
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    main(sys.argv[1])
     os._exit(0)  # whatever libraries do when they end, all is said

@@ -1,11 +1,25 @@
 """Which GPU there is, and whether this process can compute on it."""
 
 from .launch import noting
-from .package import INSTALLED, OLDEST, SIMULATOR, compiler_is_there, cuda, gpu_name, package_and_driver
+from .package import (
+    BROKEN,
+    INSTALLED,
+    OLDEST,
+    SIMULATOR,
+    compiler_is_there,
+    cuda,
+    gpu_name,
+    package_and_driver,
+)
 
 
 def missing():
     """Why this process cannot compute on a GPU, as a sentence that says what to do; None where it can."""
+    if BROKEN:
+        return (
+            f'the device "cuda" needs a numba-cuda that fits numba and NumPy, and this one does not load '
+            f'({BROKEN}): pip install -U "tinyconv[cuda]", and see what tinyconv doctor says of versions'
+        )
     if not INSTALLED:
         return (
             'the device "cuda" needs the package numba-cuda: pip install "tinyconv[cuda]" (CUDA 13) '

@@ -14,32 +14,36 @@ INSTALLED = importlib.util.find_spec("numba_cuda") is not None
 SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
 OLDEST = 8, 0  # compute capability: cp.async and tf32 begin there
 
+BROKEN = None  # what was raised where the package is installed and does not load
 cuda = driver = types = intrinsic = nvvm = bindings_version = None
 FakeCUDAArray = DeviceNDArray = MemoryPointer = None
-# numba-cuda 0.30.4 names np.row_stack, which NumPy 2.5 no longer has, in the file that it reads when it
-# compiles its first kernel. The name is there while that file is read. This block goes when the oldest
-# numba-cuda of setup.cfg does without it.
-if INSTALLED and not SIMULATOR and not hasattr(np, "row_stack"):
-    np.row_stack = np.vstack
-    try:
-        importlib.import_module("numba.cuda.np.arrayobj")
-    finally:
-        del np.row_stack
-if INSTALLED:
-    from numba import cuda
-    from numba.cuda.core import config
+try:
+    # numba-cuda 0.30.4 names np.row_stack, which NumPy 2.5 no longer has, in the file that it reads when it
+    # compiles its first kernel. The name is there while that file is read. This block goes when the oldest
+    # numba-cuda of setup.cfg does without it.
+    if INSTALLED and not SIMULATOR and not hasattr(np, "row_stack"):
+        np.row_stack = np.vstack
+        try:
+            importlib.import_module("numba.cuda.np.arrayobj")
+        finally:
+            del np.row_stack
+    if INSTALLED:
+        from numba import cuda
+        from numba.cuda.core import config
 
-    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # LeNet-5's layers are small
-    if SIMULATOR:
-        from numba.cuda.simulator import kernelapi
-        from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray  # noqa: F401
-    else:
-        from cuda.bindings import __version__ as bindings_version, driver
-        from numba.cuda import types  # noqa: F401
-        from numba.cuda.cudadrv import nvvm
-        from numba.cuda.cudadrv.devicearray import DeviceNDArray  # noqa: F401
-        from numba.cuda.cudadrv.driver import MemoryPointer  # noqa: F401
-        from numba.cuda.extending import intrinsic  # noqa: F401
+        config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # LeNet-5's layers are small
+        if SIMULATOR:
+            from numba.cuda.simulator import kernelapi
+            from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray  # noqa: F401
+        else:
+            from cuda.bindings import __version__ as bindings_version, driver
+            from numba.cuda import types  # noqa: F401
+            from numba.cuda.cudadrv import nvvm
+            from numba.cuda.cudadrv.devicearray import DeviceNDArray  # noqa: F401
+            from numba.cuda.cudadrv.driver import MemoryPointer  # noqa: F401
+            from numba.cuda.extending import intrinsic  # noqa: F401
+except Exception as error:  # whatever versions raise that do not fit each other: gpu.missing() says it
+    INSTALLED, cuda, BROKEN = False, None, f"{type(error).__name__}: {error}"
 
 
 def _shared_array(self, shape, dtype, alignment=None):

@@ -30,7 +30,7 @@ def add_parser(commands):
         nargs="*",
         type=_known,
         help="operations on the layers of the models that have them (conv2d: with the ladder from textbook loops to the shipped "  # noqa: E501
-        "kernel), or a model with all its layers (default: lenet5)",
+        "kernel; with --backend cuda that of the GPU), or a model with all its layers (default: lenet5)",
     )
     command.add_argument(
         "--backend",
@@ -38,7 +38,8 @@ def add_parser(commands):
         metavar="B,...",
         type=_list_of(_one_of("backend", BACKENDS)),
         default=["cpu"],
-        help=f"any of {','.join(BACKENDS)} (default: cpu)",
+        help=f"any of {','.join(BACKENDS)} (default: cpu); cpu,cuda compares the two: each in a process of its own, in turns, how "  # noqa: E501
+        "many times faster the GPU is, each one's share of its own ceiling, copies apart, and the batch from which the GPU is faster",  # noqa: E501
     )
     command.add_argument(
         "--against",
@@ -84,7 +85,11 @@ def add_parser(commands):
         "--json", metavar="FILE", type=Path, help="write machine, versions, arguments, rows and every sample"
     )
     command.add_argument(
-        "--plot", metavar="FILE", type=Path, help="draw it (.png, .svg or .pdf; needs matplotlib)"
+        "--plot",
+        metavar="FILE",
+        type=Path,
+        help="draw it: the ladder, the rows under the roofs, or where the GPU overtakes the CPU (.png, .svg or .pdf; needs "  # noqa: E501
+        "matplotlib)",
     )
     return command
 

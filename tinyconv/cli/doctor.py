@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from . import options
 
 # As in setup.cfg, which a test compares.
 OLDEST_NUMBA = 0, 65
+OLDEST_NUMBA_CUDA = 0, 30
 NUMPY_UNKNOWN_TO_NUMBA_CUDA = 2, 5
+# Packages with parts of CUDA that numba-cuda computes with, each in the version of its CUDA
+PARTS_OF_CUDA = "cuda-bindings", "nvidia-nvvm", "nvidia-nvjitlink"
 
 
 def add_parser(commands):
@@ -47,7 +51,12 @@ def run(args):
                 ("numba-cuda", "cuda"),
             )
         },
-        "versions": versions(_installed("numpy"), _installed("numba"), _installed("numba-cuda")),
+        "versions": versions(
+            _installed("numpy"),
+            _installed("numba"),
+            _installed("numba-cuda"),
+            {name: _installed(name) for name in PARTS_OF_CUDA},
+        ),
         "processor": llvm.get_host_cpu_name(),
         "SIMD width": f"{8 * vector_bytes()} bits: {lanes(np.float32)} float32 or {lanes(np.float64)} float64 images side by side",  # noqa: E501
         "threads": f"{available_threads()} processors for this process, of {os.cpu_count()}",
@@ -75,11 +84,30 @@ def _version(package, extra):
     return _installed(package) or f"not installed (pip install 'tinyconv[{extra}]')"
 
 
-def versions(numpy: str, numba: str, numba_cuda: str | None) -> str:
-    """One sentence: "fit each other", or the first pair that does not and what to do. Compiles nothing."""
+def versions(
+    numpy: str | None, numba: str | None, numba_cuda: str | None, parts: Mapping[str, str | None] = {}
+) -> str:
+    """One sentence: "fit each other", or the first pair that does not and what to do. Compiles nothing.
+
+    parts  {package of PARTS_OF_CUDA: its version, or None where it is not installed}
+    """
+    if numpy is None or numba is None:
+        return "unknown: numpy or numba was installed without its metadata"
     if _release(numba) < OLDEST_NUMBA:
         return (
             f"expected numba {'.'.join(map(str, OLDEST_NUMBA))} or newer, got {numba}: pip install -U numba"
+        )
+    if numba_cuda is not None and _release(numba_cuda) < OLDEST_NUMBA_CUDA:
+        return (
+            f"expected numba-cuda {'.'.join(map(str, OLDEST_NUMBA_CUDA))} or newer, got {numba_cuda}: "
+            "pip install -U 'tinyconv[cuda]'"
+        )
+    majors = {name: _release(version)[0] for name, version in parts.items() if version is not None}
+    if numba_cuda is not None and len(set(majors.values())) > 1:
+        found = ", ".join(f"{name} of CUDA {major}" for name, major in majors.items())
+        return (
+            f"expected all parts of one CUDA beside numba-cuda {numba_cuda}, got {found}: "
+            "pip install -U 'tinyconv[cuda]' (CUDA 13) or 'tinyconv[cuda12]' (CUDA 12)"
         )
     if numba_cuda is not None and _release(numpy) >= NUMPY_UNKNOWN_TO_NUMBA_CUDA:
         below = ".".join(map(str, NUMPY_UNKNOWN_TO_NUMBA_CUDA))
