@@ -2,6 +2,8 @@
 cut into threads. It follows from the shapes alone, never from the GPU at hand, since the order of sums does.
 """
 
+from functools import cache
+
 import numpy as np
 
 from . import memory
@@ -38,10 +40,10 @@ def fits(weight_shape, x_shape, y_shape, stride, padding, groups):
     )
 
 
-def all_pairs(weight_shape):
+@cache
+def all_pairs(O, C):
     """The connections of a conv2d, each output map with each input map, in the order of its filters."""
-    O, C = weight_shape[:2]
-    return [(o, c) for o in range(O) for c in range(C)]
+    return np.array([(o, c) for o in range(O) for c in range(C)], np.int32)
 
 
 def lists(pairs, by, maps):
