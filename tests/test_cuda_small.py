@@ -103,11 +103,12 @@ def test_maps_of_a_block_leave_every_multiprocessor_its_share(blocks, most, expe
 
 # ------------------------------------------------------------------------------------------------ products
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("M, J, K", [(2, 1, 1), (3, 5, 2), (2, 9, 7), (7, 4, 17), (5, 17, 1)])
+@pytest.mark.parametrize("more, J, K", [(0, 1, 1), (1, 5, 2), (0, 9, 7), (5, 4, 17), (3, 17, 1), (2, 70, 65)])
 @pytest.mark.parametrize(
     "biased, relu, masked", [(False, False, False), (True, True, False), (False, False, True)]
 )
-def test_small_products(M, J, K, biased, relu, masked, dtype, rng):
+def test_small_products(more, J, K, biased, relu, masked, dtype, rng):
+    M = small_products.ROWS + more
     A, B, bias, z = (rng.standard_normal(shape).astype(dtype) for shape in ((M, K), (K, J), M, (M, J)))
     expected = A.astype(np.float64) @ B + (bias[:, None] if biased else 0)
     expected = np.where(expected <= 0, 0, expected) if relu else expected
@@ -122,8 +123,9 @@ def test_small_products(M, J, K, biased, relu, masked, dtype, rng):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("M, J, I", [(2, 1, 2), (3, 5, 2), (2, 9, 7), (7, 4, 17), (5, 17, 3)])
-def test_small_products_of_a_transposed_matrix(M, J, I, dtype, rng):
+@pytest.mark.parametrize("more, J, I", [(0, 1, 0), (1, 5, 1), (0, 9, 5), (5, 4, 15), (3, 17, 1), (2, 70, 61)])
+def test_small_products_of_a_transposed_matrix(more, J, I, dtype, rng):
+    M, I = small_products.ROWS + more, small_products.ROWS + I
     A, B = (rng.standard_normal(shape).astype(dtype) for shape in ((M, J), (I, J)))
     out = memory.to_gpu(np.full((M, I), np.nan, dtype))
     small_products.times_transposed(memory.to_gpu(A), memory.to_gpu(B), out)
