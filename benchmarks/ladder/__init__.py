@@ -26,9 +26,9 @@ forward costs, counted (tests/test_ladder_cuda.py; instructions in the machine c
                      numbers from memory     from shared memory    instructions of a thread
     textbook thread  2, in 32 + 1 sectors    0                     53
     coalesced        2, in 4 + 1 sectors     0                     60
-    shared memory    1/8                     2                     27
-    register tiles   1/32 + 1/128            3/8                   11
-    tensor cores     1/32 + 1/128            1/16                  7
+    shared memory    1/8                     2                     20
+    register tiles   1/32 + 1/128            3/8                   8
+    tensor cores     1/32 + 1/128            1/16                  4
     shipped kernel   1/128 + 1/128           1/4, tf32: 1/32       1.2, tf32: 0.2 (its largest tile)
 
 Each file has forward, backward_input and backward_weight with the parameters of kernels/conv2d/reference.py,

@@ -5,9 +5,9 @@ manual): 16 instructions of a warp for a step of its tile, instead of 512. The f
 behind the point (TF32), so an error of up to about 1e-3 of a product is the price. A warp computes 32 x 32 of
 the result, and a thread holds 32 of these numbers, as before; which ones, kernels/_cuda/ptx.py says.
 
-What it still wastes: nearly all. The 7 instructions for a multiply-add that find the numbers in memory are
-the same as in cuda_registers. Where they are tables, as in the shipped kernel, tensor cores have something to
-do: 0.2 instructions for a multiply-add.
+What it still wastes: nearly all. The 4 instructions for a multiply-add that find the numbers in memory are
+the same as in cuda_registers. Where there are tables, as in the shipped kernel, tensor cores have something
+to do: 0.2 instructions for a multiply-add.
 """
 
 from functools import cache
