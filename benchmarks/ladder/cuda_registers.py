@@ -16,7 +16,8 @@ from functools import cache
 
 from ...kernels._cuda.launch import cuda, kernel
 from ...kernels._cuda.package import SIMULATOR
-from .cuda_matrix import Directions, loader
+from .cuda_factors import loader
+from .cuda_matrix import Directions
 
 TM, TN = (2, 2) if SIMULATOR else (4, 8)  # numbers of a thread
 DOWN, ACROSS = (2, 4) if SIMULATOR else (8, 16)  # threads of a block

@@ -13,7 +13,8 @@ from functools import cache
 
 from ...kernels._cuda.launch import cuda, kernel
 from ...kernels._cuda.package import SIMULATOR
-from .cuda_matrix import Directions, loader
+from .cuda_factors import loader
+from .cuda_matrix import Directions
 
 TILE = 4 if SIMULATOR else 16
 SQUARE = TILE * TILE

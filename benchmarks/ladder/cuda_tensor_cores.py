@@ -18,7 +18,8 @@ from ...kernels._cuda.launch import cuda, kernel
 from ...kernels._cuda.package import SIMULATOR
 from ...kernels._cuda.ptx import ALIGNMENT, accumulators, multiply_add_tf32, putter
 from ...kernels._cuda.tile_shapes import Panel
-from .cuda_matrix import Directions, loader
+from .cuda_factors import loader
+from .cuda_matrix import Directions
 
 BM, BN, BK = (8, 16, 8) if SIMULATOR else (32, 128, 16)
 WARPS = 1 if SIMULATOR else 4  # side by side
