@@ -19,9 +19,9 @@ On the GPU:
     the shipped kernel    kernels/conv2d/cuda.py: the tile that suits the layer, factors found through tables
                           and loaded while the step before is multiplied; exact, and on tensor cores (tf32)
 
-From cuda_shared.py on they share cuda_matrix.py, conv2d as a matrix product, and cuda_factors.py. What each multiply-add of
-forward costs, counted (tests/test_ladder_cuda.py; instructions in the machine code for sm_90, on 256 maps of
-3x3 windows):
+From cuda_shared.py on they share cuda_matrix.py, conv2d as a matrix product, and cuda_factors.py. What each
+multiply-add of forward costs, counted (by tests/test_ladder_cuda.py; the instructions in the machine code for
+sm_90, 256 maps, windows of 3x3):
 
                      numbers from memory     from shared memory    instructions of a thread
     textbook thread  2, in 32 + 1 sectors    0                     53

@@ -1,4 +1,5 @@
-"""Where the factors of cuda_matrix.py lie, and how a block of threads copies a step of them into shared memory.
+"""Where the factors of cuda_matrix.py lie, and how a block of threads copies a step of them into shared
+memory.
 
 The tap (c, u, v) of a window, and its place (i, j, n) in the maps, tell which number of x it is. Divisions
 find them, at each number anew: about 90 instructions for one.
