@@ -18,12 +18,14 @@ def kept_until_a_change(dispatcher):
     that kernels share has changed.
 
     Numba compares only the file of the function itself; but the functions that it calls stand in the files
-    that all kernels share (kernels/_*.py, kernels/_cpu, kernels/_cuda), so the sizes and times of those
-    belong to the stamp too.
+    that all kernels share (kernels/_*.py, kernels/_cpu, kernels/_cuda), or beside it (the rungs of
+    benchmarks/ladder), so the sizes and times of those belong to the stamp too.
     """
+    function = getattr(dispatcher, "py_func", None)
+    beside = _files(Path(function.__code__.co_filename).parent) if function else ()
     kept = getattr(getattr(dispatcher, "_cache", None), "_cache_file", None)
     if kept is not None:  # None under NUMBA_DISABLE_JIT, and in the simulator of a GPU
-        kept._source_stamp = kept._source_stamp, _shared_files()
+        kept._source_stamp = kept._source_stamp, _shared_files(), beside
         kept.save = _one_at_a_time(kept)
     return dispatcher
 
@@ -59,5 +61,16 @@ def _alone(path):
 @cache
 def _shared_files():
     folder = Path(__file__).parent
-    paths = sorted([*folder.glob("_*.py"), *folder.glob("_cpu/*.py"), *folder.glob("_cuda/*.py")])
-    return tuple((str(path.relative_to(folder)), path.stat().st_mtime, path.stat().st_size) for path in paths)
+    return _stamps(folder, [*folder.glob("_*.py"), *folder.glob("_cpu/*.py"), *folder.glob("_cuda/*.py")])
+
+
+@cache
+def _files(folder):
+    return _stamps(folder, folder.glob("*.py"))
+
+
+def _stamps(folder, paths):
+    """The name of each file, and when it was changed, and its size."""
+    return tuple(
+        (str(path.relative_to(folder)), path.stat().st_mtime, path.stat().st_size) for path in sorted(paths)
+    )

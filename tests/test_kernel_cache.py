@@ -53,3 +53,19 @@ def test_without_the_lock_they_would_not_be(tmp_path):
 def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path):
     with _cache._alone(str(tmp_path / "missing" / "tinyconv.lock")):
         pass
+
+
+def test_a_file_beside_the_kernel_belongs_to_its_stamp(tmp_path):
+    """A rung of the ladder calls functions of the files beside it: changed, they are compiled again."""
+    stamps = []
+    for text in ("x = 1", "x = 12"):
+        (tmp_path / "beside.py").write_text(text)
+        (tmp_path / "own.py").write_text("def function(): pass")
+        scope = {}
+        exec(compile("def function(): pass", tmp_path / "own.py", "exec"), scope)
+        file = SimpleNamespace(_source_stamp="own", _cache_path=str(tmp_path), save=None)
+        dispatcher = SimpleNamespace(py_func=scope["function"], _cache=SimpleNamespace(_cache_file=file))
+        _cache._files.cache_clear()
+        _cache.kept_until_a_change(dispatcher)
+        stamps.append(file._source_stamp)
+    assert stamps[0] != stamps[1] and stamps[0][:2] == stamps[1][:2]

@@ -2,14 +2,17 @@
 reads. tests/test_cubins.py holds what the compiler makes of it.
 """
 
+import json
 import threading
 from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+from test_bench import bench
 
-from tinyconv.benchmarks import ladder, workloads
+from tinyconv.benchmarks import ladder, timing, workloads
 from tinyconv.benchmarks.backends import BACKENDS, NotMeasured
+from tinyconv.benchmarks.session import Session
 from tinyconv.kernels import load
 from tinyconv.kernels._cuda import package
 from tinyconv.layers import Conv2d
@@ -196,6 +199,35 @@ def test_numbers_read_from_shared_memory_for_a_multiply_add(title, monkeypatch):
     module.forward(*(arrays[name] for name in workload.parameters))
     expected = 2 if title == "shared memory" else (module.TM + module.TN) / (module.TM * module.TN)
     assert len(count) / (BM * BN * BK) == pytest.approx(expected)
+
+
+def test_the_same_command_ranks_them(monkeypatch, tmp_path):
+    """With --backend cuda, and those of the GPU alone; what is wrong has no rank."""
+    some = workloads.of_layer("lenet5", "1->2", Conv2d(1, 2, 2, rng=0), (1, 1, 3, 3))[:1]
+    monkeypatch.setattr(workloads, "ladder_shapes", lambda device: some if device == "cuda" else 1 / 0)
+    monkeypatch.setattr(timing, "TURNS", 1)
+    wrong = lambda *arguments: rung("coalesced").module.forward(*arguments[:2], None, *arguments[3:])
+    monkeypatch.setattr(rung("shared memory").module, "forward", wrong)
+    path = tmp_path / "result.json"
+    status, out = bench("conv2d", "--whole", "--backend", "cuda", "--batch", 2, "--json", path)
+    rows = json.loads(path.read_text())["rows"]
+    assert status == 1 and "WRONG, not ranked: shared memory" in out
+    assert [row["contender"] for row in rows] == [one.title for one in ladder.rungs("cuda")]
+    assert sorted(row["rank"] for row in rows if "rank" in row) == [1, 2, 3, 4, 5, 6]
+    assert {row["ceiling"] for row in rows} == {"cuda", "cuda tf32"}
+    assert "the ladder, GPU: conv2d forward, 1->2, batch 2" in out
+
+
+def test_a_kernel_of_ones_own_stands_on_the_ladder_of_the_cpu(tmp_path):
+    (tmp_path / "mine.py").write_text("def forward(x, weight, bias, stride, padding, groups): pass")
+    for backends, own, expected in (
+        (["cuda"], True, ["cpu", "cuda"]),
+        (["cuda"], False, ["cuda"]),
+        (["cpu", "cuda"], False, ["cpu", "cuda"]),
+        (["reference"], False, ["cpu"]),
+    ):
+        kernel = f"{tmp_path / 'mine.py'}:forward" if own else None
+        assert Session(["conv2d"], backends=backends, whole=True, kernel=kernel)._climbed() == expected
 
 
 def test_the_shipped_rungs_are_the_shipped_kernel():

@@ -49,6 +49,7 @@ UNDERSCORES = {
         "benchmarks.gpu.sanitized",
         "benchmarks.gpu.worker",
         "benchmarks.ladder.cuda_coalesced",
+        "benchmarks.ladder.cuda_factors",
         "benchmarks.ladder.cuda_matrix",
         "benchmarks.ladder.cuda_registers",
         "benchmarks.ladder.cuda_shared",

@@ -2,6 +2,7 @@
 
 from ... import execution
 from ..timing import Contender
+from ..versus import Comparison, Pair
 from .steps import OurSteps, medians
 
 
@@ -16,7 +17,7 @@ def timed(run, part):
 
 
 def _row(run, model, batches):
-    times = []
+    times, pairs = [], []
     for batch in batches:
         contenders = {
             "" if device == "cuda" else device: Contender(device, 1, OurSteps(model, batch, device), None)
@@ -24,11 +25,10 @@ def _row(run, model, batches):
         }
         row = medians(run, contenders)
         times.append({"batch": batch, "cuda": row["median"], "cpu": row["cpu_median"]})
-    slower = [place for place, row in enumerate(times) if row["cuda"] >= row["cpu"]]
-    first = max(slower) + 1 if slower else 0
+        pairs.append(Pair({"batch": batch, "median": row["cpu_median"]}, row))
     return {
         "model": model,
         "times": times,
-        "from_batch": times[first]["batch"] if first < len(times) else None,
+        "from_batch": Comparison(model, execution.available_threads(), pairs).wins_from()[0],
         "threads": execution.available_threads(),
     }

@@ -8,15 +8,12 @@ steps, so that the copy of a batch may overlap with the step before it.
 import gc
 from dataclasses import dataclass
 
-from ... import execution
-from ...execution.plans import plan_for
 from ...optimizers import SGD, Adam
 from ..backends import NotMeasured
 from ..networks import Ours, Torch
 from ..timing import Contender, Pace, interleaved, summary
 from ..workloads import RECIPES
 from .ceilings import precision as computing_in
-from .clock import OnGpu, clock
 from .step_checks import checks  # noqa: F401
 from .tasks import task_of
 
@@ -72,22 +69,11 @@ class OurSteps:
         one.optimizer = rule.ours(one.net, model)
 
     def __call__(self, n):
-        one, last = self.one, None
-        for _ in range(n):
-            this = execution.submit(one.net, one.x, one.labels, one.loss, one.optimizer)
-            if last is not None:
-                last.checked()
-            last = this
-        last.checked()
+        self.one.repeat(n)
 
     def resident(self):
         """The captured step by itself, on the batch that lies on the GPU, as a Contender."""
-        one = self.one
-        self(1)
-        plan = plan_for(one.net, one.x, execution.available_threads(), one.loss, one.optimizer)
-        # a graph that begins with the copy of a batch has a second one without it
-        play = getattr(plan, "play_resident", plan.play)
-        return OnGpu("resident", play, clock())
+        return self.one.resident()
 
 
 class TorchSteps:

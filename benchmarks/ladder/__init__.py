@@ -19,16 +19,16 @@ On the GPU:
     the shipped kernel    kernels/conv2d/cuda.py: the tile that suits the layer, factors found through tables
                           and loaded while the step before is multiplied; exact, and on tensor cores (tf32)
 
-From cuda_shared.py on they share cuda_matrix.py: conv2d as a matrix product. What each multiply-add of
-forward costs, counted (tests/test_ladder_cuda.py; instructions in the machine code for sm_90, on 256 maps of
-3x3 windows):
+From cuda_shared.py on they share cuda_matrix.py, conv2d as a matrix product, and cuda_factors.py. What each
+multiply-add of forward costs, counted (by tests/test_ladder_cuda.py; the instructions in the machine code for
+sm_90, 256 maps, windows of 3x3):
 
                      numbers from memory     from shared memory    instructions of a thread
     textbook thread  2, in 32 + 1 sectors    0                     53
     coalesced        2, in 4 + 1 sectors     0                     60
-    shared memory    1/8                     2                     27
-    register tiles   1/32 + 1/128            3/8                   11
-    tensor cores     1/32 + 1/128            1/16                  7
+    shared memory    1/8                     2                     20
+    register tiles   1/32 + 1/128            3/8                   8
+    tensor cores     1/32 + 1/128            1/16                  4
     shipped kernel   1/128 + 1/128           1/4, tf32: 1/32       1.2, tf32: 0.2 (its largest tile)
 
 Each file has forward, backward_input and backward_weight with the parameters of kernels/conv2d/reference.py,

@@ -8,96 +8,19 @@
     backward_weight o  (c, u, v)  (i, j, n)  dy[o, i, j, n]       x as above
 
 A block of threads computes a tile of `out`, in steps along k, which it loads one after the other into shared
-memory. Which number of x that is, divisions tell, at each number anew: about 200 instructions for one. Where
-there are few tiles, as for dweight, several blocks take some of the steps each, and a second kernel adds up
-their parts, in order.
+memory (cuda_factors.py). Where there are few tiles, as for dweight, several blocks take some of the steps
+each, and a second kernel adds up their parts, in order.
 """  # noqa: E501
 
 import math
 
 from ...kernels._cuda import memory
-from ...kernels._cuda.launch import cuda, device, divided, kernel
+from ...kernels._cuda.launch import cuda, kernel
 from ...kernels._cuda.native import CudaNative
 from ...kernels.conv2d import output_shape
 
 BLOCKS = 512  # that are wished for at least: a constant, since the order of a sum must not depend on the GPU
 STEPS = 8  # of a block at least
-
-
-@device
-def row_at(a, group, k, m, sizes, window):
-    """A of forward and backward_weight: weight as (O, C KH KW), dy as (O, OH OW N)."""
-    return a[group * sizes[0] + m, k]
-
-
-@device
-def weight_at(a, group, k, m, sizes, window):
-    """A of backward_input."""
-    taps = window[1] * window[2]
-    o, tap = divided(k, taps)
-    return a[group * (sizes[2] // taps) + o, m * taps + tap]
-
-
-@device
-def x_at(x, group, tap, place, window):
-    """What tap (c, u, v) of the window at place (i, j) sees in image n."""
-    (_, H, W, N), (C, KH, KW, OW, SH, SW, PH, PW) = x.shape, window
-    (c, uv), (pixel, n) = divided(tap, KH * KW), divided(place, N)
-    (u, v), (i, j) = divided(uv, KW), divided(pixel, OW)
-    h, w = i * SH + u - PH, j * SW + v - PW
-    return x[group * C + c, h, w, n] if 0 <= h < H and 0 <= w < W else x.dtype.type(0)
-
-
-@device
-def x_by_tap(x, group, k, j, window):
-    return x_at(x, group, k, j, window)
-
-
-@device
-def x_by_place(x, group, k, j, window):
-    return x_at(x, group, j, k, window)
-
-
-@device
-def dy_by_tap(dy, group, k, j, window):
-    """dy where the window saw pixel (h, w) of image n through tap (o, u, v)."""
-    (_, OH, OW, N), (O, KH, KW, W, SH, SW, PH, PW) = dy.shape, window
-    (o, uv), (pixel, n) = divided(k, KH * KW), divided(j, N)
-    (u, v), (h, w) = divided(uv, KW), divided(pixel, W)
-    (i, above), (j, beside) = divided(max(h + PH - u, 0), SH), divided(max(w + PW - v, 0), SW)
-    seen = h + PH >= u and w + PW >= v and above == 0 and beside == 0 and i < OH and j < OW
-    return dy[group * O + o, i, j, n] if seen else dy.dtype.type(0)
-
-
-# direction -> A, B, and whether neighbours of B in memory are neighbours in k, not in j
-FACTORS = {
-    "forward": (row_at, x_by_tap, False),
-    "backward_input": (weight_at, dy_by_tap, False),
-    "backward_weight": (row_at, x_by_place, True),
-}
-
-
-def loader(direction, BM, BN, BK, THREADS, A_ROW, B_ROW):
-    """load(shared, ...): the threads of a block copy step k0 of their tile into shared memory, with 0
-    beyond the edges: A[k, m] to shared[m A_ROW + k], B[k, j] behind it, to shared[BM A_ROW + k B_ROW + j].
-    """
-    a_at, b_at, ALONG_K = FACTORS[direction]
-
-    @device
-    def load(shared, a, b, group, m0, j0, k0, sizes, window):
-        (M, J, K), zero = sizes, a.dtype.type(0)
-        for pass_ in range(BM * BK // THREADS):
-            e = cuda.threadIdx.x + pass_ * THREADS
-            m, k = e // BK, e % BK
-            inside = m0 + m < M and k0 + k < K
-            shared[m * A_ROW + k] = a_at(a, group, k0 + k, m0 + m, sizes, window) if inside else zero
-        for pass_ in range(BN * BK // THREADS):
-            e = cuda.threadIdx.x + pass_ * THREADS
-            k, j = (e % BK, e // BK) if ALONG_K else (e // BN, e % BN)
-            inside = k0 + k < K and j0 + j < J
-            shared[BM * A_ROW + k * B_ROW + j] = b_at(b, group, k0 + k, j0 + j, window) if inside else zero
-
-    return load
 
 
 class Directions:

@@ -4,10 +4,10 @@ A thread of cuda_shared reads two numbers from shared memory for each multiply-a
 multiprocessor 32 numbers in the time in which it does 128 multiply-adds. Here a thread computes 4 x 8 numbers
 of the result: at each k it reads 4 + 8 numbers and does 32 multiply-adds with them, 3/8 of a number for each,
 instead of 2. The tile of a block grows to 32 x 128, so that from memory come 1/32 + 1/128 numbers for each
-multiply-add, instead of 1/8. That takes 11 instructions for a multiply-add (sm_90), instead of 27: 4 of them
-multiply and read shared memory, the other 7 find the numbers in memory.
+multiply-add, instead of 1/8. That takes 8 instructions for a multiply-add (sm_90), instead of 20: 4 of them
+multiply and read shared memory, the other 4 find the numbers in memory.
 
-What it still wastes: those 7; and a layer of 6 maps fills 6 of the 32 rows of its tiles. The shipped kernel
+What it still wastes: those 4; and a layer of 6 maps fills 6 of the 32 rows of its tiles. The shipped kernel
 finds the numbers through tables, loads a step while it multiplies the one before, 16 bytes at once, and
 chooses among six tiles: 1.2 instructions for a multiply-add with the largest.
 """
@@ -16,7 +16,8 @@ from functools import cache
 
 from ...kernels._cuda.launch import cuda, kernel
 from ...kernels._cuda.package import SIMULATOR
-from .cuda_matrix import Directions, loader
+from .cuda_factors import loader
+from .cuda_matrix import Directions
 
 TM, TN = (2, 2) if SIMULATOR else (4, 8)  # numbers of a thread
 DOWN, ACROSS = (2, 4) if SIMULATOR else (8, 16)  # threads of a block

@@ -4,7 +4,7 @@ A thread of cuda_coalesced reads two numbers from memory for each multiply-add, 
 same ones again. Here 16 x 16 threads compute 16 maps of 16 neighbouring pixels and images: they read 16 steps
 of k, 256 numbers of each factor, once into shared memory, and then multiply from there. Each number that
 comes from memory takes part in 16 multiply-adds instead of one: 1/8 of a number for each, instead of 2. And
-its place is found once for 16 of them: 27 instructions for a multiply-add (sm_90), instead of 60.
+its place is found once for 16 of them: 20 instructions for a multiply-add (sm_90), instead of 60.
 
 What it still wastes: each multiply-add reads two numbers from shared memory.
 """
@@ -13,7 +13,8 @@ from functools import cache
 
 from ...kernels._cuda.launch import cuda, kernel
 from ...kernels._cuda.package import SIMULATOR
-from .cuda_matrix import Directions, loader
+from .cuda_factors import loader
+from .cuda_matrix import Directions
 
 TILE = 4 if SIMULATOR else 16
 SQUARE = TILE * TILE

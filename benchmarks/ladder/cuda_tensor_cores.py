@@ -5,9 +5,9 @@ manual): 16 instructions of a warp for a step of its tile, instead of 512. The f
 behind the point (TF32), so an error of up to about 1e-3 of a product is the price. A warp computes 32 x 32 of
 the result, and a thread holds 32 of these numbers, as before; which ones, kernels/_cuda/ptx.py says.
 
-What it still wastes: nearly all. The 7 instructions for a multiply-add that find the numbers in memory are
-the same as in cuda_registers. Where they are tables, as in the shipped kernel, tensor cores have something to
-do: 0.2 instructions for a multiply-add.
+What it still wastes: nearly all. The 4 instructions for a multiply-add that find the numbers in memory are
+the same as in cuda_registers. Where there are tables, as in the shipped kernel, tensor cores have something
+to do: 0.2 instructions for a multiply-add.
 """
 
 from functools import cache
@@ -18,7 +18,8 @@ from ...kernels._cuda.launch import cuda, kernel
 from ...kernels._cuda.package import SIMULATOR
 from ...kernels._cuda.ptx import ALIGNMENT, accumulators, multiply_add_tf32, putter
 from ...kernels._cuda.tile_shapes import Panel
-from .cuda_matrix import Directions, loader
+from .cuda_factors import loader
+from .cuda_matrix import Directions
 
 BM, BN, BK = (8, 16, 8) if SIMULATOR else (32, 128, 16)
 WARPS = 1 if SIMULATOR else 4  # side by side
