@@ -9,6 +9,9 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 
+OF_THE_SHAPE = {np.shape: lambda x: x.shape, np.ndim: lambda x: len(x.shape)}
+
+
 class NumPyForm(NDArrayOperatorsMixin):
     """Base of native forms. A subclass has shape, dtype, unpack(), the class method pack(x), and the name of
     its device.
@@ -33,6 +36,8 @@ class NumPyForm(NDArrayOperatorsMixin):
 
     def __array_function__(self, function, types, arguments, options):
         """Return the result of numpy.where(mask, x, 0) and the like, as __array_ufunc__ does."""
+        if function in OF_THE_SHAPE and not options:  # nothing is unpacked for these
+            return OF_THE_SHAPE[function](*arguments)
         return self._packed(function(*_unpacked(arguments), **_unpacked(options)))
 
     def _packed(self, y):

@@ -31,6 +31,7 @@ from tinyconv.kernels._arena import taking_from  # noqa: E402
 from tinyconv.kernels._cuda import launch, memory  # noqa: E402
 from tinyconv.kernels._cuda.arena import CudaArena, NoRoom  # noqa: E402
 from tinyconv.kernels._cuda.graph import capturing  # noqa: E402
+from tinyconv.kernels._cuda.native import CudaNative  # noqa: E402
 
 
 def network():
@@ -60,6 +61,21 @@ def both(kind=SGD, **options):
         net = network().to(device)
         made.append((net, SoftmaxCrossEntropy().to(device), kind(net, **options)))
     return made
+
+
+
+def test_a_copy_in_a_capture_is_refused_as_the_driver_refuses_it():
+    array = memory.to_gpu(np.zeros(3))
+    with capturing():
+        for copy_it in (lambda: memory.to_host(array), lambda: memory.put(np.ones(3), array)):
+            with pytest.raises(RuntimeError, match="cannot be captured"):
+                copy_it()
+
+
+def test_to_ask_a_native_array_for_its_shape_copies_nothing(monkeypatch):
+    native = CudaNative.pack(np.zeros((2, 3, 4, 4), np.float32))
+    monkeypatch.setattr(memory, "to_host", None)
+    assert np.shape(native) == (2, 3, 4, 4) and np.ndim(native) == 4
 
 
 def same(a, b, tolerance=1e-12):

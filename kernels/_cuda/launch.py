@@ -21,6 +21,9 @@ from .package import SIMULATOR, cuda, types
 
 THREADS = 256  # of a block of kernel[n]
 WARP = 32  # threads that go in step
+# Numbers that a thread which does little with each loads before it computes with the first: the more are on
+# their way, the less it waits
+AT_ONCE = 4
 BLOCKS = 2**16  # of them at most
 ROWS = 65_535  # blocks along y, and along z, at most
 PRECISIONS = ("float32", "tf32")

@@ -8,7 +8,7 @@ from functools import cache, wraps
 import numpy as np
 
 from .._arena import arena_in_use
-from .launch import noting, stream
+from .launch import capture_in_progress, noting, stream
 from .package import SIMULATOR, DeviceNDArray, FakeCUDAArray, MemoryPointer, cuda, gpu_name
 
 
@@ -74,9 +74,16 @@ def to_gpu(array):
 
 
 def put(array, there):
-    """Copy a NumPy array into one on the GPU."""
+    """Copy a NumPy array into one on the GPU. Raises RuntimeError in a capture."""
+    _refuse_in_a_capture()
     there.copy_to_device(np.ascontiguousarray(array).reshape(array.shape), stream())
     stream().synchronize()  # the caller may change its array at once
+
+
+def _refuse_in_a_capture():
+    """The driver refuses it too; in the simulator, nobody else would notice."""
+    if capture_in_progress() is not None:
+        raise RuntimeError("a copy between the processor and the GPU cannot be captured: make it before")
 
 
 def constant(function):
@@ -96,9 +103,10 @@ def constant(function):
 
 
 def to_host(array):
-    """A copy of an array on the GPU as a NumPy array."""
+    """A copy of an array on the GPU as a NumPy array. Raises RuntimeError in a capture."""
     if noting() is not None:
         return np.zeros(array.shape, array.dtype)
+    _refuse_in_a_capture()
     here = array.copy_to_host(stream=stream())
     stream().synchronize()
     return here

@@ -6,6 +6,9 @@ kernels/_cuda/tiles.py are made of.
     end_of_copies()            the copies since the last end are a group
     copies_but(newest)         wait(): until all groups of copies of this thread but the newest have arrived
     at(array, index)           array[index] of an array in memory; at_shared: in shared memory
+    near(width)                read(array, index, offset): array[index + offset + i] for i < width, a tuple, in a
+                               load: width is 1 or 2, index int64, offset int32, and their sum a multiple of
+                               width; cheap where a loop does not change the offset
     reader(count, apart)       read(array, index): array[index + i * apart] for i < count, a tuple, in memory
     put(array, index, number)  array[index] = number, in memory
     thread(), block()          threadIdx.x and blockIdx.x, read anew: what follows from them need not stay in
@@ -189,6 +192,26 @@ if package.INSTALLED and not package.SIMULATOR:
     at, at_shared = _at(GLOBAL), _at(SHARED)
 
     @cache
+    def near(width):
+        @intrinsic
+        def near(typing, array, index, offset):
+            def codegen(context, builder, signature, arguments):
+                base = _pointer(context, builder, signature.args[0], *arguments[:2], GLOBAL)
+                pointer = builder.gep(base, [arguments[2]])
+                if width == 1:
+                    return _tuple(builder, [builder.load(pointer)])
+                kind = ir.VectorType(pointer.type.pointee, width)
+                vector = builder.load(builder.bitcast(pointer, kind.as_pointer(GLOBAL)))
+                vector.align = width * array.dtype.bitwidth // 8
+                return _tuple(
+                    builder, [builder.extract_element(vector, ir.Constant(INT, i)) for i in range(width)]
+                )
+
+            return types.UniTuple(array.dtype, width)(array, types.int64, types.int32), codegen
+
+        return _named(near, width)
+
+    @cache
     def reader(count, apart):
         @intrinsic
         def read(typing, array, index):
@@ -355,6 +378,7 @@ else:
         end_of_copies,
         multiply_add,
         multiply_add_tf32,
+        near,
         put,
         putter,
         reader,

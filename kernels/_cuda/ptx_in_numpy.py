@@ -34,6 +34,15 @@ at_shared = at
 
 
 @cache
+def near(width):
+    def read(array, index, offset):
+        assert (index + offset) % width == 0
+        return tuple(at(array, index + offset + i) for i in range(width))
+
+    return read
+
+
+@cache
 def reader(count, apart):
     return lambda array, index: tuple(at(array, index + i * apart) for i in range(count))
 

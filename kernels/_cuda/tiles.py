@@ -59,6 +59,7 @@ from .ptx import (
     reader,
     thread,
 )
+from .reduce import add_parts
 from .tile_shapes import Panel, choice
 
 int32 = np.int32  # numba widens what two int32 give to int64; this makes it one register again
@@ -414,20 +415,4 @@ def multiply(a, b, sizes, groups, out, row, bias=None, relu=False, mask=None, sp
         out.size,
     )
     if splits > 1:
-        add_parts[out.size](parts, *rest[:2], row, *rest[2:], out)
-
-
-@kernel
-def add_parts(parts, bias, biased, row, relu, z, masked, out):
-    """out[e] = sum over s of parts[s, e], and what else product does with a sum. Always in the same order."""
-    for e in range(cuda.grid(1), out.size, cuda.gridsize(1)):
-        value = parts[0, e]
-        for s in range(1, parts.shape[0]):
-            value += parts[s, e]
-        if biased:
-            value += bias[divided(e, row)[0]]
-        if relu and value <= np.float32(0):
-            value = np.float32(0)
-        if masked and not z[e] > np.float32(0):
-            value = np.float32(0)
-        out[e] = value
+        add_parts(parts, out, row, bias, relu, mask)

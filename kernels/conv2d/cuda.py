@@ -6,12 +6,13 @@ and at the edge of a map all do the same.
 
 In float32 the same sums are computed in tiles instead, many times faster (kernels/_cuda/tiles.py,
 kernels/_cuda/convolution.py), and take the relu before or behind them along: with_relu = relu after forward,
-masked_backward_input = backward_input, then the backward of the relu that gave x.
+masked_backward_input = backward_input, then the backward of the relu that gave x. Where maps are few, a
+thread computes a row of pixels (kernels/_cuda/few_maps.py).
 """
 
 import math
 
-from .._cuda import convolution, memory
+from .._cuda import convolution, few_maps, few_maps_shapes, memory
 from .._cuda.launch import cuda, kernel
 from .._cuda.native import CudaNative
 from .._cuda.reduce import row_sums
@@ -26,6 +27,9 @@ def forward(x, weight, bias, stride, padding, groups, ceil=False):
             output_shape(x.shape, weight.shape, stride, padding, groups, ceil)
         )
     y = CudaNative.empty(output_shape(x.shape, weight.shape, stride, padding, groups, ceil), x.dtype)
+    if few_maps_shapes.fits(weight.shape, x.shape, y.shape, stride, padding, groups) and bias is not None:
+        few_maps.forward(x.data, _filters(weight), bias, few_maps_shapes.all_pairs(weight.shape), y.data)
+        return y
     if convolution.fits(weight.shape[2:], x.data, weight, y.data, groups=groups):
         convolution.forward(x.data, weight, stride, padding, groups, y.data, bias)
         return y
@@ -75,6 +79,9 @@ def backward_input(dy, weight, x_shape, stride, padding, groups):
     if _one_window(x_shape, weight.shape[2:], padding, groups):
         return dense.backward_input(_features(dy), _matrix(weight)).reshape(x_shape)
     dx = CudaNative.empty(x_shape, dy.dtype)
+    if few_maps_shapes.fits(weight.shape, x_shape, dy.shape, stride, padding, groups):
+        few_maps.backward_input(dy.data, _filters(weight), few_maps_shapes.all_pairs(weight.shape), dx.data)
+        return dx
     if convolution.fits(weight.shape[2:], dy.data, weight, dx.data, groups=groups):
         convolution.backward_input(dy.data, weight, stride, padding, groups, dx.data)
         return dx
@@ -117,6 +124,9 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
     if _one_window(x.shape, kernel_size, padding, groups):
         return dense.backward_weight(_features(dy), _features(x)).reshape(*shape)
     dweight = memory.empty(shape, dy.dtype)
+    if few_maps_shapes.fits(shape, x.shape, dy.shape, stride, padding, groups):
+        few_maps.backward_weight(dy.data, x.data, few_maps_shapes.all_pairs(shape), _filters(dweight))
+        return dweight
     if convolution.fits(kernel_size, dy.data, x.data, dweight, groups=groups):
         convolution.backward_weight(dy.data, x.data, stride, padding, groups, dweight)
         return dweight
@@ -163,3 +173,8 @@ def _features(x):
 
 def _matrix(weight):
     return weight.reshape(len(weight), weight.size // len(weight))
+
+
+def _filters(weight):
+    """The filters of (O, C, KH, KW) as (O * C, KH, KW), one for each pair of maps."""
+    return weight.reshape(weight.shape[0] * weight.shape[1], *weight.shape[2:])

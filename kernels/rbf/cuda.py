@@ -3,26 +3,32 @@ dcenters.
 """
 
 from .._cuda import memory
-from .._cuda.launch import cuda, kernel, row_blocks
+from .._cuda.launch import SIMULATOR, cuda, kernel, row_blocks
 from .._cuda.native import CudaNative
 from .._cuda.reduce import BLOCK, tree_sum
 from . import output_shape
 
+LANES = 2 if SIMULATOR else 32  # images of a block
+
 
 def forward(x, centers):
     y = CudaNative.empty(output_shape(x.shape, centers.shape), x.dtype)
-    _forward[_launch(y)](_features(x), centers, _features(y))
+    K, length = _features(y).shape
+    _forward[(-(-length // LANES), K), BLOCK](_features(x), centers, _features(y))
     return y
 
 
 @kernel
 def _forward(x, centers, y):
-    k = cuda.blockIdx.y
-    for e in range(cuda.grid(1), y.shape[1], cuda.gridsize(1)):
-        total = x.dtype.type(0)
-        for f in range(x.shape[0]):
+    """A block takes one k and LANES images; BLOCK // LANES threads share the features of an image."""
+    k, t = cuda.blockIdx.y, cuda.threadIdx.x
+    e, total = cuda.blockIdx.x * LANES + t % LANES, x.dtype.type(0)
+    if e < y.shape[1]:
+        for f in range(t // LANES, x.shape[0], BLOCK // LANES):
             difference = x[f, e] - centers[k, f]
             total += difference * difference
+    total = tree_sum(total, LANES, x)
+    if t < LANES and e < y.shape[1]:
         y[k, e] = total
 
 

@@ -1,6 +1,6 @@
-"""sgd in numba.cuda: every thread takes single elements of a parameter. The rate and the other options are
-read from the GPU's memory, so that a captured step (kernels/_cuda/graph.py), which makes the same calls for
-ever, can be given other ones.
+"""sgd in numba.cuda: every thread takes AT_ONCE elements of a parameter at once, a grid apart. The rate and
+the other options are read from the GPU's memory, so that a captured step (kernels/_cuda/graph.py), which
+makes the same calls for ever, can be given other ones.
 
     options  [*numbers(...), scale], of the dtype of the parameter; a scale that is NaN: leave weight and
              velocity as they are
@@ -11,8 +11,9 @@ import math
 import numpy as np
 
 from .._cuda import memory
-from .._cuda.launch import cuda, kernel, row_blocks
-from .._cuda.reduce import BLOCK, BLOCKS, parts, tree_sum
+from .._cuda.launch import AT_ONCE, cuda, device, kernel, row_blocks
+from .._cuda.ptx import at, put
+from .._cuda.reduce import BLOCK, BLOCKS, part, parts, tree_sum
 from . import numbers
 
 # parameters of one launch: 4 x 16 arrays of 56 bytes fit into the 4 KB that a kernel's arguments may take
@@ -49,15 +50,34 @@ def _update(weights, dweights, velocities, options):
         dweights[cuda.blockIdx.y],
         velocities[cuda.blockIdx.y],
     )
-    lr, momentum, weight_decay, nesterov, scale = options[0], options[1], options[2], options[3], options[4]
-    zero = options.dtype.type(0)
-    if scale != scale:
+    numbers = options[0], options[1], options[2], options[3], options[4]
+    if numbers[4] != numbers[4]:
         return
-    for e in range(cuda.grid(1), weight.size, cuda.gridsize(1)):
-        g = scale * dweight[e] + weight_decay * weight[e]
-        v = momentum * velocity[e] + g
-        velocity[e] = v
-        weight[e] -= lr * (g + momentum * v if nesterov != zero else v)
+    w = cuda.local.array(AT_ONCE, options.dtype)
+    dw = cuda.local.array(AT_ONCE, options.dtype)
+    v = cuda.local.array(AT_ONCE, options.dtype)
+    e, grid = cuda.grid(1), cuda.gridsize(1)
+    while e + (AT_ONCE - 1) * grid < weight.size:
+        for a in range(AT_ONCE):
+            i = e + a * grid
+            w[a], dw[a], v[a] = at(weight, i), at(dweight, i), at(velocity, i)
+        for a in range(AT_ONCE):
+            w[a], v[a] = _changed(w[a], dw[a], v[a], numbers)
+            put(weight, e + a * grid, w[a])
+            put(velocity, e + a * grid, v[a])
+        e += AT_ONCE * grid
+    while e < weight.size:
+        weight[e], velocity[e] = _changed(weight[e], dweight[e], velocity[e], numbers)
+        e += grid
+
+
+@device
+def _changed(w, dw, v, numbers):
+    """Return (weight, velocity) after the update."""
+    lr, momentum, weight_decay, nesterov, scale = numbers
+    g = scale * dw + weight_decay * w
+    v = momentum * v + g
+    return w - lr * (g + momentum * v if nesterov else v), v
 
 
 def sum_of_squares(dweight):
@@ -80,10 +100,13 @@ def _partial_sums(dweights):
 def _sum_of_squares(dweights, sums, first):
     """sums[first + a P + p]: that of the p-th of P parts of array a, by block (p, a)."""
     dweight, p, P = dweights[cuda.blockIdx.y], cuda.blockIdx.x, cuda.gridDim.x
-    length = (dweight.size + P - 1) // P
-    total = dweight.dtype.type(0)
-    for e in range(p * length + cuda.threadIdx.x, min(dweight.size, (p + 1) * length), BLOCK):
-        total += dweight[e] * dweight[e]
+    begin, end = part(p, P, dweight.size)
+    total = zero = dweight.dtype.type(0)
+    for few in range(begin + cuda.threadIdx.x, end, AT_ONCE * BLOCK):
+        for a in range(AT_ONCE):
+            e = few + a * BLOCK
+            number = at(dweight, min(e, end - 1))
+            total += number * number if e < end else zero
     total = tree_sum(total, 1, dweight)
     if cuda.threadIdx.x == 0:
         sums[first + cuda.blockIdx.y * P + p] = total

@@ -1,18 +1,18 @@
-"""softmax_cross_entropy in numba.cuda: a block of threads takes IMAGES images, whose scores for a class are what memory is read in at least, 32 bytes.
+"""softmax_cross_entropy in numba.cuda: a block of threads takes IMAGES images: few, so that there are many blocks.
 
-thread    0  1 ... 7 | 8  9 ... 15 | ...
-image     0  1 ... 7 | 0  1 ... 7  | ...
+thread    0  1       | 2  3        | ...
+image     0  1       | 0  1        | ...
 classes   0, P, 2P.. | 1, P + 1 .. | ...      P = BLOCK / IMAGES threads share the classes of an image, and put together what each has found
 """  # noqa: E501
 
 import math
 
 from .._cuda import memory
-from .._cuda.launch import SIMULATOR, cuda, device, kernel
+from .._cuda.launch import cuda, device, kernel
 from .._cuda.reduce import BLOCK, tree_max, tree_sum
 from . import output_shape
 
-IMAGES = 2 if SIMULATOR else 8
+IMAGES = 2
 
 
 def forward(scores, labels):

@@ -3,7 +3,7 @@
 from .._cuda import memory
 from .._cuda.launch import cuda, device, divided, kernel
 from .._cuda.native import CudaNative, by_rows
-from .._cuda.reduce import row_sums
+from .._cuda.reduce import BLOCK, part, parts, row_sums, tree_sum
 from .._windows import as_lengths
 from ..conv2d import cuda as conv2d
 from . import output_shape
@@ -54,18 +54,26 @@ def _backward_input(dy, N, coefficient, rows, columns, dx):
 
 
 def backward_coefficient(dy, x, size):
-    products = memory.empty(dy.rows.shape, dy.dtype)
-    _products[by_rows(dy)](dy.rows, x.rows, x.shape[0], *as_lengths(size), products)
-    return row_sums(products.reshape(dy.shape[1], products.size // dy.shape[1]))
+    C, OH, length = dy.rows.shape
+    P = parts(C, OH * length)
+    sums = memory.empty((C, P), dy.dtype)
+    _backward_coefficient[(C, P), BLOCK](dy.rows, x.rows, x.shape[0], *as_lengths(size), sums)
+    return row_sums(sums)
 
 
 @kernel
-def _products(dy, x, N, rows, columns, products):
-    c, i = cuda.blockIdx.z, cuda.blockIdx.y
-    for e in range(cuda.grid(1), dy.shape[2], cuda.gridsize(1)):
-        products[c, i, e] = dy[c, i, e] * _window_sum(
-            x, N, c, i, e, rows, columns
-        )  # reverses: y = coefficient * sum
+def _backward_coefficient(dy, x, N, rows, columns, sums):
+    """sums[c, p]: the p-th part of the sum over all pixels of map c in all images, by block (c, p)."""
+    c, p, length = cuda.blockIdx.x, cuda.blockIdx.y, dy.shape[2]
+    first, end = part(p, cuda.gridDim.y, dy.shape[1] * length)
+    total = dy.dtype.type(0)
+    for place in range(first + cuda.threadIdx.x, end, BLOCK):
+        i, e = divided(place, length)
+        # reverses: y = coefficient * sum
+        total += dy[c, i, e] * _window_sum(x, N, c, i, e, rows, columns)
+    total = tree_sum(total, 1, dy)
+    if cuda.threadIdx.x == 0:
+        sums[c, p] = total
 
 
 def backward_bias(dy):

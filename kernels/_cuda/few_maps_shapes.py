@@ -1,0 +1,97 @@
+"""Which convolutions kernels/_cuda/few_maps.py computes, how their maps are connected, and how their work is
+cut into threads. It follows from the shapes alone, never from the GPU at hand, since the order of sums does.
+"""
+
+import numpy as np
+
+from . import memory
+from .package import SIMULATOR
+from .reduce import BLOCK
+from .tile_shapes import MULTIPROCESSORS
+
+FEW = 8  # maps on either side of a conv2d
+LARGEST = 64  # pixels of a filter: its rows are unrolled in machine code
+LONGEST = 5 if SIMULATOR else 16  # pixels of a row that a thread computes
+LANES = 2 if SIMULATOR else 32  # images, or pieces of rows in images, side by side in a block
+WARPS = 4 if SIMULATOR else 12  # of LANES threads in a block, at most
+MOST_SLICES = 3 if SIMULATOR else 10
+ENOUGH = 16 if SIMULATOR else 8 * MULTIPROCESSORS  # warps that keep a GPU busy
+
+
+def fits(weight_shape, x_shape, y_shape, stride, padding, groups):
+    """Whether a conv2d has so few maps that it is computed here, and not in tiles: C1 of LeNet-5."""
+    (O, C, KH, KW), plain = weight_shape, ((1, 1), (0, 0), 1)
+    return (
+        (tuple(stride), tuple(padding), groups) == plain
+        and O <= FEW
+        and C <= FEW
+        and KH * KW <= LARGEST
+        # with ceil, windows may reach beyond the map
+        and tuple(y_shape[2:]) == (x_shape[2] - KH + 1, x_shape[3] - KW + 1)
+        and y_shape[0] > 0
+    )
+
+
+def all_pairs(weight_shape):
+    """The connections of a conv2d, each output map with each input map, in the order of its filters."""
+    O, C = weight_shape[:2]
+    return [(o, c) for o in range(O) for c in range(C)]
+
+
+def lists(pairs, by, maps):
+    """Connections (o, c) as kernels read them, sorted by their output map (by = 0) or input map (by = 1):
+
+    pairs   (K, 2)
+    order   (K,): the connections in the order of these maps
+    starts  (maps + 1,): where in `order` those of each map begin
+    """
+    return _lists(np.ascontiguousarray(pairs, np.int32).tobytes(), by, maps)
+
+
+@memory.constant
+def _lists(connections, by, maps):
+    pairs = np.frombuffer(connections, np.int32).reshape(-1, 2)
+    order = np.argsort(pairs[:, by], kind="stable")
+    starts = np.searchsorted(pairs[order, by], np.arange(maps + 1))
+    return pairs, order.astype(np.int32), starts.astype(np.int32)
+
+
+def cut(pixels):
+    """(pieces, length) of a row of so many pixels."""
+    pieces = -(-pixels // LONGEST)
+    return pieces, -(-pixels // pieces)
+
+
+def together(N, dtype):
+    """How many images a thread computes: two where their numbers can be loaded as one, since a load's address
+    costs as much as several products.
+    """
+    return 2 if N % 2 == 0 and dtype == np.float32 else 1
+
+
+def slices_of(warps, connections):
+    """How many threads share the connections of a map, where there are so many warps without slices, and so
+    many connections of a map: all have as many of them, or nearly.
+    """
+    each = max(1, connections // -(-ENOUGH // warps), -(-connections // MOST_SLICES))
+    return max(1, -(-connections // each))
+
+
+def maps_of_block(blocks, maps, most):
+    """How many of `maps` maps a block computes, `most` at most; `blocks` is their number for one map.
+
+    The more, the more threads get the same numbers from the cache; but not where a multiprocessor would get
+    many more maps than the mean.
+    """
+
+    def of_one(together):
+        return -(-blocks * -(-maps // together) // MULTIPROCESSORS) * together
+
+    choices = range(1, min(maps, most) + 1)
+    least = min(map(of_one, choices))
+    return max(together for together in choices if 4 * of_one(together) <= 5 * least)
+
+
+def parts_of(sums, numbers):
+    """How many blocks share each of so many sums over `numbers` pieces of rows in images."""
+    return max(1, min(2 * MULTIPROCESSORS // sums, numbers // BLOCK))
