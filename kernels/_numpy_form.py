@@ -8,7 +8,6 @@ ours uses it.
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-
 OF_THE_SHAPE = {np.shape: lambda x: x.shape, np.ndim: lambda x: len(x.shape)}
 
 

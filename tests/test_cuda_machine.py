@@ -4,6 +4,7 @@ read off the order of calls.
 
 from types import SimpleNamespace
 
+import numba
 import numpy as np
 import pytest
 
@@ -18,11 +19,13 @@ from tinyconv import (  # noqa: E402
     layers,
 )
 from tinyconv.execution import cuda as captured  # noqa: E402
-from tinyconv.kernels import capturing  # noqa: E402
+from tinyconv.execution.plans import plan_for  # noqa: E402
 from tinyconv.kernels._cuda import (  # noqa: E402
     gpu as found_gpu,  # noqa: E402
+    launch,
     memory,
     package,
+    simulated_driver,
 )
 
 
@@ -134,42 +137,91 @@ def test_no_compiler_is_no_error(monkeypatch):
     assert not package.compiler_is_there()
 
 
-def test_a_batch_is_waited_for_before_it_is_read(monkeypatch):
-    """The simulator copies at once; on a GPU the kernels would read a batch that has not arrived."""
-    order = []
+SEND = ["cuMemcpyHtoDAsync", "cuEventRecord", "cuStreamWaitEvent"]  # on its way; arrived; waited for
+LAUNCH = ["cuGraphLaunch"] * 3 + ["cuEventRecord"]  # to where the step reads it; the step; the result; done
 
-    class Event:
-        def record(self, stream=0):
-            order.append("record")
 
-        def wait(self, stream=0):
-            order.append("wait")
+@pytest.fixture
+def driver_calls(monkeypatch):
+    """A list of the calls of the driver, and of kernels that are launched from Python, as they are made."""
+    calls, depth = [], []
 
-        def synchronize(self):
-            order.append("synchronize")
+    def noted(name, function):
+        def call(*arguments, **options):
+            if "cuGraphLaunch" not in depth:  # the simulator makes those of a graph one by one
+                calls.append(name)
+            depth.append(name)
+            try:
+                return function(*arguments, **options)
+            finally:
+                depth.pop()
 
-    transpose = captured.transpose
-    monkeypatch.setattr(capturing, "event", Event)
-    monkeypatch.setattr(
-        captured, "transpose", lambda *arrays: (order.append("transpose"), transpose(*arrays))
-    )
-    net = Sequential(layers.Dense(3, 2, rng=0)).to("cuda")
-    loss = SoftmaxCrossEntropy().to("cuda")
-    sgd = SGD(net, lr=0.1)
-    batch = np.ones((2, 3), np.float32), np.array([0, 1])
-    execution.submit(net, *batch, loss, sgd)
-    order.clear()
-    for _ in range(2):
-        execution.submit(net, *batch, loss, sgd)
-    one = [
-        "record",
-        "wait",
-        "transpose",
-        "record",
-    ]  # the batch is on its way, is waited for, is read; the answer is on its way
-    assert (
-        order == one + ["synchronize"] + one
-    )  # the third step uses the slot of the first, whose answer has to be there
+        return call
+
+    for name in [name for name in vars(simulated_driver) if name.startswith("cu")]:
+        monkeypatch.setattr(simulated_driver, name, noted(name, getattr(simulated_driver, name)))
+    launched = launch.Kernel.__getitem__
+
+    def from_python(self, shape):
+        if "cuGraphLaunch" not in depth:
+            calls.append(f"launch of {self.__name__}")
+        return launched(self, shape)
+
+    monkeypatch.setattr(launch.Kernel, "__getitem__", from_python)
+    for module in (memory, numba.cuda.simulator.cudadrv.devicearray.FakeCUDAArray):
+        for name in ("put", "to_host", "copy_to_device", "copy_to_host"):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, noted(name, getattr(module, name)))
+    return calls
+
+
+def network_of_two():
+    net = Sequential(
+        layers.Dense(3, 4, rng=0), layers.ReLU(), layers.Dense(4, 2, rng=1), input_shape=(3,)
+    ).to("cuda")
+    return net, SoftmaxCrossEntropy().to("cuda"), np.ones((2, 3), np.float32), np.array([0, 1])
+
+
+def test_a_training_step_is_eight_calls_of_the_driver(driver_calls):
+    """And the batch is waited for before it is read. The third step takes the slot of the first, whose result
+    has to be there.
+    """
+    net, loss, x, labels = network_of_two()
+    sgd = SGD(net, lr=0.1, momentum=0.9, clip=1.0)
+    execution.submit(net, x, labels, loss, sgd).result()
+    driver_calls.clear()
+    pending = [execution.submit(net, x, labels, loss, sgd) for _ in range(2)]
+    assert driver_calls == [*SEND, *LAUNCH] * 2
+    execution.submit(net, x, labels, loss, sgd)
+    assert driver_calls == [*SEND, *LAUNCH] * 2 + ["cuEventSynchronize", *SEND, *LAUNCH]
+    driver_calls.clear()
+    for one in pending:
+        one.checked()
+    assert driver_calls == ["cuEventSynchronize"]  # the first has been waited for
+
+
+def test_a_prediction_is_eight_calls_of_the_driver(driver_calls):
+    net, _, x, _ = network_of_two()
+    for batch in (x, x[:1]):
+        execution.forward(net, batch)
+        driver_calls.clear()
+        execution.forward(net, batch)
+        assert driver_calls == [*SEND, *LAUNCH, "cuEventSynchronize"]
+
+
+def test_labels_and_options_are_no_part_of_a_prediction():
+    net, _, x, _ = network_of_two()
+    plan = plan_for(net, x, 1)
+    assert plan.labels is None and len(plan.slots[0].transit.here) == 1
+    assert plan.slots[0].transit.here[0].shape == (2, 3)
+
+
+def test_a_large_batch_is_copied_by_several_threads_and_arrives_whole(monkeypatch, rng):
+    monkeypatch.setattr(captured, "SHARED_BYTES", 64)
+    for shape in ((7, 33), (1, 50), (2, 9), (17, 8)):
+        x, images = rng.standard_normal(shape), np.zeros(shape)
+        captured.copy_images(x, images)
+        assert np.array_equal(x, images)
 
 
 @pytest.mark.parametrize("way", ["called", "captured"])

@@ -35,8 +35,8 @@ TABLES = [
     ((3, 2, 4, 5), (2, 3), 3, [(0, 0), (1, 0), (1, 1), (2, 1)]),
     ((17, 3, 5, 9), (3, 2), 2, [(1, 2), (0, 0), (1, 0)]),
     ((2, 1, 3, 13), (1, 1), 1, [(0, 0)]),
-    ((5, 6, 6, 7), (5, 5), 4, [(o, c) for o in range(4) for c in range(6)]),
-    ((5, 2, 6, 14), (5, 4), 2, [(0, 0), (1, 1), (1, 0)]),
+    ((6, 6, 6, 7), (5, 5), 4, [(o, c) for o in range(4) for c in range(6)]),
+    ((10, 2, 6, 14), (5, 4), 2, [(0, 0), (1, 1), (1, 0)]),
 ]
 
 
@@ -103,11 +103,12 @@ def test_maps_of_a_block_leave_every_multiprocessor_its_share(blocks, most, expe
 
 # ------------------------------------------------------------------------------------------------ products
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("M, J, K", [(2, 1, 1), (3, 5, 2), (2, 9, 7), (7, 4, 17), (5, 17, 1)])
+@pytest.mark.parametrize("more, J, K", [(0, 1, 1), (1, 5, 2), (0, 9, 7), (5, 4, 17), (3, 17, 1), (2, 70, 65)])
 @pytest.mark.parametrize(
     "biased, relu, masked", [(False, False, False), (True, True, False), (False, False, True)]
 )
-def test_small_products(M, J, K, biased, relu, masked, dtype, rng):
+def test_small_products(more, J, K, biased, relu, masked, dtype, rng):
+    M = small_products.ROWS + more
     A, B, bias, z = (rng.standard_normal(shape).astype(dtype) for shape in ((M, K), (K, J), M, (M, J)))
     expected = A.astype(np.float64) @ B + (bias[:, None] if biased else 0)
     expected = np.where(expected <= 0, 0, expected) if relu else expected
@@ -122,8 +123,9 @@ def test_small_products(M, J, K, biased, relu, masked, dtype, rng):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("M, J, I", [(2, 1, 2), (3, 5, 2), (2, 9, 7), (7, 4, 17), (5, 17, 3)])
-def test_small_products_of_a_transposed_matrix(M, J, I, dtype, rng):
+@pytest.mark.parametrize("more, J, I", [(0, 1, 0), (1, 5, 1), (0, 9, 5), (5, 4, 15), (3, 17, 1), (2, 70, 61)])
+def test_small_products_of_a_transposed_matrix(more, J, I, dtype, rng):
+    M, I = small_products.ROWS + more, small_products.ROWS + I
     A, B = (rng.standard_normal(shape).astype(dtype) for shape in ((M, J), (I, J)))
     out = memory.to_gpu(np.full((M, I), np.nan, dtype))
     small_products.times_transposed(memory.to_gpu(A), memory.to_gpu(B), out)
@@ -176,14 +178,15 @@ def test_threads_share_parts_where_they_are_many():
 
 
 if package.INSTALLED:
-    add = reduce.tree_sums(3, 2)
+    add_lanes, add_all = reduce.lane_sums(3, 2), reduce.tree_sums(3, 2)
 
     @launch.kernel
-    def _several_trees(x, sums):
+    def _several_trees(x, sums, totals):
         values, t = cuda.local.array(3, x.dtype), cuda.threadIdx.x
         for v in range(3):
             values[v] = x[v, t]
-        add(values, x)
+        add_all(values, totals, 1)
+        add_lanes(values, x)
         if t < 2:
             for v in range(3):
                 sums[v, t] = values[v]
@@ -191,6 +194,7 @@ if package.INSTALLED:
 
 def test_several_trees_at_once():
     x = np.arange(3 * reduce.BLOCK, dtype=np.float32).reshape(3, reduce.BLOCK)
-    sums = memory.to_gpu(np.zeros((3, 2), np.float32))
-    _several_trees[1, reduce.BLOCK](memory.to_gpu(x), sums)
+    sums, totals = memory.to_gpu(np.zeros((3, 2), np.float32)), memory.to_gpu(np.zeros(5, np.float32))
+    _several_trees[1, reduce.BLOCK](memory.to_gpu(x), sums, totals)
     np.testing.assert_array_equal(memory.to_host(sums), x.reshape(3, -1, 2).sum(axis=1))
+    np.testing.assert_array_equal(memory.to_host(totals), [0, *x.sum(axis=1), 0])

@@ -63,7 +63,6 @@ def both(kind=SGD, **options):
     return made
 
 
-
 def test_a_copy_in_a_capture_is_refused_as_the_driver_refuses_it():
     array = memory.to_gpu(np.zeros(3))
     with capturing():

@@ -6,8 +6,7 @@ import numpy as np
 
 from .._arena import Arena
 from .launch import capture_in_progress
-from .memory import allocate, array_at
-from .package import SIMULATOR
+from .memory import address_of, allocate, array_at
 
 
 class NoRoom(Exception):
@@ -41,5 +40,5 @@ class CudaArena(Arena):
         if capture_in_progress():
             raise NoRoom(size)
         slab = allocate((size + self.line,), np.uint8)
-        address = slab.ctypes.data if SIMULATOR else slab.__cuda_array_interface__["data"][0]
+        address = address_of(slab)
         return slab, -(-address // self.line) * self.line

@@ -9,7 +9,7 @@ it in registers, the sums; so each number that it loads serves as many products 
                                        \ \ \ | | / / /                and each pixel is added to KW sums
                      sums = y[o, i]        . . . . . . . . . .        10 sums
     backward_input   the same, with 10 pixels of dy above and 14 sums below
-    backward_weight  10 pixels of dy[o, i] and 14 of x[c, i + u] make KW sums, a row of the filter
+    backward_weight  is another loop: kernels/_cuda/few_maps_weight.py
 
 Threads side by side take images side by side. Rows longer than LONGEST are cut into pieces; the last piece is
 as long as the others, and overlaps the one before it. Where there would be too few threads, several of them,
@@ -20,12 +20,10 @@ from functools import cache
 
 import numpy as np
 
-from . import memory
-from .few_maps_shapes import LANES, WARPS, cut, lists, maps_of_block, parts_of, slices_of, together
+from .few_maps_shapes import LANES, WARPS, cut, lists, maps_of_block, slices_of, together
 from .launch import device, divided, kernel
 from .package import cuda
 from .ptx import at, near, put
-from .reduce import BLOCK, add_parts, part, tree_sums
 
 int32 = np.int32  # numba widens what two int32 give to int64; this makes it one register again
 
@@ -164,60 +162,6 @@ def _finish(SLICES, LENGTH, IMAGES):
                 put(out, place + item // IMAGES * N + item % IMAGES, total)
 
     return finish
-
-
-def backward_weight(dy, x, connections, dweight):
-    (_, OH, OW, N), (K, KH, KW) = dy.shape, dweight.shape
-    pairs, _, _ = lists(connections, 0, len(dy))
-    images = together(N, x.dtype)
-    parts = parts_of(K * KH, OH * cut(OW)[0] * N // images)
-    sums = dweight if parts == 1 else memory.empty((parts, *dweight.shape), dweight.dtype)
-    _backward_weight(KH, KW, OW, images)[(K * KH, parts), BLOCK](flat(dy), flat(x), OH, N, pairs, flat(sums))
-    if parts > 1:
-        add_parts(sums, flat(dweight))
-
-
-@cache
-def _backward_weight(KH, KW, OW, IMAGES):
-    (PIECES, LENGTH), add = cut(OW), tree_sums(KW, 1)
-    NUMBERS, read = (LENGTH, IMAGES), near(IMAGES)
-
-    @kernel(made_with=f"{KH}x{KW}, rows of {OW}, images by {IMAGES}", launch_bounds=(BLOCK, 2))
-    def backward_weight(dy, x, OH, N, pairs, dweight):
-        """dweight[p, k, u, v]: the p-th part of the sum over all pieces of rows in all images."""
-        k, u = divided(cuda.blockIdx.x, KH)
-        o, c = pairs[k, 0], pairs[k, 1]
-        pairs_of_images, _ = divided(N, IMAGES)
-        total, H, W = OH * PIECES * pairs_of_images, OH + KH - 1, OW + KW - 1
-        begin, end = part(cuda.blockIdx.y, cuda.gridDim.y, total)
-        sums, numbers = cuda.local.array(KW, x.dtype), cuda.local.array(NUMBERS, x.dtype)
-        for v in range(KW):
-            sums[v] = x.dtype.type(0)
-        for e in range(begin + cuda.threadIdx.x, end, BLOCK):
-            row, n = divided(e, pairs_of_images)
-            i, piece = divided(row, PIECES)
-            n, first = n * IMAGES, min(piece * LENGTH, OW - LENGTH)
-            place = ((o * OH + i) * OW + first) * N + n
-            for j in range(LENGTH):
-                some = read(dy, place, int32(j * int32(N)))
-                for a in range(IMAGES):
-                    numbers[j, a] = some[a]
-                    if PIECES > 1 and first + j < piece * LENGTH:  # which the piece before has too
-                        numbers[j, a] = x.dtype.type(0)
-            place = ((c * H + i + u) * W + first) * N + n
-            for w in range(LENGTH + KW - 1):
-                some = read(x, place, int32(w * int32(N)))
-                for v in range(KW):
-                    if 0 <= w - v < LENGTH:
-                        for a in range(IMAGES):
-                            # reverses: sums[w - v] += weight[k, u, v] * numbers
-                            sums[v] += numbers[w - v, a] * some[a]
-        add(sums, x)
-        if cuda.threadIdx.x == 0:
-            for v in range(KW):
-                put(dweight, (cuda.blockIdx.y * cuda.gridDim.x + cuda.blockIdx.x) * KW + v, sums[v])
-
-    return backward_weight
 
 
 def flat(array):

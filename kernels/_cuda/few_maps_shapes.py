@@ -2,6 +2,8 @@
 cut into threads. It follows from the shapes alone, never from the GPU at hand, since the order of sums does.
 """
 
+from functools import cache
+
 import numpy as np
 
 from . import memory
@@ -12,8 +14,14 @@ from .tile_shapes import MULTIPROCESSORS
 FEW = 8  # maps on either side of a conv2d
 LARGEST = 64  # pixels of a filter: its rows are unrolled in machine code
 LONGEST = 5 if SIMULATOR else 16  # pixels of a row that a thread computes
+SHORTER = 4 if SIMULATOR else 10  # the same in backward_weight, where threads have more to hold
 LANES = 2 if SIMULATOR else 32  # images, or pieces of rows in images, side by side in a block
 WARPS = 4 if SIMULATOR else 12  # of LANES threads in a block, at most
+ALONE = (
+    2  # times that the threads of a block add, for which no other block helps: its help is a second launch
+)
+SHARED = 2**8 if SIMULATOR else 48 * 2**10  # bytes of a block
+SOME = 3 if SIMULATOR else 12  # sums of all threads of a block, in float64 half of it
 MOST_SLICES = 3 if SIMULATOR else 10
 ENOUGH = 16 if SIMULATOR else 8 * MULTIPROCESSORS  # warps that keep a GPU busy
 
@@ -32,10 +40,10 @@ def fits(weight_shape, x_shape, y_shape, stride, padding, groups):
     )
 
 
-def all_pairs(weight_shape):
+@cache
+def all_pairs(O, C):
     """The connections of a conv2d, each output map with each input map, in the order of its filters."""
-    O, C = weight_shape[:2]
-    return [(o, c) for o in range(O) for c in range(C)]
+    return np.array([(o, c) for o in range(O) for c in range(C)], np.int32)
 
 
 def lists(pairs, by, maps):
@@ -56,9 +64,9 @@ def _lists(connections, by, maps):
     return pairs, order.astype(np.int32), starts.astype(np.int32)
 
 
-def cut(pixels):
-    """(pieces, length) of a row of so many pixels."""
-    pieces = -(-pixels // LONGEST)
+def cut(pixels, longest=None):
+    """(pieces, length) of a row of so many pixels, of LONGEST at most."""
+    pieces = -(-pixels // (longest or LONGEST))
     return pieces, -(-pixels // pieces)
 
 
@@ -73,7 +81,7 @@ def slices_of(warps, connections):
     """How many threads share the connections of a map, where there are so many warps without slices, and so
     many connections of a map: all have as many of them, or nearly.
     """
-    each = max(1, connections // -(-ENOUGH // warps), -(-connections // MOST_SLICES))
+    each = max(-(-connections // -(-ENOUGH // warps)), -(-connections // MOST_SLICES))
     return max(1, -(-connections // each))
 
 
@@ -92,6 +100,12 @@ def maps_of_block(blocks, maps, most):
     return max(together for together in choices if 4 * of_one(together) <= 5 * least)
 
 
-def parts_of(sums, numbers):
-    """How many blocks share each of so many sums over `numbers` pieces of rows in images."""
-    return max(1, min(2 * MULTIPROCESSORS // sums, numbers // BLOCK))
+def parts_of(sums, lines):
+    """How many blocks share each of so many sums, to which `lines` warps add, if each adds once."""
+    once = -(-lines * LANES // BLOCK)
+    return max(1, min(2 * MULTIPROCESSORS // sums, once)) if once > ALONE else 1
+
+
+def at_once(sums, dtype):
+    """How many of the sums of a block's threads are added up at once: all, if they fit into shared memory."""
+    return sums if sums * BLOCK * dtype.itemsize <= SHARED else SOME

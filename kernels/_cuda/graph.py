@@ -7,7 +7,8 @@ wait most of the time.
 import weakref
 from contextlib import contextmanager, nullcontext
 
-from .launch import capture, stream
+from .driver_calls import answer, handle
+from .launch import capture
 from .memory import array_at, is_on_gpu, memory_errors
 from .package import SIMULATOR, cuda, driver
 
@@ -21,21 +22,21 @@ class Graph:
     """
 
     def __init__(self):
-        self._calls, self._executable = [], None
+        self._executable = []
 
     def append(self, kernel, grid, block, arguments):
-        self._calls.append((kernel, grid, block, _forgotten(arguments)))
+        arguments = _forgotten(arguments)
+        self.append_call(lambda: kernel[grid, block](*_remembered(arguments)))
+
+    def append_call(self, call):
+        self._executable.append(call)
 
     def launch(self):
-        if SIMULATOR:
-            for kernel, grid, block, arguments in self._calls:
-                kernel[grid, block](*_remembered(arguments))
-        else:
-            _driver(driver.cuGraphLaunch(self._executable, int(stream().handle)))
+        answer(driver.cuGraphLaunch(self._executable, handle()))
 
     def _instantiate(self, captured):
         with memory_errors():
-            self._executable = _driver(driver.cuGraphInstantiate(captured, 0))
+            self._executable = answer(driver.cuGraphInstantiate(captured, 0))
         weakref.finalize(self, driver.cuGraphExecDestroy, self._executable).atexit = False
 
 
@@ -59,25 +60,25 @@ def _capture_by_the_driver(graph):
     numba gives back waits until it is over.
     """
     with cuda.defer_cleanup():
-        handle = _driver(driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING.value))
+        own = answer(driver.cuStreamCreate(driver.CUstream_flags.CU_STREAM_NON_BLOCKING.value))
         captured = None
         try:
-            _driver(
+            answer(
                 driver.cuStreamBeginCapture(
-                    handle, driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+                    own, driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
                 )
             )
             try:
-                yield cuda.external_stream(int(handle))
+                yield cuda.external_stream(int(own))
             except BaseException:
-                _, captured = driver.cuStreamEndCapture(handle)  # what was captured until then is dropped
+                _, captured = driver.cuStreamEndCapture(own)  # what was captured until then is dropped
                 raise
-            captured = _driver(driver.cuStreamEndCapture(handle))
+            captured = answer(driver.cuStreamEndCapture(own))
             graph._instantiate(captured)
         finally:
             if captured is not None and int(captured):
                 driver.cuGraphDestroy(captured)
-            driver.cuStreamDestroy(handle)
+            driver.cuStreamDestroy(own)
 
 
 def _forgotten(arguments):
@@ -101,13 +102,3 @@ class _Address:
 
     def array(self):
         return array_at(*self.place)[0]
-
-
-def _driver(answer):
-    """What a function of the CUDA driver answers, without the error code that comes first. Raises
-    RuntimeError where that is one.
-    """
-    error, *values = answer
-    if error:
-        raise RuntimeError(f"the CUDA driver answers {error!r}")
-    return values[0] if values else None

@@ -49,6 +49,11 @@ def allocate(shape, dtype):
         return cuda.device_array(shape, dtype)
 
 
+def address_of(array):
+    """The address of an array on the GPU, a number."""
+    return array.ctypes.data if SIMULATOR else array.__cuda_array_interface__["data"][0]
+
+
 def array_at(address, shape, dtype):
     """(array, owner): an array on the GPU over memory that is someone else's; `owner` lives as long as any
     view of the array.

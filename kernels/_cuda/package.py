@@ -35,6 +35,8 @@ try:
         if SIMULATOR:
             from numba.cuda.simulator import kernelapi
             from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray  # noqa: F401
+
+            from . import simulated_driver as driver
         else:
             from cuda.bindings import __version__ as bindings_version, driver
             from numba.cuda import types  # noqa: F401

@@ -6,9 +6,9 @@ kernels/_cuda/tiles.py are made of.
     end_of_copies()            the copies since the last end are a group
     copies_but(newest)         wait(): until all groups of copies of this thread but the newest have arrived
     at(array, index)           array[index] of an array in memory; at_shared: in shared memory
-    near(width)                read(array, index, offset): array[index + offset + i] for i < width, a tuple, in a
-                               load: width is 1 or 2, index int64, offset int32, and their sum a multiple of
-                               width; cheap where a loop does not change the offset
+    near(width)                read(array, index, offset): array[index + offset + i] for i < width, a tuple,
+                               in one load: width is 1 or 2, index int64, offset int32, and their sum a
+                               multiple of width; cheap where a loop does not change the offset
     reader(count, apart)       read(array, index): array[index + i * apart] for i < count, a tuple, in memory
     put(array, index, number)  array[index] = number, in memory
     thread(), block()          threadIdx.x and blockIdx.x, read anew: what follows from them need not stay in
@@ -232,6 +232,8 @@ if package.INSTALLED and not package.SIMULATOR:
             return context.get_dummy_value()
 
         return types.void(array, index, array.dtype), codegen
+
+    _named(put)
 
     @cache
     def accumulators(count):

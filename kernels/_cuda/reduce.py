@@ -30,7 +30,8 @@ int32 = np.int32  # numba widens what two int32 give to int64; this makes it one
 BLOCK = 4 if SIMULATOR else 256  # threads of a block that adds: a power of two
 BITS = 1 if SIMULATOR else 3
 FAN = 1 << BITS  # branches of a tree
-ROUNDS = -(-(BLOCK.bit_length() - 1) // BITS)  # of a tree
+LOG = BLOCK.bit_length() - 1
+ROUNDS = -(-LOG // BITS)  # of a tree
 BLOCKS = (
     8 if SIMULATOR else 1024
 )  # of them keep any GPU busy: a constant, since the order of a sum must not depend on the GPU
@@ -161,7 +162,41 @@ def tree_sum(value, width, like):
 
 
 @cache
-def tree_sums(count, width):
+def tree_sums(count, at_once):
+    """add(values, out, first): out[first + v] = the sum of values[v] over all threads of a block of BLOCK,
+    for v < count; out is flat. Shared memory holds at_once of them.
+
+    All threads of the block have to call it. Here they share the additions of all trees.
+    """
+    SIZE = at_once * BLOCK
+
+    @device
+    def add(values, out, first):
+        shared, t = cuda.shared.array(SIZE, out.dtype), cuda.threadIdx.x
+        for begin in range(0, count, at_once):
+            cuda.syncthreads()
+            for v in range(at_once):
+                if begin + v < count:
+                    shared[v * BLOCK + t] = values[begin + v]
+            for step in range(ROUNDS):
+                cuda.syncthreads()
+                bits, before = max(LOG - BITS * (step + 1), 0), 1 << (LOG - BITS * step)
+                for item in range(t, at_once << bits, BLOCK):
+                    place = (item >> bits) * BLOCK + item % (1 << bits)
+                    total = at_shared(shared, int32(place))
+                    for branch in range(1, FAN):
+                        if branch << bits < before:
+                            total += at_shared(shared, int32(place + (branch << bits)))
+                    shared[place] = total
+            cuda.syncthreads()
+            for v in range(t, min(at_once, count - begin), BLOCK):
+                put(out, first + begin + v, shared[v * BLOCK])
+
+    return add
+
+
+@cache
+def lane_sums(count, width):
     """add(values, like): tree_sum of `count` values at once, in place, for the threads t < width.
 
     All threads of the block have to call it.

@@ -22,7 +22,7 @@ import numpy as np
 from .launch import AT_ONCE, kernel
 from .package import SIMULATOR, cuda
 from .ptx import at, at_shared, near, put
-from .reduce import BLOCK, tree_sums
+from .reduce import BLOCK, lane_sums
 
 near_one = near(1)
 int32 = np.int32  # numba widens what two int32 give to int64; this makes it one register again
@@ -66,7 +66,7 @@ def times(a, across, b, out, bias=None, relu=False, mask=None):
 
 @cache
 def _times(ACROSS):
-    add = tree_sums(ROWS, LANES)
+    add = lane_sums(ROWS, LANES)
 
     @kernel(made_with="k contiguous" if ACROSS else "m contiguous", launch_bounds=(BLOCK, 2))
     def times(a, b, M, J, K, bias, biased, relu, z, masked, out):

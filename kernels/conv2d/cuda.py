@@ -12,7 +12,7 @@ thread computes a row of pixels (kernels/_cuda/few_maps.py).
 
 import math
 
-from .._cuda import convolution, few_maps, few_maps_shapes, memory
+from .._cuda import convolution, few_maps, few_maps_shapes, few_maps_weight, memory
 from .._cuda.launch import cuda, kernel
 from .._cuda.native import CudaNative
 from .._cuda.reduce import row_sums
@@ -28,7 +28,7 @@ def forward(x, weight, bias, stride, padding, groups, ceil=False):
         )
     y = CudaNative.empty(output_shape(x.shape, weight.shape, stride, padding, groups, ceil), x.dtype)
     if few_maps_shapes.fits(weight.shape, x.shape, y.shape, stride, padding, groups) and bias is not None:
-        few_maps.forward(x.data, _filters(weight), bias, few_maps_shapes.all_pairs(weight.shape), y.data)
+        few_maps.forward(x.data, _filters(weight), bias, _pairs(weight), y.data)
         return y
     if convolution.fits(weight.shape[2:], x.data, weight, y.data, groups=groups):
         convolution.forward(x.data, weight, stride, padding, groups, y.data, bias)
@@ -80,7 +80,7 @@ def backward_input(dy, weight, x_shape, stride, padding, groups):
         return dense.backward_input(_features(dy), _matrix(weight)).reshape(x_shape)
     dx = CudaNative.empty(x_shape, dy.dtype)
     if few_maps_shapes.fits(weight.shape, x_shape, dy.shape, stride, padding, groups):
-        few_maps.backward_input(dy.data, _filters(weight), few_maps_shapes.all_pairs(weight.shape), dx.data)
+        few_maps.backward_input(dy.data, _filters(weight), _pairs(weight), dx.data)
         return dx
     if convolution.fits(weight.shape[2:], dy.data, weight, dx.data, groups=groups):
         convolution.backward_input(dy.data, weight, stride, padding, groups, dx.data)
@@ -125,7 +125,7 @@ def backward_weight(dy, x, kernel_size, stride, padding, groups):
         return dense.backward_weight(_features(dy), _features(x)).reshape(*shape)
     dweight = memory.empty(shape, dy.dtype)
     if few_maps_shapes.fits(shape, x.shape, dy.shape, stride, padding, groups):
-        few_maps.backward_weight(dy.data, x.data, few_maps_shapes.all_pairs(shape), _filters(dweight))
+        few_maps_weight.backward_weight(dy.data, x.data, _pairs(dweight), _filters(dweight))
         return dweight
     if convolution.fits(kernel_size, dy.data, x.data, dweight, groups=groups):
         convolution.backward_weight(dy.data, x.data, stride, padding, groups, dweight)
@@ -178,3 +178,8 @@ def _matrix(weight):
 def _filters(weight):
     """The filters of (O, C, KH, KW) as (O * C, KH, KW), one for each pair of maps."""
     return weight.reshape(weight.shape[0] * weight.shape[1], *weight.shape[2:])
+
+
+def _pairs(weight):
+    """The pair (o, c) of each of them."""
+    return few_maps_shapes.all_pairs(*weight.shape[:2])

@@ -1,8 +1,8 @@
-"""table_conv2d in numba.cuda: a thread computes a row of pixels of one map of one image, and a block of them
-each row of dweight (kernels/_cuda/few_maps.py).
+"""table_conv2d in numba.cuda: a thread computes a row of pixels of one map (kernels/_cuda/few_maps.py), or
+all taps of a filter's gradient (kernels/_cuda/few_maps_weight.py).
 """
 
-from .._cuda import few_maps, memory
+from .._cuda import few_maps, few_maps_weight, memory
 from .._cuda.native import CudaNative
 from ..conv2d import cuda as conv2d
 from . import output_shape
@@ -22,7 +22,7 @@ def backward_input(dy, weight, connections, x_shape):
 
 def backward_weight(dy, x, connections, kernel_size):
     dweight = memory.empty((len(connections), *kernel_size), dy.dtype)
-    few_maps.backward_weight(dy.data, x.data, connections, dweight)
+    few_maps_weight.backward_weight(dy.data, x.data, connections, dweight)
     return dweight
 
 

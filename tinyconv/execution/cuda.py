@@ -1,20 +1,24 @@
 """CapturedStep: a step of a network on the GPU, captured once as a graph (kernels/_cuda/graph.py) and then launched again for every batch.
 
-What Plan (cpu.py) is for the CPU: nothing is allocated once it stands, and Python makes a handful of calls a step. A batch is copied to the GPU while the
-one before it is computed; loss and scores come back when they are asked for.
+What Plan (cpu.py) is for the CPU: nothing is allocated once it stands, and Python makes a handful of calls a step (kernels/_cuda/transit.py). A batch is copied
+to the GPU while the one before it is computed; loss and scores come back when they are asked for.
 
     processor   copy batch t+1 into pinned memory | ...
     copies            batch t+1 -> GPU            | batch t+2 -> GPU
     kernels     images last, forward, loss, backward, update of batch t | ... of batch t+1
 """  # noqa: E501
 
+import os
 import weakref
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
 from ..device import backend
 from ..kernels import capturing
-from ..kernels.capturing import CudaNative, cast, transpose
+from ..kernels.capturing import CudaNative, Layout, Transit, cast, transpose
 from ..network import leaves, named_leaves, state_restored, states
 from .fingerprint import Fingerprint
 from .fusing import fused
@@ -22,6 +26,8 @@ from .pending import Pending
 from .proof import digest, random_batch, refuse
 
 SLOTS = 2  # batches on their way: one arrives while the other is computed
+SHARED_BYTES = 2**23  # of a batch: from here on threads share its copy
+COPIERS = min(8, os.cpu_count() or 1)
 
 
 class CapturedStep:
@@ -45,15 +51,20 @@ class CapturedStep:
         self.fingerprint, N = Fingerprint(net, self.dtype), x_shape[0]
         self.y_shape = net.output_shape(x_shape)
         self.x = CudaNative(capturing.allocate((*x_shape[1:], N), dtype), x_shape)
-        self.y = capturing.allocate((N, int(np.prod(self.y_shape[1:]))), dtype)
-        self.labels = capturing.to_gpu(np.zeros(N, np.int64))
-        self.losses = capturing.to_gpu(np.zeros(N, dtype))
+        # what a step reads beside x: labels, and the numbers of an update. Their scale, the last of them, is
+        # 0 until the first step: it makes the update a no-op
+        options = 1 if optimizer is None else len(optimizer.options())
+        self._rest = [] if loss is None else [((N,), np.int64), ((options,), dtype)]
+        self._rest_at, arrays, self._rest_owner = Layout(self._rest).on_gpu()
+        self.labels, self.options = arrays or (None, None)
+        self._result = [((N, int(np.prod(self.y_shape[1:]))), dtype), ((N,), dtype)][
+            : 1 if loss is None else 2
+        ]
+        self._result_at, arrays, self._result_owner = Layout(self._result).on_gpu()
+        self.y, self.losses = arrays if loss is not None else (*arrays, None)
         self.dy = capturing.to_gpu(np.full(N, 1 / N, dtype))  # the loss is the mean over the batch
-        # the numbers of an update; their scale, the last of them, is 0 until the first step: it makes the
-        # update a no-op
-        self.options = capturing.to_gpu(np.zeros(1 if optimizer is None else len(optimizer.options()), dtype))
-        self.slots, self.turn = [_Slot(self) for _ in range(SLOTS)], 0
         self._record(net)
+        self.slots, self.turn = [_Slot(self) for _ in range(SLOTS)], 0
 
     def _record(self, net):
         """Capture the step, and prove it on a batch of random numbers that it has not seen."""
@@ -85,7 +96,8 @@ class CapturedStep:
         capturing.put(
             np.ascontiguousarray(np.moveaxis(x.reshape(N, -1), 0, -1)).reshape(self.x.data.shape), self.x.data
         )
-        capturing.put(labels.astype(np.int64), self.labels)
+        if self.labels is not None:
+            capturing.put(labels.astype(np.int64), self.labels)
 
     def _digest(self, grads, net):
         """A checksum of all that a step makes."""
@@ -145,64 +157,57 @@ class CapturedStep:
             slot = self.slots[self.turn]
             self.turn = (self.turn + 1) % SLOTS
             slot.fill(x, labels, self.optimizer and self.optimizer())
-            slot.enter(self)
-            self.play()
+            slot.transit.start()
             for layer, grads in self.grads:
                 layer().grads = dict(grads)
-            return slot.leave(self, x, labels is not None)
+            slot.pending = Pending(x, slot.result)
+            return slot.pending
 
 
 class _Slot:
-    """Pinned memory for a batch and for what comes back of it, and the memory on the GPU where the batch
-    arrives.
-    """
+    """A batch on its way, and its result."""
 
     def __init__(self, step):
-        N, result = step.x_shape[0], (step.y.shape, step.losses.shape)
-        shapes = ((N, step.x.data.size // N), step.dtype), ((N,), np.int64), (step.options.shape, step.dtype)
-        self.here = [capturing.pinned(*shape) for shape in shapes]
-        self.there = [capturing.allocate(*shape) for shape in shapes]
-        self.back = [capturing.pinned(shape, step.dtype) for shape in result]
-        self.arrived, self.done = capturing.event(), capturing.event()
-        self.pending = None
+        N = step.x_shape[0]
+        into = Layout([((N, step.x.data.size // N), step.dtype), *step._rest])
+        self.transit = Transit(
+            into, step.x.data, step._rest_at, Layout(step._result), step._result_at, step.play
+        )
+        self.y_shape, self.pending = step.y_shape, None
 
     def fill(self, x, labels, optimizer):
-        """Copy a batch into pinned memory, and start its copy to the GPU."""
+        """Copy a batch into pinned memory, once nobody waits for what the slot held before."""
         if self.pending is not None:
-            self.pending.result()  # the step before has left this slot, and nobody waits for what it holds
+            self.pending.result()
             self.pending = None
-        self.here[0][...] = x.reshape(self.here[0].shape)
-        if labels is not None:
-            self.here[1][...] = labels
-        if optimizer is not None:
-            self.here[2][...] = optimizer.options()
-        for here, there in zip(self.here, self.there):
-            there.copy_to_device(here, capturing.copy_stream())
-        self.arrived.record(capturing.copy_stream())
+        images, *rest = self.transit.here
+        copy_images(x.reshape(images.shape), images)
+        if rest:
+            rest[0][...] = labels
+            if optimizer is not None:
+                rest[1][...] = optimizer.options()
 
-    def enter(self, step):
-        """Bring the batch to where the graph reads it, as soon as it has arrived."""
-        (x, labels, options), stream = self.there, capturing.stream()
-        self.arrived.wait(stream)
-        transpose(x, step.x.data.reshape(x.shape[::-1]))
-        cast[labels.size](labels, step.labels)
-        cast[options.size](options, step.options)
+    def result(self):
+        """(loss, scores) of the step, once it is done."""
+        capturing.enter_context()
+        self.transit.wait()
+        y, *losses = self.transit.found
+        loss = float(losses[0].sum(dtype=np.float64)) / len(y) if losses else None
+        return loss, y.reshape(self.y_shape).copy()
 
-    def leave(self, step, x, with_loss):
-        """Let scores and losses come back, behind the graph."""
-        stream = capturing.stream()
-        for array, here in zip((step.y, step.losses), self.back):
-            array.copy_to_host(here, stream)
-        self.done.record(stream)
-        back, y_shape = self.back, step.y_shape
 
-        def wait():
-            capturing.enter_context()
-            self.done.synchronize()
-            y, losses = (array.copy() for array in back)
-            return float(losses.sum(dtype=np.float64)) / len(losses) if with_loss else None, y.reshape(
-                y_shape
-            )
+def copy_images(x, images):
+    """images[...] = x. Many bytes are shared among threads, since one alone copies a fraction of what memory
+    can.
+    """
+    if images.nbytes < SHARED_BYTES or len(x) < 2:
+        images[...] = x
+        return
+    parts = min(len(x), images.nbytes // (SHARED_BYTES // 2), COPIERS)
+    ends = [len(x) * part // parts for part in range(parts + 1)]
+    list(_copiers().map(lambda part: np.copyto(images[slice(*part)], x[slice(*part)]), pairwise(ends)))
 
-        self.pending = Pending(x, wait)
-        return self.pending
+
+@cache
+def _copiers():
+    return ThreadPoolExecutor(COPIERS, "copying")

@@ -2,6 +2,9 @@
 repeated.
 """
 
+from functools import partial
+from operator import is_, itemgetter
+
 import numpy as np
 
 from ..network import leaves
@@ -28,25 +31,25 @@ class Fingerprint:
         ]
 
     def is_stale(self) -> bool:
-        for where, names, values in self._facts:
-            if tuple(where) != names:
+        for where, names, chosen, values in self._facts:
+            if tuple(where) != names or not all(map(is_, chosen(where), values)):
                 return True
-            for name, value in values:
-                if where[name] is not value:
-                    return True
         return any(not np.array_equal(array, before) for array, before in self._copied)
 
 
 def _facts(layer):
-    """All of a layer that a recorded step depends on, as (dictionary, its names in order, those that count
-    with their values).
+    """All of a layer that a recorded step depends on, as (dictionary, its names in order, a function that
+    takes the values that count out of it, these values).
     """
     own = vars(layer)
     for where in (own, own.get("params", {}), own.get("state", {}), layer.named_layers):
-        yield (
-            where,
-            tuple(where),
-            [(name, value) for name, value in where.items() if where is not own or name not in OF_ONE_CALL],
-        )
+        counts = [name for name in where if where is not own or name not in OF_ONE_CALL]
+        chosen = itemgetter(*counts) if len(counts) > 1 else partial(_few, counts)
+        yield where, tuple(where), chosen, chosen(where)
     for inner in layer.named_layers.values():
         yield from _facts(inner)
+
+
+def _few(names, where):
+    """The values of no name, or of one: itemgetter gives no tuple there."""
+    return tuple(where[name] for name in names)

@@ -1,0 +1,84 @@
+"""Batches of a data set whose bytes lie on the GPU: what a step reads of it, and what it leaves behind. The
+GPU's side of kernels/views.py, with the same bits.
+
+A counter on the GPU says which step of the epoch it is, so that one graph serves them all:
+
+    take_batch    x = the views of images order[step B], order[step B + 1], ...; their labels; the step's numbers
+    keep_batch    the scores and losses of the step, to where the epoch keeps them; counter + 1
+"""
+
+from .launch import cuda, device, divided, kernel
+from .package import SIMULATOR, libdevice
+
+
+def take_batch(counter, most, images, labels, order, corners, mirrored, noise, scale, offset, outside, x, y):
+    """Fill x (C, h, w, n) and y (n,) with the n views of step counter[0], which begin at most * counter[0].
+
+    images uint8 (N, C, H, W), labels (N,); order, corners, mirrored, noise: of all places of the epoch, as
+    take_views of kernels/views.py has them; most: images of a whole batch.
+    """
+    _take[x.size](counter, most, images, order, corners, mirrored, noise, scale, offset, outside, x)
+    _take_labels[y.size](counter, most, labels, order, y)
+
+
+@kernel
+def _take(counter, most, images, order, corners, mirrored, noise, scale, offset, outside, x):
+    (_, C, H, W), (_, h, w, N) = images.shape, x.shape
+    flat, first = x.reshape(x.size), most * counter[0]
+    for e in range(cuda.grid(1), x.size, cuda.gridsize(1)):
+        pixel, n = divided(e, N)
+        row, j = divided(pixel, w)
+        c, i = divided(row, h)
+        place = first + n
+        column = w - 1 - j if mirrored[place] else j
+        top, left = corners[place, 0] + i, corners[place, 1] + column
+        if 0 <= top < H and 0 <= left < W:
+            byte = offset.dtype.type(images[order[place], c, top, left])
+            flat[e] = _product(scale, byte) + (offset[c, top, left] + noise[place, c])
+        else:
+            flat[e] = outside
+
+
+@device
+def _product(a, b):
+    """a * b, rounded before anything is added to it, as on the processor."""
+    return a * b if SIMULATOR else libdevice.fmul_rn(a, b)
+
+
+@kernel
+def _take_labels(counter, most, labels, order, y):
+    for n in range(cuda.grid(1), y.size, cuda.gridsize(1)):
+        y[n] = labels[order[most * counter[0] + n]]
+
+
+def take_numbers(counter, table, numbers):
+    """numbers = table[counter[0]]: those of an optimizer's step."""
+    _take_numbers[numbers.size](counter, table, numbers)
+
+
+@kernel
+def _take_numbers(counter, table, numbers):
+    for place in range(cuda.grid(1), numbers.size, cuda.gridsize(1)):
+        numbers[place] = table[counter[0], place]
+
+
+def keep_batch(counter, most, scores, losses, all_scores, all_losses):
+    """all_scores[most * counter[0] + n] = scores[n], losses likewise; then the counter goes on."""
+    _keep[scores.size](counter, most, scores, losses, all_scores, all_losses)
+    _advance[1](counter)
+
+
+@kernel
+def _keep(counter, most, scores, losses, all_scores, all_losses):
+    first, K = most * counter[0], scores.shape[1]
+    for e in range(cuda.grid(1), scores.size, cuda.gridsize(1)):
+        n, k = divided(e, K)
+        all_scores[first + n, k] = scores[n, k]
+        if k == 0:
+            all_losses[first + n] = losses[n]
+
+
+@kernel
+def _advance(counter):
+    if cuda.grid(1) == 0:
+        counter[0] += 1
