@@ -15,7 +15,7 @@ SIMULATOR = bool(numba.config.ENABLE_CUDASIM)
 OLDEST = 8, 0  # compute capability: cp.async and tf32 begin there
 
 BROKEN = None  # what was raised where the package is installed and does not load
-cuda = driver = types = intrinsic = nvvm = bindings_version = None
+cuda = driver = libdevice = types = intrinsic = nvvm = bindings_version = None
 FakeCUDAArray = DeviceNDArray = MemoryPointer = None
 try:
     # numba-cuda 0.30.4 names np.row_stack, which NumPy 2.5 no longer has, in the file that it reads when it
@@ -39,7 +39,7 @@ try:
             from . import simulated_driver as driver
         else:
             from cuda.bindings import __version__ as bindings_version, driver
-            from numba.cuda import types  # noqa: F401
+            from numba.cuda import libdevice, types  # noqa: F401
             from numba.cuda.cudadrv import nvvm
             from numba.cuda.cudadrv.devicearray import DeviceNDArray  # noqa: F401
             from numba.cuda.cudadrv.driver import MemoryPointer  # noqa: F401

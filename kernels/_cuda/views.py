@@ -3,7 +3,8 @@ GPU's side of kernels/views.py, with the same bits.
 
 A counter on the GPU says which step of the epoch it is, so that one graph serves them all:
 
-    take_batch    x = the views of images order[step B], order[step B + 1], ...; their labels; the step's numbers
+    take_batch    x = the views of images order[step B], order[step B + 1], ...; their labels
+    take_numbers  the numbers of the optimizer's step
     keep_batch    the scores and losses of the step, to where the epoch keeps them; counter + 1
 """
 
@@ -23,7 +24,7 @@ def take_batch(counter, most, images, labels, order, corners, mirrored, noise, s
 
 @kernel
 def _take(counter, most, images, order, corners, mirrored, noise, scale, offset, outside, x):
-    (_, C, H, W), (_, h, w, N) = images.shape, x.shape
+    H, W, (_, h, w, N) = images.shape[2], images.shape[3], x.shape
     flat, first = x.reshape(x.size), most * counter[0]
     for e in range(cuda.grid(1), x.size, cuda.gridsize(1)):
         pixel, n = divided(e, N)
