@@ -14,7 +14,7 @@ from ._cuda.memory import address_of, allocate, put, to_gpu
 from ._cuda.native import CudaNative, cast, transpose
 from ._cuda.streams import enter_context
 from ._cuda.transit import Event, Layout, Transit
-from ._cuda.views import keep_batch, take_batch, take_numbers
+from ._cuda.views import keep_batch, keep_scores, take_batch, take_images, take_numbers
 
 __all__ = [
     "CudaNative",
@@ -27,8 +27,10 @@ __all__ = [
     "cast",
     "enter_context",
     "keep_batch",
+    "keep_scores",
     "put",
     "take_batch",
+    "take_images",
     "take_numbers",
     "to_gpu",
     "transpose",
