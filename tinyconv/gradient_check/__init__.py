@@ -1,6 +1,8 @@
 """Is a backward pass the derivative of its forward pass? And if not: which mistake is it?
 
     subjects.py    objects, pairs of functions, classes in the style of torch and losses become a Subject
+    stranger.py    an object of a user's own: its parameters, wherever it keeps them
+    reach.py       all numbers that an object holds, and the gradients beside them
     shapes.py      points to check at, where none is given
     oracles.py     the true slope of forward, from evaluations of forward alone
     comparison.py  both slopes compared, element by element

@@ -105,7 +105,9 @@ def _merged(reports):
         for (array, name), found in refusals.items()
         if name not in habits.OF_THE_POINT or array not in moved
     )
-    return Report(reports[0].subject, tuple(row for report in reports for row in report.rows), kept)
+    constant = dict.fromkeys(name for report in reports for name in report.constant)
+    rows = tuple(row for report in reports for row in report.rows)
+    return Report(reports[0].subject, rows, kept, constant=tuple(constant))
 
 
 def _check(subject, sample, seed, tolerance, progress, diagnose):
@@ -125,7 +127,7 @@ def _check(subject, sample, seed, tolerance, progress, diagnose):
     rows = tuple(each.row for each in comparisons.values())
     if getattr(subject.obj, "device", None) == "cuda":
         rows += habits.against_reference(subject, seed)[:1]
-    report = Report(subject.title, rows, tuple(refusals))
+    report = Report(subject.title, rows, tuple(refusals), constant=tuple(subject.constant))
     if not diagnose or report.verdict != "wrong":
         return report
     return replace(

@@ -7,7 +7,8 @@ import inspect
 import numpy as np
 
 from ..errors import ShapeError
-from .subjects import name_of, subject
+from .objects import name_of
+from .subjects import subject
 
 SIZES = ((7, 5), (3, 4), (1, 1), (2, 6), (11, 13), (27, 25), (32, 32), (63, 67), (224, 224))
 MOST = 3  # points to check at
