@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..apart import where_of
 from ..errors import DataError
 from ..layer import Layer
 from ..losses import Loss
@@ -63,6 +64,8 @@ def from_file(address):
         obj = eval(expression, vars(module))
         return obj() if isinstance(obj, type) and not is_torch_style(obj) else obj
     except Exception as error:
-        raise DataError(f"{address}: {type(error).__name__}: {error}") from error
+        words, where = " ".join(str(error).split()), where_of(error)
+        where = f" ({where})" if where else ""
+        raise DataError(f"{address}: {type(error).__name__}: {words}{where}") from error
     finally:
         sys.path.remove(str(Path(path).resolve().parent))
