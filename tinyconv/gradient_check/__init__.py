@@ -1,6 +1,9 @@
 """Is a backward pass the derivative of its forward pass? And if not: which mistake is it?
 
     subjects.py    objects, pairs of functions, classes in the style of torch and losses become a Subject
+    objects.py     a Subject; layers, networks and losses of ours
+    functions.py   pairs of functions, and classes in the style of torch
+    passes.py      how forward and backward of a user's object are called
     stranger.py    an object of a user's own: its parameters, wherever it keeps them
     remote.py      the object of a file, whose code runs in a process of its own (tinyconv/apart.py)
     reach.py       all numbers that an object holds, and the gradients beside them

@@ -48,7 +48,7 @@ class FunctionSubject(Subject):
         arguments = [
             np.asarray(value) if np.ndim(value) or isinstance(value, np.generic) else value for value in given
         ]
-        if isinstance(arguments[0], np.ndarray):
+        if isinstance(arguments[0], np.ndarray) and self._takes_numbers(arguments):
             arguments[0] = real(arguments[0])
         self.arguments = {
             name: value.astype(np.float64) if is_float(value) else value
@@ -60,10 +60,22 @@ class FunctionSubject(Subject):
         self.earlier = {**before, "dy": np.random.default_rng(2).standard_normal(self.y.shape)}
         self._gradients({**self.arguments, **before}, self.earlier["dy"])
 
+    def _takes_numbers(self, arguments):
+        """An array of integers is one of numbers, where forward takes it so; else they are indices."""
+        if arguments[0].dtype.kind not in "iu":
+            return True
+        try:
+            self._forward(dict(enumerate([real(arguments[0]), *arguments[1:]])))
+        except Exception:
+            return False
+        return True
+
     def _forward(self, arguments):
         context = Context(arguments.values())
         result = self.functions[0](*([context] if self.torch_style else []), *arguments.values())
-        return np.asarray(result[0] if isinstance(result, tuple) else result), result, context
+        outputs, _ = _split(result)
+        y = outputs[0] if len(outputs) == 1 else np.concatenate([one.reshape(-1) for one in outputs])
+        return y, result, context
 
     def forward(self, values={}, **options):
         return self._forward({**copy.deepcopy(self.arguments), **values})[0]
@@ -84,7 +96,10 @@ class FunctionSubject(Subject):
         if self.torch_style:
             gradients = backward(context, dy)
         elif isinstance(result, tuple):
-            gradients = backward(dy, result[1])
+            outputs, cache = _split(result)
+            parts = np.split(dy.reshape(-1), np.cumsum([one.size for one in outputs])[:-1])
+            dys = [part.reshape(one.shape) for part, one in zip(parts, outputs)]
+            gradients = backward(*dys, *cache)
         else:
             gradients = backward(**self._by_name(backward, arguments, y, dy))
         if isinstance(gradients, dict):
@@ -113,6 +128,15 @@ class FunctionSubject(Subject):
                 f"({', '.join(arguments)})"
             )
         return {name: dy if name == left[0] else known[name] for name in names}
+
+
+def _split(result):
+    """([y, ...], [cache] or []) of what forward gives: (y, cache), (y, z) or (y, z, cache)."""
+    if not isinstance(result, tuple):
+        return [np.asarray(result)], []
+    if len(result) == 2 or not is_float(result[-1]):
+        return [np.asarray(one) for one in result[:-1]], [result[-1]]
+    return [np.asarray(one) for one in result], []
 
 
 def is_torch_style(cls):

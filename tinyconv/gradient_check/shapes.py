@@ -36,25 +36,64 @@ def find(obj, labels, training, seed, advice="check_gradients(obj, x)"):
     """
     candidates, errors = _candidates(obj)[:MOST_TRIED], Counter()
     for strictly in (True, False):
-        rng, accepted = np.random.default_rng(seed), []
-        for shape in candidates:
-            x = distinct(rng, shape)
-            point = (
-                x,
-                rng.integers(shape[1], size=shape[0])
-                if labels is None and _needs_labels(obj) and len(shape) == 2
-                else labels,
-            )
-            if _shows_more(accepted, shape) and _takes(obj, point, training, strictly, errors):
-                accepted.append(point)
-            if len(accepted) == MOST:
-                return accepted
-        if accepted:
+        rng = np.random.default_rng(seed)
+        points = (
+            _several(obj, rng, candidates)
+            if _arguments(obj) > 1 and labels is None and not _is_loss(obj)
+            else (_point(obj, rng, shape, labels) for shape in candidates)
+        )
+        if accepted := _accepted(obj, points, training, strictly, errors):
             return accepted
+    others = [([distinct(rng, (3, 2)), distinct(rng, (3, 5))], None), ([distinct(rng, (1, 7))] * 2, None)]
+    if any(error.startswith("IndexError") for error in errors):  # it takes indices
+        others += _indices(obj, seed)
+    if accepted := _accepted(obj, others, training, True, Counter()):
+        return accepted
     raise NoPoint(
         f"check_gradients: found no x that {name_of(obj)} takes{_most_common(errors)}; tried "
         f"{_listed(candidates)}; give one: {advice}"
     )
+
+
+def _point(obj, rng, shape, labels):
+    x = distinct(rng, shape)
+    if labels is None and _is_loss(obj) and _arguments(obj) == 2:
+        labels = rng.integers(shape[1], size=shape[0]) if len(shape) == 2 else distinct(rng, shape)
+    return x, labels
+
+
+def _several(obj, rng, candidates):
+    """Points of as many arguments as forward takes: factors of a matrix product, and all of one shape."""
+    number = _arguments(obj)
+    for N, C, O in ((5, 3, 4), (1, 3, 2), (2, 7, 3)):
+        yield tuple(distinct(rng, shape) for shape in ((N, C), (C, O), (O,))[:number]), None
+        yield tuple(distinct(rng, shape) for shape in ((N, C), (O, C), (O,))[:number]), None
+    for shape in candidates:
+        yield tuple(distinct(rng, shape) for _ in range(number)), None
+
+
+def _indices(obj, seed):
+    """Points of integers that are indices into any array of the object."""
+    sizes = [np.shape(leaf.value)[0] for leaf in leaves(obj) if np.ndim(leaf.value)]
+    rng, most = np.random.default_rng(seed), min(sizes, default=2)
+    for shape in ((2, 5), (3, 2), (7,), (1,)):
+        yield rng.integers(most, size=shape), None
+
+
+def _accepted(obj, points, training, strictly, errors):
+    """As many of the points as show something new, MOST at most."""
+    accepted = []
+    for point in points:
+        if _shows_more(accepted, _shape(point)) and _takes(obj, point, training, strictly, errors):
+            accepted.append(point)
+        if len(accepted) == MOST:
+            break
+    return accepted
+
+
+def _shape(point):
+    x = point[0]
+    return x[0].shape if isinstance(x, (tuple, list)) else x.shape
 
 
 def _most_common(errors):
@@ -87,8 +126,8 @@ def _shows_more(accepted, shape):
     things.
     """
     return all(
-        len(x.shape) != len(shape) or x.shape[0] != shape[0] and (len(shape) == 2 or x.shape[2:] != shape[2:])
-        for x, _ in accepted
+        len(known) != len(shape) or known[0] != shape[0] and (len(shape) == 2 or known[2:] != shape[2:])
+        for known in map(_shape, accepted)
     )
 
 
@@ -144,21 +183,30 @@ def _counts(obj):
     return set(counts), list(dict.fromkeys(counts))
 
 
-def _needs_labels(obj):
-    forward = getattr(obj, "forward", None)
-    if isinstance(obj, (type, tuple)) or forward is None:
+def _arguments(obj):
+    """How many arguments forward needs."""
+    forward = obj[0] if isinstance(obj, tuple) else getattr(obj, "forward", None)
+    if forward is None:
+        return 1
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    needed = [p for p in inspect.signature(forward).parameters.values() if p.kind in kinds]
+    return sum(p.default is p.empty for p in needed) - isinstance(obj, type)
+
+
+def _is_loss(obj):
+    """Whether backward can be called without a dy: what forward takes beside x are labels then."""
+    backward = getattr(obj, "backward", None)
+    if isinstance(obj, (type, tuple)) or backward is None:
         return False
-    needed = [
-        p
-        for p in inspect.signature(forward).parameters.values()
-        if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
-    ]
-    return len(needed) == 2
+    return all(
+        p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        for p in inspect.signature(backward).parameters.values()
+    )
 
 
 def _takes(obj, point, training, strictly, errors):
     x, labels = point
-    if hasattr(obj, "output_shape") and labels is None:
+    if hasattr(obj, "output_shape") and labels is None and isinstance(x, np.ndarray):
         try:
             return int(np.prod(obj.output_shape(x.shape))) > 0
         except (ShapeError, ValueError, TypeError, IndexError, ZeroDivisionError):
@@ -166,6 +214,8 @@ def _takes(obj, point, training, strictly, errors):
     try:  # an object that says nothing: whether it can compute tells
         tried = subject(obj, x, labels, training)
         gradients = tried.backward(np.ones(tried.y.shape))
+        if not tried.y.size:
+            return False
     except Exception as error:
         where, words = where_of(error), " ".join(str(error).split())[:120]
         errors[f"{type(error).__name__}: {words}" + (f" ({where})" if where else "")] += 1

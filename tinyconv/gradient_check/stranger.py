@@ -5,34 +5,88 @@ moved: where y moves, forward depends on it. Then either its gradient is found a
 refused by its name.
 """
 
-import inspect
-
 import numpy as np
 
 from . import reach
-from .objects import ObjectSubject
+from .objects import Subject, name_of
+from .passes import Passes
 from .reach import Leaf, Memory
 from .report import Refusal
 
-STEPS = (1e-3, 1.0)  # times the size of an array: so far it is moved to see whether y moves
-FLOATS = np.float64, np.complex128
+# times the size of an array: so far it is moved to see whether y moves
+STEPS = (1e-3, 1.0)
 
 
-class StrangerSubject(ObjectSubject):
+class StrangerSubject(Subject):
     """An object with forward and backward that is no Layer and no Loss.
 
-    found  {name: [Leaf]}: where the object holds a parameter. Several where it has several names
+    found    {name: [Leaf]}: where the object holds a parameter. Several where it has several names
+    passes   how its two passes are called (passes.py)
+
+    Every call is made on a fresh copy, as in ObjectSubject.
     """
 
-    def _prepare(self, obj, x):
+    def __init__(self, obj, x, labels, training, dtype=np.float64):
+        self.passes = Passes(obj, x, labels, training)
+        self.labels, self.dtype = labels, np.dtype(dtype)
+        self.call_options = self.passes.options
+        params = self._prepare(obj)
+        self.takes_dy = self.passes.takes_dy
+        super().__init__(name_of(obj), {**self.passes.values, **params})
+        self.obj = obj
+        self._use_before()
+
+    def _prepare(self, obj):
         self.refusals, self.constant, self.found, self.apart = [], [], {}, set()
         self.exact = self._in_float(obj, np.float64)
-        self._rehearse(self.exact, x)
+        self._rehearse(self.exact)
         self.exact = self._in_float(self.exact, np.float64)  # which may have made its arrays only now
-        self._find_parameters(x)
+        self._find_parameters()
         self.tested = self.exact if self.dtype == np.float64 else self._in_float(self.exact, self.dtype)
         self.complex = self.exact
         return {name: np.array(places[0].value, np.float64) for name, places in self.found.items()}
+
+    def _use_before(self):
+        """A forward and a backward at another point: a cache that is not renewed, or a gradient that is added
+        to, shows as a wrong gradient then.
+        """
+        self.earlier = self.earlier_values()
+        dy = np.random.default_rng(2).standard_normal(self.y.shape)
+        for obj in {id(each): each for each in (self.tested, self.exact)}.values():
+            arguments = self.passes.arguments(self.earlier, self.dtype if obj is self.tested else float)
+            y, result = self.passes.forward(obj, arguments)
+            if y.shape == dy.shape and np.all(np.isfinite(y)):
+                self.passes.backward(obj, dy, result)
+        self.earlier["dy"] = dy
+        self.fixed = {
+            leaf.path[-1][1]: np.asarray(leaf.value, np.float64)
+            for leaf in reach.leaves(self.exact)
+            if leaf.fixed and _is_float_array(leaf.value)
+        }
+        self.y = self.forward()  # the mask of dropout is another one now
+
+    def forward(self, values={}, **options):
+        imaginary = any(np.iscomplexobj(value) for value in values.values())
+        obj = self._twin(self.exact, values, options)
+        arguments = self.passes.arguments({**self.values, **values}, complex if imaginary else float)
+        return self.passes.forward(obj, arguments)[0]
+
+    def backward(self, dy):
+        return self.run(dy)[0]
+
+    def run(self, dy):
+        """(gradients, first argument, dy, copy) after one forward and backward of a copy."""
+        obj = self._copy(self.tested)
+        arguments = self.passes.arguments(self.values, self.dtype)
+        _, result = self.passes.forward(obj, arguments)
+        gradients, dy_after = self.passes.backward(obj, dy, result)
+        gradients |= {
+            name: None if (value := self._gradient(obj, places)[0]) is None else np.asarray(value)
+            for name, places in self.found.items()
+        }
+        first = next(iter(self.values))
+        after = {**self.params_of(obj), **self.passes.named(arguments)}[first]
+        return {name: gradients.get(name) for name in self.values}, after, dy_after, obj
 
     def _in_float(self, obj, dtype):
         """A copy whose floats are of that dtype; what params names is of it, be it a number or integers."""
@@ -42,18 +96,16 @@ class StrangerSubject(ObjectSubject):
                 reach.put(obj, leaf.path, np.array(leaf.value, dtype))
         return obj
 
-    def _rehearse(self, obj, x):
+    def _rehearse(self, obj):
         """One forward and backward: arrays may be made only there, and gradients always are."""
-        y = self._call(obj, x.copy())
-        if y.dtype != np.float64 or not np.all(np.isfinite(y)):  # which Subject refuses
-            return
-        takes = [p for p in inspect.signature(obj.backward).parameters.values() if p.default is p.empty]
-        obj.backward(*([np.ones_like(y)] if takes or y.shape else []))
+        y, result = self.passes.forward(obj, self.passes.arguments(self.passes.values, float))
+        if y.dtype == np.float64 and np.all(np.isfinite(y)):  # else Subject refuses it
+            self.passes.backward(obj, np.ones_like(y), result)
 
     # ---- what forward depends on
 
-    def _find_parameters(self, x):
-        obj, self._x = self.exact, x
+    def _find_parameters(self):
+        obj = self.exact
         for leaf in reach.leaves(obj):  # a number with a gradient beside it is a parameter too
             if not isinstance(leaf.value, np.ndarray) and reach.gradient_of(obj, leaf)[0] is not None:
                 reach.put(obj, leaf.path, np.array(leaf.value, np.float64))
@@ -148,7 +200,8 @@ class StrangerSubject(ObjectSubject):
         return next((one for one in there if one[2]), there[0] if there else (None, "", False))
 
     def _y(self, twin=None):
-        return self._call(self._copy(self.exact) if twin is None else twin, self._x.copy())
+        twin = self._copy(self.exact) if twin is None else twin
+        return self.passes.forward(twin, self.passes.arguments(self.passes.values, float))[0]
 
     def _moves(self, leaf, kept=None):
         """Whether y moves with the array; `kept` {Leaf: value}: arrays within it that stay."""
@@ -205,10 +258,6 @@ class StrangerSubject(ObjectSubject):
 
     def _copy(self, obj):
         return self._twin(obj, {}, {})
-
-    def _gradients(self, obj):
-        found = {name: self._gradient(obj, places)[0] for name, places in self.found.items()}
-        return {name: None if value is None else np.asarray(value) for name, value in found.items()}
 
     def params_of(self, obj):
         return {name: np.asarray(reach.get(obj, places[0].path)) for name, places in self.found.items()}
