@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinyconv import Sequential
+from tinyconv import Sequential, execution
 from tinyconv.cli import main
 from tinyconv.data import Inputs, prepare_image
 from tinyconv.execution import memory
 from tinyconv.layers import Conv2d, Dense, Dropout, Flatten, MaxPool2d, ReLU
 from tinyconv.models import MODELS, alexnet_recipe
 from tinyconv.recipe import photographs
-from tinyconv.training import Trainer
 
 CLASSES, IMAGES = 12, 4  # of each class; one is for testing
 
@@ -198,15 +197,15 @@ def test_predict_repeats_the_runs_inputs(trained, tmp_path, capsys):
 
 @pytest.mark.parametrize("killed_at", [3, 7, 12])
 def test_a_killed_run_resumes_to_the_same_bits(killed_at, trained, photos, tmp_path, capsys, monkeypatch):
-    step, steps = Trainer._step, []
+    submit, steps = execution.submit, []
 
-    def until_killed(self, x, labels):
+    def until_killed(*arguments):
         if len(steps) == killed_at:
             raise KeyboardInterrupt  # none that the run could notice: nothing is saved on the way out
         steps.append(1)
-        step(self, x, labels)
+        return submit(*arguments)
 
-    monkeypatch.setattr(Trainer, "_step", until_killed)
+    monkeypatch.setattr(execution, "submit", until_killed)
     run = tmp_path / "run"
     options = ["--epochs", 4, "--seed", 1, "--threads", 2, "--out", run]
     assert (

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from tinyconv import SGD, Adam, Sequential, SoftmaxCrossEntropy
+from tinyconv import SGD, Adam, Sequential, SoftmaxCrossEntropy, execution
 from tinyconv.cli import main, parser
 from tinyconv.cli.given import check_resumed, complete, given
 from tinyconv.cli.optimizing import optimizer
@@ -18,7 +18,6 @@ from tinyconv.layers import Dense, Flatten
 from tinyconv.models import MODELS
 from tinyconv.recipe import Model, Recipe, digits
 from tinyconv.setting import REQUIRED, Setting, choice, off_switch, positive_int, switch
-from tinyconv.training import Trainer
 
 # found in the images, or on the machine
 FOUND = {"class_names": ["a", "b"], "preparation": "fit", "fingerprint": "0", "threads": 2}
@@ -290,16 +289,16 @@ def test_a_killed_run_of_adam_resumes_to_the_same_bits(killed_at, tmp_path, monk
     options = ["--optimizer", "adam", "--epochs", "2", "--batch-size", "500", "--threads", "2"]
     start = ["train", "tiny", *options, "--out"]
     assert main([*start, str(tmp_path / "whole")]) == 0
-    step, steps = Trainer._step, []
+    submit, steps = execution.submit, []
 
-    def until_killed(self, x, labels):
+    def until_killed(*arguments):
         if len(steps) == killed_at:
             raise KeyboardInterrupt
         steps.append(1)
-        step(self, x, labels)
+        return submit(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_step", until_killed)
+        patch.setattr(execution, "submit", until_killed)
         assert main([*start, str(tmp_path / "killed"), "--checkpoint-minutes", "1e-9"]) == 130
     assert main(["train", "tiny", "--resume", "--out", str(tmp_path / "killed")]) == 0
     one, two = (np.load(tmp_path / name / "checkpoint.npz") for name in ("whole", "killed"))

@@ -89,6 +89,7 @@ class SquaredSlopes(Operation):
         self._point = copy.deepcopy({"x": x, **params})
         self._y = forward(**self._point)
         self._squares = {name: self._squared_slope(name) for name in self._point}
+        self.state = self._squares  # which is not trained
 
     def _squared_slope(self, name):
         """(dy/de)^2 of each element e of the array: (array's shape, y's shape)."""

@@ -91,12 +91,13 @@ def leaves(obj) -> list[Leaf]:
                 visit(inner, (*path, ("item", key)))
         elif hasattr(value, "__dict__"):
             seen.add(id(value))
-            for key, inner in list(vars(value).items()):
-                visit(inner, (*path, ("attribute", key)))
-            # a class may hold what its objects share: params, grads = {}, {}
+            # first what says what it is; a class may hold it for all its objects: params, grads = {}, {}
             for key in ("params", "state"):
-                if key not in vars(value) and isinstance(getattr(value, key, None), (dict, list, tuple)):
-                    visit(getattr(value, key), (*path, ("attribute", key)))
+                if isinstance(inner := getattr(value, key, None), (dict, list, tuple)):
+                    visit(inner, (*path, ("attribute", key)))
+            for key, inner in list(vars(value).items()):
+                if key not in ("params", "state"):
+                    visit(inner, (*path, ("attribute", key)))
 
     visit(obj, ())
     return found
