@@ -3,23 +3,28 @@
     Transit, Layout                       a batch on its way there and back                 kernels/_cuda/transit.py
     allocate, to_gpu, put                 memory on the GPU                                 kernels/_cuda/memory.py
     CudaNative, transpose, cast           images innermost                                  kernels/_cuda/native.py
+    OneImage, Operation, one_image_plan   one block computes one image                      kernels/_cuda/one_image_network.py
 
 It is imported where a GPU is asked for: the CUDA package takes most of a second.
 """  # noqa: E501
 
 from ._cuda.memory import address_of, allocate, put, to_gpu
 from ._cuda.native import CudaNative, cast, transpose
+from ._cuda.one_image_network import OneImage, Operation, plan as one_image_plan
 from ._cuda.streams import enter_context
 from ._cuda.transit import Layout, Transit
 
 __all__ = [
     "CudaNative",
     "Layout",
+    "OneImage",
+    "Operation",
     "Transit",
     "address_of",
     "allocate",
     "cast",
     "enter_context",
+    "one_image_plan",
     "put",
     "to_gpu",
     "transpose",

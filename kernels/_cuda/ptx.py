@@ -7,10 +7,10 @@ kernels/_cuda/tiles.py are made of.
     copies_but(newest)         wait(): until all groups of copies of this thread but the newest have arrived
     at(array, index)           array[index] of an array in memory; at_shared: in shared memory
     near(width)                read(array, index, offset): array[index + offset + i] for i < width, a tuple,
-                               in one load: width is 1 or 2, index int64, offset int32, and their sum a
+                               in one load: width is 1, 2 or 4, index int64, offset int32, and their sum a
                                multiple of width; cheap where a loop does not change the offset
     reader(count, apart)       read(array, index): array[index + i * apart] for i < count, a tuple, in memory
-    put(array, index, number)  array[index] = number, in memory
+    put(array, index, number)  array[index] = number, in memory; put_shared: in shared memory
     thread(), block()          threadIdx.x and blockIdx.x, read anew: what follows from them need not stay in
                                registers meanwhile
     accumulators(count)        zeros(): as many numbers 0, each in a register
@@ -225,15 +225,20 @@ if package.INSTALLED and not package.SIMULATOR:
 
         return _named(read, count, apart)
 
-    @intrinsic
-    def put(typing, array, index, number):
-        def codegen(context, builder, signature, arguments):
-            builder.store(arguments[2], _pointer(context, builder, signature.args[0], *arguments[:2], GLOBAL))
-            return context.get_dummy_value()
+    def _put(space):
+        @intrinsic
+        def put(typing, array, index, number):
+            def codegen(context, builder, signature, arguments):
+                builder.store(
+                    arguments[2], _pointer(context, builder, signature.args[0], *arguments[:2], space)
+                )
+                return context.get_dummy_value()
 
-        return types.void(array, index, array.dtype), codegen
+            return types.void(array, index, array.dtype), codegen
 
-    _named(put)
+        return _named(put, space)
+
+    put, put_shared = _put(GLOBAL), _put(SHARED)
 
     @cache
     def accumulators(count):
@@ -382,6 +387,7 @@ else:
         multiply_add_tf32,
         near,
         put,
+        put_shared,
         putter,
         reader,
         thread,

@@ -52,6 +52,9 @@ def put(array, index, number):
     array[index] = number
 
 
+put_shared = put
+
+
 def thread():
     return np.int32(threading.current_thread().threadIdx.x)
 

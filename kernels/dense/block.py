@@ -1,0 +1,142 @@
+"""dense by one block for one image, in shared memory (kernels/_cuda/one_image.py).
+
+Weights are read once from the GPU's memory, as many as possible at a time, since nothing else takes as long.
+rbf has the same loops: `term` and `dterm` say what is added up.
+"""
+
+import numpy as np
+
+from .._cuda.launch import AT_ONCE, SIMULATOR, device
+from .._cuda.one_image import THREADS
+from .._cuda.package import cuda
+from .._cuda.ptx import at, at_shared, near, put, put_shared
+
+int32 = np.int32
+LANES = 2 if SIMULATOR else 8  # threads that share a sum, at most
+SLICES = 2 if SIMULATOR else 8  # likewise on the way back
+
+
+@device
+def times(weight, x):
+    return weight * x
+
+
+@device
+def times_dy(weight, x, dy):
+    return weight * dy  # reverses: y[o] += weight[o, c] x[c]
+
+
+def forward(x, y, scratch, weight, bias, term=times):
+    """forward(s, params): y[o] = sum_c term(weight[o, c], x[c]) + bias[o]. bias: which of params, or None.
+
+    Threads side by side read weights side by side, WIDTH each.
+    """
+    C, O, X, Y, SCRATCH = x.features, y.features, x.first, y.first, scratch.first
+    WIDTH = _width(C)
+    PARTS = max(1, min(LANES, C // WIDTH, scratch.size // O - 1))
+    STRIDE, ALL = PARTS + 1, O * PARTS
+    STEP = PARTS * WIDTH
+    STEPS = -(-C // STEP)
+    read, SHAPE = near(WIDTH), (AT_ONCE, WIDTH)
+
+    @device
+    def forward(s, params):
+        held = cuda.local.array(SHAPE, s.dtype)
+        for task in range(cuda.threadIdx.x, ALL, THREADS):
+            o, part = task // PARTS, task % PARTS
+            total = s.dtype.type(0)
+            for first in range(0, STEPS, AT_ONCE):
+                for a in range(AT_ONCE):
+                    c = (first + a) * STEP + part * WIDTH
+                    numbers = read(params[weight], o * C + (c if c < C else 0), int32(0))
+                    for i in range(WIDTH):
+                        held[a, i] = numbers[i]
+                for a in range(AT_ONCE):
+                    c = (first + a) * STEP + part * WIDTH
+                    if c < C:
+                        for i in range(WIDTH):
+                            total += term(held[a, i], at_shared(s, int32(X + c + i)))
+            put_shared(s, int32(SCRATCH + o * STRIDE + part), total)
+        cuda.syncthreads()
+        for o in range(cuda.threadIdx.x, O, THREADS):
+            total = s.dtype.type(0)
+            if bias is not None:
+                total = at(params[bias], o)
+            for part in range(PARTS):
+                total += at_shared(s, int32(SCRATCH + o * STRIDE + part))
+            put_shared(s, int32(Y + o), total)
+
+    return forward
+
+
+def backward(x, y, out, weight, slope, need_dx, noted=True, dterm=times_dy):
+    """backward(s, params, ...): note x and dy, of which the second launch makes dweight and dbias; then dx in
+    the place of x: the sum over o of dterm(weight[o, c], x[c], dy[o]), times the slope there.
+
+    Threads share the o of a c, and add what they have one after the other.
+    """
+    C, O, X, Y, NOTES = x.features, y.features, x.first, y.first, out.notes
+    WIDTH = _width(C)
+    COLUMNS = C // WIDTH
+    PARTS = max(1, min(SLICES, THREADS // COLUMNS, O))
+    STEPS, ALL = -(-O // PARTS), COLUMNS * PARTS
+    ROW = out.row
+    read, SHAPE = near(WIDTH), (AT_ONCE, WIDTH)
+
+    @device
+    def backward(s, params, notes, shares, row, fresh, n):
+        if noted:
+            for e in range(cuda.threadIdx.x, C, THREADS):
+                put(notes, n * ROW + NOTES + e, at_shared(s, int32(X + e)))
+            for e in range(cuda.threadIdx.x, O, THREADS):
+                put(notes, n * ROW + NOTES + C + e, at_shared(s, int32(Y + e)))
+            if need_dx:
+                cuda.syncthreads()
+        if need_dx:
+            sums = cuda.local.array(WIDTH, s.dtype)
+            there = cuda.local.array(WIDTH, s.dtype)
+            held = cuda.local.array(SHAPE, s.dtype)
+            for begin in range(0, ALL, THREADS):
+                task = begin + cuda.threadIdx.x
+                part, c = task // COLUMNS, task % COLUMNS * WIDTH
+                for i in range(WIDTH):
+                    sums[i] = s.dtype.type(0)
+                if part < PARTS:
+                    for i in range(WIDTH):
+                        there[i] = at_shared(s, int32(X + c + i))
+                    for first in range(0, STEPS, AT_ONCE):
+                        for a in range(AT_ONCE):
+                            o = (first + a) * PARTS + part
+                            numbers = read(params[weight], (o if o < O else 0) * C + c, int32(0))
+                            for i in range(WIDTH):
+                                held[a, i] = numbers[i]
+                        for a in range(AT_ONCE):
+                            o = (first + a) * PARTS + part
+                            if o < O:
+                                dy = at_shared(s, int32(Y + o))
+                                for i in range(WIDTH):
+                                    sums[i] += dterm(held[a, i], there[i], dy)
+                    for i in range(WIDTH):
+                        sums[i] *= slope(there[i])
+                if PARTS > 1:
+                    cuda.syncthreads()  # whoever still reads x
+                for turn in range(PARTS):
+                    if part == turn:
+                        for i in range(WIDTH):
+                            value = sums[i]
+                            if turn > 0:
+                                value += at_shared(s, int32(X + c + i))
+                            put_shared(s, int32(X + c + i), value)
+                    if PARTS > 1:
+                        cuda.syncthreads()
+
+    return backward
+
+
+def scratch_words(y):
+    return 2 * y.features
+
+
+def _width(C):
+    """Numbers of a row of weights that a thread reads at once."""
+    return next(width for width in (4, 2, 1) if C % width == 0)

@@ -1,0 +1,81 @@
+"""subsample2d by one block for one image, in shared memory (kernels/_cuda/one_image.py)."""
+
+import numpy as np
+
+from .._cuda.launch import device
+from .._cuda.one_image import THREADS, add_share
+from .._cuda.package import cuda
+from .._cuda.ptx import at, at_shared, put_shared
+
+int32 = np.int32
+
+
+def forward(x, y, size, coefficient, bias):
+    """forward(s, params): a thread computes a pixel. coefficient, bias: which of params."""
+    Y, YP, OH, OW, ALL = y.first, y.pitch, y.H, y.W, y.features
+    window_sum = _window_sum(x, size)
+
+    @device
+    def forward(s, params):
+        for e in range(cuda.threadIdx.x, ALL, THREADS):
+            line, j = e // OW, e % OW
+            c, i = line // OH, line % OH
+            total = window_sum(s, c, i, j)
+            put_shared(s, int32(Y + line * YP + j), at(params[coefficient], c) * total + at(params[bias], c))
+
+    return forward
+
+
+def _window_sum(x, size):
+    (SH, SW), X, XP, H = size, x.first, x.pitch, x.H
+
+    @device
+    def window_sum(s, c, i, j):
+        total = s.dtype.type(0)
+        for u in range(SH):
+            for v in range(SW):
+                total += at_shared(s, int32(X + (c * H + i * SH + u) * XP + j * SW + v))
+        return total
+
+    return window_sum
+
+
+def backward(x, y, scratch, out, size, coefficient, slope, need_dx):
+    """backward(s, params, ...): dcoefficient, and behind it dbias, to the shares; dx in the place of x."""
+    (SH, SW), X, XP, H, W = size, x.first, x.pitch, x.H, x.W
+    Y, YP, C, OH, OW, SCRATCH, OUT = y.first, y.pitch, y.C, y.H, y.W, scratch.first, out.shares
+    ROWS, ALL = C * OH, x.features if need_dx else 0
+    window_sum = _window_sum(x, size)
+
+    @device
+    def backward(s, params, notes, shares, row, fresh, n):
+        for line in range(cuda.threadIdx.x, ROWS, THREADS):
+            products = total = s.dtype.type(0)
+            for j in range(OW):
+                dy = at_shared(s, int32(Y + line * YP + j))
+                products += dy * window_sum(s, line // OH, line % OH, j)  # reverses: y = coefficient * sum
+                total += dy  # reverses: y = ... + bias[c]
+            put_shared(s, int32(SCRATCH + line), products)
+            put_shared(s, int32(SCRATCH + ROWS + line), total)
+        cuda.syncthreads()
+        for e in range(cuda.threadIdx.x, 2 * C, THREADS):
+            total = s.dtype.type(0)
+            for i in range(OH):
+                total += at_shared(s, int32(SCRATCH + e * OH + i))
+            add_share(shares, row + OUT + e, total, fresh)
+        for e in range(cuda.threadIdx.x, ALL, THREADS):
+            line, w = e // W, e % W
+            c, i, j = line // H, line % H // SH, w // SW
+            place, dx = int32(X + line * XP + w), s.dtype.type(0)
+            # rows and columns that fill no window get 0; reverses: total + x[i SH + u, j SW + v], then
+            # coefficient * total
+            if i < OH and j < OW:
+                dy = at_shared(s, int32(Y + (c * OH + i) * YP + j))
+                dx = at(params[coefficient], c) * dy * slope(at_shared(s, place))
+            put_shared(s, place, dx)
+
+    return backward
+
+
+def scratch_words(y):
+    return 2 * y.C * y.H
