@@ -1,7 +1,7 @@
 """OneImage: a network whose step is two launches, in which one block computes one image, whole.
 
-    first launch    forward, loss and backward of every image       kernels/_cuda/one_image.py, kernels/<op>/block.py
-    second launch   the gradients of all parameters                 kernels/_cuda/one_image_gradients.py
+first launch    forward, loss and backward of every image       kernels/_cuda/one_image.py, kernels/<op>/block.py
+second launch   the gradients of all parameters                 kernels/_cuda/one_image_gradients.py
 """  # noqa: E501
 
 from dataclasses import dataclass

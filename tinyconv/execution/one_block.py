@@ -29,12 +29,20 @@ ACTIVATIONS = ReLU, ScaledTanh, Sigmoid, Tanh
 LOSSES = RBFLoss, SoftmaxCrossEntropy
 
 
+# Counted, of an H100: what one block multiplies in a microsecond, what it waits for at each layer; what all
+# multiprocessors multiply where a launch is for one layer, and what a launch takes
+BLOCKS, BLOCK_MACS, LAYER_TIME = 132, 45_000, 0.6
+GPU_MACS, LAUNCH_TIME = 10_000_000, 2.5
+
+
 class Unfit(Exception):
     """Why a network is not computed so."""
 
 
 def one_block(net, x_shape, dtype, loss=None):
     """Return (OneImage, [(layer, name)] of its parameters by place) for a network, or raise Unfit."""
+    if net.precision != "float32":
+        raise Unfit(f"products in {net.precision}")
     if np.dtype(dtype) != np.float32:
         raise Unfit(f"{np.dtype(dtype)} arrays")
     if loss is not None and type(loss) not in LOSSES:
@@ -53,8 +61,19 @@ def one_block(net, x_shape, dtype, loss=None):
     plan = one_image_plan(x_shape, operations, sizes)
     if isinstance(plan, str):
         raise Unfit(plan)
+    if not _worth_it(nodes, N, loss is not None):
+        raise Unfit(f"{N} images take one block each longer than their layers one by one")
     given = None if loss is None else (loss.operation, loss._options())
     return OneImage(x_shape, operations, params, N, given), owners
+
+
+def _worth_it(nodes, N, training):
+    """Whether a step is counted to be shorter this way."""
+    macs = sum(node.macs for node in nodes) * (3 if training else 1)
+    layers = len(nodes) * (2 if training else 1)
+    one_block = -(-N // BLOCKS) * (macs / BLOCK_MACS + layers * LAYER_TIME)
+    one_by_one = N * macs / GPU_MACS + layers * 2 * LAUNCH_TIME
+    return one_block < one_by_one
 
 
 def _append(operations, owners, node):
