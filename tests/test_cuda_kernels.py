@@ -331,3 +331,28 @@ def test_guarded_options(clip, scale, losses, go):
 def test_no_scale_stands_for_no_change():
     losses, zeros = memory.to_gpu(np.zeros(2)), memory.to_gpu(np.zeros(4))
     assert np.isnan(memory.to_host(load("sgd", "cuda").guarded_options(zeros, losses, [losses], 1.0))[3])
+
+
+@pytest.mark.parametrize("images", [1, 3, 4, 8, 17])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_four_images_at_once_are_those_of_one(images, dtype, rng):
+    """Elementwise operations and max pools load 16 bytes where images come in fours."""
+    x = rng.standard_normal((images, 2, 5, 7)).astype(dtype)
+    x[:, :, 1, 2:4] = 3  # ties, which the first of a window wins
+    x[-1, 0, 3, 3] = np.nan
+    dy = rng.standard_normal((images, 2, 3, 4)).astype(dtype)
+    geometry = (3, 3), (2, 2), (1, 1)
+    reference, cuda = (load("max_pool2d", device) for device in ("reference", "cuda"))
+    expected = reference.forward(x, *geometry)
+    assert np.array_equal(cuda.forward(CudaNative.pack(x), *geometry).unpack(), expected, equal_nan=True)
+    x[-1, 0, 3, 3] = 2
+    found = cuda.backward_input(CudaNative.pack(dy), CudaNative.pack(x), *geometry).unpack()
+    np.testing.assert_allclose(found, reference.backward_input(dy, x, *geometry), rtol=1e-6, atol=1e-6)
+    for name, options in (("relu", ()), ("sigmoid", ()), ("scaled_tanh", (1.7, 0.6)), ("tanh", ())):
+        reference, cuda = (load(name, device) for device in ("reference", "cuda"))
+        y = reference.forward(x, *options)
+        tolerance = {"rtol": 1e-5, "atol": 1e-6}
+        np.testing.assert_allclose(cuda.forward(CudaNative.pack(x), *options).unpack(), y, **tolerance)
+        second = x if name == "relu" else y.astype(dtype)
+        found = cuda.backward_input(CudaNative.pack(x), CudaNative.pack(second), *options).unpack()
+        np.testing.assert_allclose(found, reference.backward_input(x, second, *options), **tolerance)

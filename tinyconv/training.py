@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from . import checkpoint, execution
+from . import checkpoint
 from .annotation import PathLike
-from .data import Feeder, image_keys
+from .epochs import FedEpoch, ResidentSteps
 from .errors import DivergedError
 from .evaluation import central, evaluate
+from .execution import resident
+from .execution.resident import ResidentEpoch
 
 if TYPE_CHECKING:
     from .data import Images, Inputs
@@ -58,6 +60,8 @@ class Trainer:
                       stop() is asked after every step: where it is true, run saves and returns False. Raises
                       DivergedError, before saving, where training fails.
     save(path), load(path)   a checkpoint of everything
+    resident, why_not_resident   on a GPU, once training has begun: the data set that lies there, or None and
+                                 the sentence that says why it does not
     """
 
     def __init__(
@@ -88,7 +92,7 @@ class Trainer:
         self.epochs, self.batch_size, self.seed, self.threads = epochs, batch_size, seed, threads
         self.augment, self.until_error, self.checkpoint_seconds = augment, until_error, checkpoint_seconds
         self.progress = Progress()
-        self._outstanding = None  # the step that has been started, and not counted yet
+        self.resident, self.why_not_resident = None, None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -121,10 +125,6 @@ class Trainer:
     def _epoch(self, save, stop, show):
         p, images = self.progress, len(self.train)
         order = np.random.default_rng([self.seed, p.epoch]).permutation(images)
-        batches = [
-            order[first : first + self.batch_size]
-            for first in range(p.step * self.batch_size, images, self.batch_size)
-        ]
         start, shown, waited = time.perf_counter() - p.seconds, 0.0, p.waited
         with (
             tqdm(
@@ -135,17 +135,19 @@ class Trainer:
                 leave=False,
                 disable=not show,
             ) as bar,
-            self._feeder(batches) as feeder,
+            self._steps(order) as steps,
         ):
-            for x, labels in feeder:
-                self._step(x, labels)
-                interrupted = p.step < self.steps_per_epoch and stop()
+            for _ in steps:
+                p.step += 1
+                last = p.step == self.steps_per_epoch
+                interrupted = not last and stop()
                 now, seen = time.perf_counter(), min(p.step * self.batch_size, images)
                 due = now - self.saved_at > self.checkpoint_seconds
-                if interrupted or due or p.step == self.steps_per_epoch:
-                    self._settle()
-                p.seconds, p.waited = now - start, waited + feeder.waited
-                if now - shown > 0.1 or seen == images:  # a bar drawn at every step would cost a tenth of it
+                drawn = last or show and now - shown > 0.1  # at every step it would cost a tenth of it
+                for result in steps.results(wait=interrupted or due or drawn):
+                    self._count(*result)
+                p.seconds, p.waited = now - start, waited + steps.waited
+                if drawn:
                     shown = now
                     bar.set_postfix(
                         loss=f"{p.loss_sum / seen:.3f}",
@@ -158,37 +160,27 @@ class Trainer:
                 if due:
                     save()
                     self.saved_at = time.perf_counter()
+            p.seconds = time.perf_counter() - start
         self._end_of_epoch(stop, show)
 
-    def _feeder(self, batches):
-        if not self.augment:
-            return Feeder(self.train, central(self.inputs), batches, training=False)
-        epoch = self.progress.epoch
-        return Feeder(
-            self.train,
-            self.inputs,
-            batches,
-            keys=lambda place, chosen: image_keys(self.seed, epoch, chosen),
-            training=True,
-        )
+    def _steps(self, order):
+        """The steps of this epoch that are left: on the GPU alone where the data set lies there."""
+        if self.resident is None and self.why_not_resident is None:
+            inputs = self.inputs if self.augment else central(self.inputs)
+            made_of = self.net, self.loss, self.optimizer, self.train, inputs
+            self.why_not_resident = resident.why_not(*made_of)
+            if self.why_not_resident is None:
+                self.resident = ResidentEpoch(*made_of, self.batch_size, self.threads, self.augment)
+        if self.resident is None:
+            return FedEpoch(self, order, self.progress.step)
+        return ResidentSteps(self.resident, self, order, self.progress.step)
 
-    def _step(self, x, labels):
-        outcome = execution.submit(self.net, x, labels, self.loss, self.optimizer, self.threads)
-        self.progress.step += 1
-        self._settle()  # of the step before, while a GPU computes this one
-        self._outstanding = outcome, labels
-        if outcome.ready:
-            self._settle()
-
-    def _settle(self):
-        """Count what the last step has made. Raises DivergedError or DataError where it failed."""
-        if self._outstanding is None:
-            return
-        (outcome, labels), self._outstanding, p = self._outstanding, None, self.progress
-        value, scores = outcome.checked()
-        p.loss_sum += value * len(labels)
+    def _count(self, loss, scores, labels):
+        """Add what one step has made to the progress of the epoch."""
+        p = self.progress
+        p.loss_sum += loss * len(labels)
         p.mistakes += int((self.loss.predict(scores) != labels).sum())
-        p.first_loss = value if p.first_loss is None else p.first_loss
+        p.first_loss = loss if p.first_loss is None else p.first_loss
 
     def _end_of_epoch(self, stop, show):
         p, images = self.progress, len(self.train)

@@ -54,6 +54,11 @@ def cases():
         obj, x = make(rng), rng.standard_normal(shape)
         for tile in (*tile_shapes.TILES, *tile_shapes.TENSOR_TILES):
             found[f"{title}, {_described(tile)}"] = lambda o=obj, x=x, t=tile: _with_tile(o, x, t)
+    for title, (build, shape, _) in _networks().items():
+        for images in (4, 6):  # many kernels take two or four of them at once
+            x = np.random.default_rng(0).standard_normal((images, *shape[1:]))
+            _add(found, f"{title}, {images} images", (build()[0], x, {"training": True}))
+    found["batches of a data set that lies on the GPU"] = _batches
     for title, (build, shape, classes) in _networks().items():
         for rule in OPTIMIZERS:
             for precision in launch.PRECISIONS if rule == "SGD" else ("float32",):
@@ -135,6 +140,39 @@ def _networks():
         return MODELS["lenet5"](rng=0), MODELS["lenet5"].bench.loss()
 
     return {"lenet5": (lenet5, (5, 1, 32, 32), 10), "a small network": (small, (5, 3, 9, 9), 5)}
+
+
+def _batches():
+    """The second, smaller batch of five images, beyond the edges of some."""
+    from ...kernels import capturing
+
+    rng, put = np.random.default_rng(0), capturing.to_gpu
+    counter, most, x, labels = (
+        put(np.ones(1, np.int64)),
+        3,
+        np.zeros((2, 4, 3, 2), np.float32),
+        np.zeros(2, int),
+    )
+    x, labels = put(x), put(labels)
+    capturing.take_batch(
+        counter,
+        most,
+        put(rng.integers(256, size=(5, 2, 5, 5), dtype=np.uint8)),
+        put(np.arange(5)),
+        put(rng.permutation(5)),
+        put(rng.integers(-2, 4, size=(5, 2))),
+        put(np.arange(5, dtype=np.uint8) % 2),
+        put(np.zeros((5, 2), np.float32)),
+        np.float32(0.1),
+        put(np.zeros((2, 5, 5), np.float32)),
+        np.float32(-1),
+        x,
+        labels,
+    )
+    scores, losses = put(np.ones((2, 7), np.float32)), put(np.ones(2, np.float32))
+    capturing.take_numbers(counter, put(np.ones((2, 6), np.float32)), put(np.zeros(6, np.float32)))
+    kept = put(np.zeros((5, 7), np.float32)), put(np.zeros(5, np.float32))
+    capturing.keep_batch(counter, most, scores, losses, *kept)
 
 
 def _captured(build, shape, classes, rule, precision):

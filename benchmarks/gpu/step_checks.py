@@ -101,17 +101,23 @@ def expected(task, seen):
 
 def replayed(model, batch, precision, rule):
     """Return the columns of a row: training steps by a captured graph leave the same bits in every parameter
-    as the same calls one by one.
+    as the same calls one by one. Where the gradient is clipped, the norm is added up on the GPU in one way
+    and by the processor in another: then the same numbers to rounding.
     """
     captured, called = (
         _trained(model, batch, rule, "cuda", precision, by_calls) for by_calls in (False, True)
     )
-    other = [name for name, value in captured.items() if value.tobytes() != called[name].tobytes()]
+    same = _to_rounding if "clip" in rule else lambda one, two: one.tobytes() == two.tobytes()
+    other = [name for name, value in captured.items() if not same(value, called[name])]
     return {
         "status": "wrong" if other else "ok",
         "error": float(len(other)),
         "why": f"other bits in {', '.join(other)}" if other else "",
     }
+
+
+def _to_rounding(one, two):
+    return bool(np.abs(one - two).max(initial=0) <= 1e-5 * np.abs(two).max(initial=0))
 
 
 def updates(model, batch, rule):

@@ -55,8 +55,8 @@ def _forward(KH, KW, OW, SLICES, IMAGES):
         """Thread (t, s, m) adds up connections s, s + SLICES, ... of a map."""
         t, s, OH = cuda.threadIdx.x, cuda.threadIdx.y, H - KH + 1
         o = min(cuda.blockIdx.y * cuda.blockDim.z + cuda.threadIdx.z, bias.size - 1)
-        pairs_of_images, _ = divided(N, IMAGES)
-        row, n = divided(min(cuda.blockIdx.x * LANES + t, OH * PIECES * pairs_of_images - 1), pairs_of_images)
+        columns, _ = divided(N, IMAGES)
+        row, n = divided(min(cuda.blockIdx.x * LANES + t, OH * PIECES * columns - 1), columns)
         i, piece = divided(row, PIECES)
         n, first = n * IMAGES, min(piece * LENGTH, OW - LENGTH)
         sums, start = cuda.local.array(SUMS, y.dtype), bias[o] if s == 0 else y.dtype.type(0)
@@ -107,8 +107,8 @@ def _backward_input(KH, KW, W, SLICES, IMAGES):
     def backward_input(dy, H, N, weight, pairs, order, starts, dx):
         t, s, OH = cuda.threadIdx.x, cuda.threadIdx.y, H - KH + 1
         c = min(cuda.blockIdx.y * cuda.blockDim.z + cuda.threadIdx.z, starts.size - 2)
-        pairs_of_images, _ = divided(N, IMAGES)
-        row, n = divided(min(cuda.blockIdx.x * LANES + t, H * PIECES * pairs_of_images - 1), pairs_of_images)
+        columns, _ = divided(N, IMAGES)
+        row, n = divided(min(cuda.blockIdx.x * LANES + t, H * PIECES * columns - 1), columns)
         h, piece = divided(row, PIECES)
         n, first = n * IMAGES, min(piece * LENGTH, W - LENGTH) if PIECES > 1 else 0
         sums = cuda.local.array(SUMS, dx.dtype)

@@ -17,9 +17,8 @@ LONGEST = 5 if SIMULATOR else 16  # pixels of a row that a thread computes
 SHORTER = 4 if SIMULATOR else 10  # the same in backward_weight, where threads have more to hold
 LANES = 2 if SIMULATOR else 32  # images, or pieces of rows in images, side by side in a block
 WARPS = 4 if SIMULATOR else 12  # of LANES threads in a block, at most
-ALONE = (
-    2  # times that the threads of a block add, for which no other block helps: its help is a second launch
-)
+# times that the threads of a block add, for which no other block helps it: help costs a second launch
+ALONE = 2
 SHARED = 2**8 if SIMULATOR else 48 * 2**10  # bytes of a block
 SOME = 3 if SIMULATOR else 12  # sums of all threads of a block, in float64 half of it
 MOST_SLICES = 3 if SIMULATOR else 10

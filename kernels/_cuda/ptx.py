@@ -11,6 +11,9 @@ kernels/_cuda/tiles.py are made of.
                                multiple of width; cheap where a loop does not change the offset
     reader(count, apart)       read(array, index): array[index + i * apart] for i < count, a tuple, in memory
     put(array, index, number)  array[index] = number, in memory; put_shared: in shared memory
+    put_near(width)            put(array, index, numbers): array[index + i] = numbers[i] for i < width, in one
+                               store; index a multiple of width
+    product(a, b)              a * b in float32, rounded before anything is added to it
     thread(), block()          threadIdx.x and blockIdx.x, read anew: what follows from them need not stay in
                                registers meanwhile
     accumulators(count)        zeros(): as many numbers 0, each in a register
@@ -241,6 +244,35 @@ if package.INSTALLED and not package.SIMULATOR:
     put, put_shared = _put(GLOBAL), _put(SHARED)
 
     @cache
+    def put_near(width):
+        @intrinsic
+        def put(typing, array, index, numbers):
+            def codegen(context, builder, signature, arguments):
+                pointer = _pointer(context, builder, signature.args[0], *arguments[:2], GLOBAL)
+                kind = ir.VectorType(pointer.type.pointee, width)
+                vector = ir.Constant(kind, ir.Undefined)
+                for n in range(width):
+                    number = builder.extract_value(arguments[2], n)
+                    vector = builder.insert_element(vector, number, ir.Constant(INT, n))
+                to = builder.bitcast(pointer, kind.as_pointer(GLOBAL))
+                builder.store(vector, to, align=width * array.dtype.bitwidth // 8)
+                return context.get_dummy_value()
+
+            return types.void(array, index, types.UniTuple(array.dtype, width)), codegen
+
+        return _named(put, width, "near")
+
+    @intrinsic
+    def product(typing, a, b):
+        def codegen(context, builder, signature, arguments):
+            kind = ir.FunctionType(FLOAT, [FLOAT, FLOAT])
+            return builder.asm(kind, "mul.rn.f32 $0, $1, $2;", "=f,f,f", arguments, False)
+
+        return types.float32(types.float32, types.float32), codegen
+
+    _named(product)
+
+    @cache
     def accumulators(count):
         @intrinsic
         def zeros(typing):
@@ -386,8 +418,10 @@ else:
         multiply_add,
         multiply_add_tf32,
         near,
+        product,
         put,
         put_shared,
+        put_near,
         putter,
         reader,
         thread,

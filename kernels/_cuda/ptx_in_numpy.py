@@ -55,6 +55,20 @@ def put(array, index, number):
 put_shared = put
 
 
+@cache
+def put_near(width):
+    def put_all(array, index, numbers):
+        assert index % width == 0 and len(numbers) == width
+        for i in range(width):
+            put(array, index + i, numbers[i])
+
+    return put_all
+
+
+def product(a, b):
+    return a * b
+
+
 def thread():
     return np.int32(threading.current_thread().threadIdx.x)
 

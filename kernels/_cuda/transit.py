@@ -78,12 +78,18 @@ def _enqueue(copy, to, origin, size):
 
 
 class Event:
-    """A mark in a stream."""
+    """A mark in a stream: record() puts it behind all launches so far, wait() waits until they are done."""
 
     def __init__(self):
         # 2: without timing, which is cheaper
         self.handle = answer(driver.cuEventCreate(2))
         weakref.finalize(self, driver.cuEventDestroy, self.handle).atexit = False
+
+    def record(self, stream=None):
+        answer(driver.cuEventRecord(self.handle, handle() if stream is None else stream))
+
+    def wait(self):
+        answer(driver.cuEventSynchronize(self.handle))
 
 
 class Transit:
@@ -118,13 +124,13 @@ class Transit:
         """Send what is `here`, and launch all three graphs behind its arrival."""
         copies, kernels = self._copies, handle()
         answer(driver.cuMemcpyHtoDAsync(self._to, self._from, self._size, copies))
-        answer(driver.cuEventRecord(self._arrived.handle, copies))
+        self._arrived.record(copies)
         answer(driver.cuStreamWaitEvent(kernels, self._arrived.handle, 0))
         self.enter.launch()
         self.step()
         self.leave.launch()
-        answer(driver.cuEventRecord(self._done.handle, kernels))
+        self._done.record(kernels)
 
     def wait(self):
         """Wait until the result has come back, and with it all that start() has launched."""
-        answer(driver.cuEventSynchronize(self._done.handle))
+        self._done.wait()

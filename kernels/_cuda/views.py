@@ -3,12 +3,13 @@ GPU's side of kernels/views.py, with the same bits.
 
 A counter on the GPU says which step of the epoch it is, so that one graph serves them all:
 
-    take_batch    x = the views of images order[step B], order[step B + 1], ...; their labels; the step's numbers
+    take_batch    x = the views of images order[step B], order[step B + 1], ...; their labels
+    take_numbers  the numbers of the optimizer's step
     keep_batch    the scores and losses of the step, to where the epoch keeps them; counter + 1
 """
 
-from .launch import cuda, device, divided, kernel
-from .package import SIMULATOR, libdevice
+from .launch import cuda, divided, kernel
+from .ptx import product
 
 
 def take_batch(counter, most, images, labels, order, corners, mirrored, noise, scale, offset, outside, x, y):
@@ -17,14 +18,27 @@ def take_batch(counter, most, images, labels, order, corners, mirrored, noise, s
     images uint8 (N, C, H, W), labels (N,); order, corners, mirrored, noise: of all places of the epoch, as
     take_views of kernels/views.py has them; most: images of a whole batch.
     """
-    _take[x.size](counter, most, images, order, corners, mirrored, noise, scale, offset, outside, x)
+    _take[x.size](
+        counter,
+        most,
+        images,
+        order,
+        corners,
+        mirrored,
+        noise,
+        scale,
+        offset,
+        outside,
+        x.shape,
+        x.reshape(x.size),
+    )
     _take_labels[y.size](counter, most, labels, order, y)
 
 
 @kernel
-def _take(counter, most, images, order, corners, mirrored, noise, scale, offset, outside, x):
-    (_, C, H, W), (_, h, w, N) = images.shape, x.shape
-    flat, first = x.reshape(x.size), most * counter[0]
+def _take(counter, most, images, order, corners, mirrored, noise, scale, offset, outside, shape, x):
+    H, W, (_, h, w, N) = images.shape[2], images.shape[3], shape
+    first = most * counter[0]
     for e in range(cuda.grid(1), x.size, cuda.gridsize(1)):
         pixel, n = divided(e, N)
         row, j = divided(pixel, w)
@@ -34,15 +48,10 @@ def _take(counter, most, images, order, corners, mirrored, noise, scale, offset,
         top, left = corners[place, 0] + i, corners[place, 1] + column
         if 0 <= top < H and 0 <= left < W:
             byte = offset.dtype.type(images[order[place], c, top, left])
-            flat[e] = _product(scale, byte) + (offset[c, top, left] + noise[place, c])
+            # rounded before the sum, as on the processor
+            x[e] = product(scale, byte) + (offset[c, top, left] + noise[place, c])
         else:
-            flat[e] = outside
-
-
-@device
-def _product(a, b):
-    """a * b, rounded before anything is added to it, as on the processor."""
-    return a * b if SIMULATOR else libdevice.fmul_rn(a, b)
+            x[e] = outside
 
 
 @kernel

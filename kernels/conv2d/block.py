@@ -12,8 +12,8 @@ from functools import cache
 
 import numpy as np
 
-from .._cuda.one_image import THREADS, add_share
 from .._cuda.launch import device
+from .._cuda.one_image import THREADS, add_share
 from .._cuda.package import cuda
 from .._cuda.ptx import at, at_shared, put_shared
 

@@ -1,29 +1,23 @@
-"""relu in numba.cuda: every thread takes single elements, whatever they stand for."""
+"""relu in numba.cuda: every thread takes a few elements, whatever they stand for."""
 
-from .._cuda.launch import cuda, kernel
+from .._cuda.elementwise import elementwise
 
 
 def forward(x):
     y = x.like()
-    _forward[x.data.size](x.flat, y.flat)
+    _forward(y.flat, x.flat)
     return y
 
 
-@kernel
-def _forward(x, y):
-    for e in range(cuda.grid(1), x.size, cuda.gridsize(1)):
-        zero = x.dtype.type(0)
-        y[e] = zero if x[e] <= zero else x[e]  # this way round NaN stays NaN
+# this way round NaN stays NaN
+_forward = elementwise("relu forward", lambda x, numbers: type(x)(0) if x <= 0 else x)
 
 
 def backward_input(dy, x):
     dx = dy.like()
-    _backward_input[dy.data.size](dy.flat, x.flat, dx.flat)
+    _backward_input(dx.flat, dy.flat, x.flat)
     return dx
 
 
-@kernel
-def _backward_input(dy, x, dx):
-    for e in range(cuda.grid(1), dy.size, cuda.gridsize(1)):
-        zero = x.dtype.type(0)
-        dx[e] = dy[e] if x[e] > zero else zero  # reverses: y = max(x, 0)
+# reverses: y = max(x, 0)
+_backward_input = elementwise("relu backward", lambda dy, x, numbers: dy if x > 0 else type(x)(0), 2)

@@ -1,33 +1,33 @@
-"""sigmoid in numba.cuda: every thread takes single elements, whatever they stand for. y may be x,
-and dx dy.
+"""sigmoid in numba.cuda: every thread takes a few elements, whatever they stand for. y may be x, and dx
+dy.
 """
 
 import math
 
-from .._cuda.launch import cuda, kernel
+from .._cuda.elementwise import elementwise
 
 
 def forward(x):
     y = x.like()
-    _forward[x.data.size](x.flat, y.flat)
+    _forward(y.flat, x.flat)
     return y
 
 
-@kernel
-def _forward(x, y):
-    for e in range(cuda.grid(1), x.size, cuda.gridsize(1)):
-        zero, one = x.dtype.type(0), x.dtype.type(1)
-        small = math.exp(-abs(x[e]))  # of the smaller of the two sides, so that it cannot overflow
-        y[e] = (small if x[e] < zero else one) / (one + small)
+def _sigmoid(x, numbers):
+    zero, one = type(x)(0), type(x)(1)
+    # of the smaller of the two sides, so that it cannot overflow
+    small = math.exp(-abs(x))
+    return (small if x < zero else one) / (one + small)
+
+
+_forward = elementwise("sigmoid forward", _sigmoid)
 
 
 def backward_input(dy, y):
     dx = dy.like()
-    _backward_input[dy.data.size](dy.flat, y.flat, dx.flat)
+    _backward_input(dx.flat, dy.flat, y.flat)
     return dx
 
 
-@kernel
-def _backward_input(dy, y, dx):
-    for e in range(cuda.grid(1), dy.size, cuda.gridsize(1)):
-        dx[e] = dy[e] * y[e] * (dy.dtype.type(1) - y[e])  # reverses: y = 1 / (1 + e^-x)
+# reverses: y = 1 / (1 + e^-x)
+_backward_input = elementwise("sigmoid backward", lambda dy, y, numbers: dy * y * (type(y)(1) - y), 2)

@@ -183,8 +183,15 @@ class Inputs:
              `image_keys`.
         """
         n = len(images)
+        return self._take(images, np.arange(n), *self.views(n, key), out)
+
+    def views(self, n: int, key=None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what training sees of n images, as (corners, mirrored, noise) of take_views in
+        kernels/views.py: the central crops, or those drawn from the keys.
+        """
+        corners, mirrored, noise = self.centred(n)
         if not self.random:
-            return self._views(images, self._centre[None], [0], out)
+            return corners, mirrored, noise
         if key is None:
             raise ValueError(
                 "Inputs draw crops, reflections or noise at random: expected key, uint64 (n,), one an image"
@@ -192,13 +199,18 @@ class Inputs:
         key = np.ascontiguousarray(key, np.uint64)
         if key.shape != (n,):
             raise ValueError(f"expected key of shape {(n,)}, one an image, got {key.shape}")
-        corners, mirrored, noise = (
-            np.empty((n, 2), np.int64),
-            np.empty(n, np.uint8),
-            np.empty((n, len(self._axes))),
-        )
         draw_views(key, self._corner, self._room, self.mirror, self._axes, corners, mirrored, noise)
-        return self._take(images, np.arange(n), corners, mirrored, noise, out)
+        return corners, mirrored, noise
+
+    def centred(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the central crops of n images, likewise."""
+        corners = np.repeat(self._centre[None].astype(np.int64), n, axis=0)
+        return corners, np.zeros(n, np.uint8), np.zeros((n, len(self._axes)))
+
+    @property
+    def arithmetic(self) -> tuple[np.float32, np.ndarray, np.float32]:
+        """(scale, offset, outside) of take_views in kernels/views.py."""
+        return np.float32(self.scale), self._offset, np.float32(self.outside)
 
     def testing(self, images, out: np.ndarray | None = None) -> np.ndarray:
         """What the network sees of images (n, C, H, W) in testing: float32 (n crops, *shape); the crops of
@@ -242,9 +254,7 @@ class Inputs:
             corners,
             mirrored,
             noise.astype(np.float32),
-            np.float32(self.scale),
-            self._offset,
-            np.float32(self.outside),
+            *self.arithmetic,
             x,
         )
         return x

@@ -36,11 +36,12 @@ class Pending:
         if loss is None:
             raise RuntimeError("this step had no loss: ask for result()")
         if not math.isfinite(loss):
-            _explain(loss, unpack(self._x))
+            explain(loss, unpack(self._x))
         return loss, scores
 
 
-def _explain(loss, x):
+def explain(loss, x):
+    """Raise DataError where x is not finite, DivergedError where it is and the loss is not."""
     wrong = ~np.isfinite(x)
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])

@@ -14,7 +14,6 @@ from ..device import backend, is_native, pack, put, to_host
 from ..errors import RecordingError
 from ..network import named_leaves, observe, state_restored, states, tree
 
-
 # of an array as a whole: between what rounding does and what a mistake does
 AGREES = 5e-3
 # of an element: what may be left of a sum whose terms, of size 1, cancel each other
