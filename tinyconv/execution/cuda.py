@@ -107,7 +107,6 @@ class CapturedStep:
 
     def _choose(self, net):
         """Choose who computes: one block each image, where that is proved to agree with the layers."""
-        self.by_layers = lambda: self._by_layers(fused(net.replica(frees_cache=True), self.x_shape))
         self.one_block, self.why_by_layers = None, None
         try:
             self.one_block, owners = one_block(net, self.x_shape, self.dtype, self.loss)
@@ -116,7 +115,7 @@ class CapturedStep:
             return
         places = {(id(layer), name): place for place, (layer, name) in enumerate(owners)}
         self.places = [{name: places[id(layer), name] for name in layer.params} for layer in leaves(net)]
-        expected, found = (self._made(compute(), net) for compute in (self.by_layers, self._by_one_block))
+        expected, found = (self._made(compute(), net) for compute in (self._by_layers, self._by_one_block))
         if name := differing(expected, found):
             self.one_block, self.why_by_layers = None, f"{name} differs from that of the layers"
             warnings.warn(
@@ -139,7 +138,7 @@ class CapturedStep:
 
     def _compute(self):
         """Compute the step by calls; return the grads of all layers."""
-        grads = self._by_one_block() if self.one_block else self.by_layers()
+        grads = self._by_one_block() if self.one_block else self._by_layers()
         if self.optimizer is not None:
             self._update(grads)
         return grads
@@ -157,7 +156,8 @@ class CapturedStep:
             for layer, places in zip(leaves(self.net()), self.places)
         ]
 
-    def _by_layers(self, replica):
+    def _by_layers(self):
+        replica = fused(self.net().replica(frees_cache=True), self.x_shape)
         scores = replica.forward(self.x, training=self.loss is not None)
         transpose(scores.data.reshape(self.y.shape[::-1]), self.y)
         if self.loss is None:
