@@ -169,4 +169,5 @@ def network(x, run, shares, words, name):
 
 
 def grid(N):
+    """Blocks of the first launch for N images."""
     return max(1, min(N, BLOCKS))

@@ -90,7 +90,8 @@ def _added(words):
 
 
 def _products(layer, row):
-    O, C, X, WEIGHT, BIAS, COLUMNS = layer.O, layer.C, layer.notes, layer.weight, layer.bias, layer.columns
+    O, C, X, WEIGHT, COLUMNS = layer.O, layer.C, layer.notes, layer.weight, layer.columns
+    BIASED, BIAS = layer.bias is not None, layer.bias or 0
     ACROSS = -(-COLUMNS // BLOCK)
     SHAPE = AT_ONCE, ROWS
 
@@ -118,8 +119,7 @@ def _products(layer, row):
             o = first + r
             if o < O and c < C:
                 put(out, WEIGHT + o * C + c, sums[r])
-            if BIAS is not None:
-                if o < O and c == C:
-                    put(out, BIAS + o, sums[r])
+            if BIASED and o < O and c == C:
+                put(out, BIAS + o, sums[r])
 
     return products

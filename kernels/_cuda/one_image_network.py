@@ -4,6 +4,7 @@ first launch    forward, loss and backward of every image       kernels/_cuda/on
 second launch   the gradients of all parameters                 kernels/_cuda/one_image_gradients.py
 """  # noqa: E501
 
+import zlib
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -117,7 +118,7 @@ def plan(x_shape, operations, sizes):
 @cache
 def _kernels(x_shape, operations, sizes, loss):
     """(first kernel, second kernel or None, blocks of the second)."""
-    made, name = plan(x_shape, operations, sizes), f"{x_shape} {operations} {loss}"
+    made, name = plan(x_shape, operations, sizes), _name(x_shape, operations, loss)
     training, slope = loss is not None, operations[-1].functions()[1]
     run = _room(loss[0]).end(made.maps[-1], slope, *loss[1]) if training else only_scores(made.maps[-1])
     slopes = [one, *(operation.functions()[1] for operation in operations)]
@@ -130,6 +131,13 @@ def _kernels(x_shape, operations, sizes, loss):
     if not training or not made.gradients:
         return first, None, 0
     return first, *one_image_gradients.gradients(made.shares, made.notes, made.dense, name)
+
+
+def _name(x_shape, operations, loss):
+    """A name that tells a network from others; crc32 of all that it is."""
+    shapes = " to ".join("x".join(map(str, shape)) for shape in (x_shape, operations[-1].y_shape))
+    what = zlib.crc32(repr((x_shape, operations, loss)).encode())
+    return f"{shapes}, {len(operations)} operations, {loss[0] if loss else 'forward'}, {what:08x}"
 
 
 def _settings(operation):

@@ -18,11 +18,13 @@ SLICES = 2 if SIMULATOR else 8  # likewise on the way back
 
 @device
 def times(weight, x):
+    """What one x adds to one y."""
     return weight * x
 
 
 @device
 def times_dy(weight, x, dy):
+    """What one dy adds to one dx."""
     return weight * dy  # reverses: y[o] += weight[o, c] x[c]
 
 
@@ -134,6 +136,7 @@ def backward(x, y, out, weight, slope, need_dx, noted=True, dterm=times_dy):
 
 
 def scratch_words(y):
+    """Return the words of shared memory that are needed beside x and y, at least."""
     return 2 * y.features
 
 

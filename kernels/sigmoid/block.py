@@ -11,12 +11,14 @@ ZERO, ONE = np.float32(0), np.float32(1)
 
 @device
 def value(x):
+    """1 / (1 + e^-x)"""
     small = math.exp(-abs(x))  # of the smaller of the two sides, so that it cannot overflow
     return (small if x < ZERO else ONE) / (ONE + small)
 
 
 @device
 def slope(y):
+    """Its derivative, of what it has made."""
     return y * (ONE - y)  # reverses: y = 1 / (1 + e^-x)
 
 

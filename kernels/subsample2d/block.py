@@ -78,4 +78,5 @@ def backward(x, y, scratch, out, size, coefficient, slope, need_dx):
 
 
 def scratch_words(y):
+    """Return the words of shared memory that are needed beside x and y, at least."""
     return 2 * y.C * y.H

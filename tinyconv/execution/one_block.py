@@ -1,5 +1,5 @@
-"""Which networks are computed by one block an image (kernels/_cuda/one_image_network.py): chains of layers that
-have a kernels/<op>/block.py, of float32, whose activations fit into a block's shared memory.
+"""Which networks are computed by one block an image (kernels/_cuda/one_image_network.py): chains of layers
+that have a kernels/<op>/block.py, of float32, whose activations fit into a block's shared memory.
 """
 
 from dataclasses import replace
