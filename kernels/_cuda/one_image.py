@@ -22,9 +22,9 @@ from functools import cache
 
 import numpy as np
 
-from .launch import SIMULATOR, device, kernel
+from .launch import SIMULATOR, device, divided, kernel
 from .package import cuda
-from .ptx import at, at_shared, put, put_shared
+from .ptx import ALIGNMENT, at, at_shared, put, put_shared
 
 int32 = np.int32
 THREADS = 8 if SIMULATOR else 512  # of a block
@@ -139,7 +139,8 @@ def only_scores(y):
     @device
     def end(s, params, notes, shares, row, fresh, labels, dlosses, scores, losses, n):
         for k in range(cuda.threadIdx.x, FEATURES, THREADS):
-            put(scores, n * FEATURES + k, at_shared(s, int32(FIRST + k // W * PITCH + k % W)))
+            line, w = divided(k, W)
+            put(scores, n * FEATURES + k, at_shared(s, int32(FIRST + line * PITCH + w)))
 
     return end
 
@@ -155,12 +156,13 @@ def network(x, run, shares, words, name):
 
     @kernel(made_with=name, launch_bounds=(THREADS, 1))
     def step(x, N, params, labels, dlosses, notes, shares, scores, losses):
-        s = cuda.shared.array(SIZE, x.dtype)
+        s = cuda.shared.array(SIZE, x.dtype, alignment=ALIGNMENT)
         b = cuda.blockIdx.x
         row = b * ROW
         for n in range(b, N, cuda.gridDim.x):
             for e in range(cuda.threadIdx.x, FEATURES, THREADS):
-                put_shared(s, int32(FIRST + e // W * PITCH + e % W), at(x, e * N + n))
+                line, w = divided(e, W)
+                put_shared(s, int32(FIRST + line * PITCH + w), at(x, e * N + n))
             cuda.syncthreads()
             run(s, params, notes, shares, row, n == b, labels, dlosses, scores, losses, n)
             cuda.syncthreads()

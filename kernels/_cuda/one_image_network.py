@@ -84,7 +84,8 @@ def plan(x_shape, operations, sizes):
         W = shape[2]
         # neighbouring rows begin in different banks of shared memory where their length is odd
         maps.append(Maps(first, *shape, W if packed else W | 1))
-        first += maps[place].size
+        # where four numbers can be read at once
+        first += -(-maps[place].size // 4) * 4
     needed = max(operation.block.scratch_words(y) for operation, y in zip(operations, maps[1:]))
     if first + needed > WORDS:
         return f"{4 * (first + needed):,} bytes of one image, and a block has {4 * WORDS:,}"

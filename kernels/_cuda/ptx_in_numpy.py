@@ -42,6 +42,9 @@ def near(width):
     return read
 
 
+near_shared = near
+
+
 @cache
 def reader(count, apart):
     return lambda array, index: tuple(at(array, index + i * apart) for i in range(count))

@@ -12,12 +12,13 @@ from functools import cache
 
 import numpy as np
 
-from .._cuda.launch import device
+from .._cuda.launch import device, divided
 from .._cuda.one_image import THREADS, add_share
 from .._cuda.package import cuda
-from .._cuda.ptx import at, at_shared, put_shared
+from .._cuda.ptx import at, at_shared, near, near_shared, put_shared
 
 int32 = np.int32
+read, weight_at = near_shared(1), near(1)
 LONGEST = 14  # pixels of a row that a thread holds, where it can be cut
 
 
@@ -43,11 +44,10 @@ def forward(x, y, pairs, kernel_size, weight, bias):
         )
         sums = cuda.local.array(LENGTH, s.dtype)
         for begin in range(0, ALL, THREADS):
-            task = int32(begin + cuda.threadIdx.x)
-            piece, i = task // OH, task % OH
-            o = piece // PIECES
-            slice, o = o // y_C, o % y_C
-            first = piece % PIECES * LENGTH
+            row, i = divided(begin + cuda.threadIdx.x, OH)
+            row, piece = divided(row, PIECES)
+            slice, o = divided(row, y_C)
+            first = piece * LENGTH
             if slice < SLICES:
                 start = s.dtype.type(0)
                 if bias is not None and slice == 0:
@@ -57,12 +57,12 @@ def forward(x, y, pairs, kernel_size, weight, bias):
                 for entry in range(STARTS[o] + slice, STARTS[o + 1], SLICES):
                     k, c = ORDER[entry], INPUTS[entry]
                     for u in range(KH):
-                        place = int32(X + (c * XH + i + u) * XP + first)
+                        place, taps = int32(X + (c * XH + i + u) * XP + first), (k * KH + u) * KW
                         for w in range(LENGTH + KW - 1):
-                            number = at_shared(s, int32(place + w))
+                            number = read(s, place, int32(w))[0]
                             for v in range(KW):
                                 if 0 <= w - v < LENGTH:
-                                    sums[w - v] += at(params[weight], int32((k * KH + u) * KW + v)) * number
+                                    sums[w - v] += weight_at(params[weight], taps, int32(v))[0] * number
             place = int32(Y + (o * OH + i) * YP + first)
             add_in_order(s, sums, place, slice)
 
@@ -107,11 +107,10 @@ def backward_input(x, y, pairs, kernel_size, weight, slope):
         )
         sums = cuda.local.array(LENGTH, s.dtype)
         for begin in range(0, ALL, THREADS):
-            task = int32(begin + cuda.threadIdx.x)
-            piece, h = task // H, task % H
-            c = piece // PIECES
-            slice, c = c // x_C, c % x_C
-            first = piece % PIECES * LENGTH if PIECES > 1 else 0
+            row, h = divided(begin + cuda.threadIdx.x, H)
+            row, piece = divided(row, PIECES)
+            slice, c = divided(row, x_C)
+            first = piece * LENGTH if PIECES > 1 else 0
             for w in range(LENGTH):
                 sums[w] = s.dtype.type(0)
             target = int32(X + (c * H + h) * XP + first)
@@ -120,18 +119,18 @@ def backward_input(x, y, pairs, kernel_size, weight, slope):
                     k, o = ORDER[entry], OUTPUTS[entry]
                     for u in range(KH):
                         if 0 <= h - u < OH:
-                            place = int32(Y + (o * OH + h - u) * YP + first)
+                            place, taps = int32(Y + (o * OH + h - u) * YP + first), (k * KH + u) * KW
                             for j in range(1 - KW, LENGTH):
                                 if 0 <= first + j < OW:
-                                    number = at_shared(s, int32(place + j))
+                                    number = read(s, place, int32(j))[0]
                                     for v in range(KW):
                                         if 0 <= j + v < LENGTH:
                                             # reverses: sums[w - v] += weight[k, u, v] * number
                                             sums[j + v] += (
-                                                at(params[weight], int32((k * KH + u) * KW + v)) * number
+                                                weight_at(params[weight], taps, int32(v))[0] * number
                                             )
                 for w in range(LENGTH):
-                    sums[w] *= slope(at_shared(s, int32(target + w)))
+                    sums[w] *= slope(read(s, target, int32(w))[0])
             if SLICES > 1:
                 cuda.syncthreads()  # whoever still reads x
             add_in_order(s, sums, target, slice)
@@ -155,7 +154,7 @@ def _add_in_order(LENGTH, SLICES):
                     for j in range(LENGTH):
                         value = sums[j]
                         if turn > 0:
-                            value += at_shared(s, int32(place + j))
+                            value += read(s, place, int32(j))[0]
                         put_shared(s, int32(place + j), value)
                 cuda.syncthreads()
 
@@ -170,29 +169,39 @@ def backward_parameters(x, y, scratch, out, pairs, kernel_size, biased):
     """
     KH, KW = kernel_size
     first_of_k = np.ascontiguousarray(pairs, np.int32)
-    OH, OW, O = y.H, y.W, y.C
+    OH, OW, O, LENGTH = y.H, y.W, y.C, _length(y.W)
     TASKS, SUMS = len(pairs) * KH, len(pairs) * KH * KW
     SLICES = max(1, min(THREADS // TASKS, OH, (scratch.size - O * OH) // SUMS))
     XH, XP, X, YP, Y, SCRATCH, OUT = x.H, x.pitch, x.first, y.pitch, y.first, scratch.first, out.shares
-    ALL, LINES, ROWS = TASKS * SLICES, scratch.first + (SUMS * SLICES if SLICES > 1 else 0), O * OH
+    K, ALL, LINES, ROWS = (
+        len(pairs),
+        TASKS * SLICES,
+        scratch.first + (SUMS * SLICES if SLICES > 1 else 0),
+        O * OH,
+    )
 
     @device
     def backward(s, params, notes, shares, row, fresh, n):
         PAIRS = cuda.const.array_like(first_of_k)
-        sums = cuda.local.array(KW, s.dtype)
+        sums, dy = cuda.local.array(KW, s.dtype), cuda.local.array(LENGTH, s.dtype)
         for task in range(cuda.threadIdx.x, ALL, THREADS):
-            slice, k, u = task // TASKS, task % TASKS // KH, task % KH
+            line, u = divided(task, KH)
+            slice, k = divided(line, K)
             o, c = PAIRS[k, 0], PAIRS[k, 1]
             for v in range(KW):
                 sums[v] = s.dtype.type(0)
             for i in range(slice, OH, SLICES):
-                place, dplace = int32(X + (c * XH + i + u) * XP), int32(Y + (o * OH + i) * YP)
-                for w in range(OW + KW - 1):
-                    number = at_shared(s, int32(place + w))
-                    for v in range(KW):
-                        if 0 <= w - v < OW:
-                            # reverses: y[j] += weight[k, u, v] * x[j + v]
-                            sums[v] += at_shared(s, int32(dplace + w - v)) * number
+                for first in range(0, OW, LENGTH):
+                    place = int32(X + (c * XH + i + u) * XP + first)
+                    dplace = int32(Y + (o * OH + i) * YP + first)
+                    for j in range(LENGTH):
+                        dy[j] = read(s, dplace, int32(j))[0]
+                    for w in range(LENGTH + KW - 1):
+                        number = read(s, place, int32(w))[0]
+                        for v in range(KW):
+                            if 0 <= w - v < LENGTH:
+                                # reverses: y[j] += weight[k, u, v] * x[j + v]
+                                sums[v] += dy[w - v] * number
             for v in range(KW):
                 if SLICES > 1:
                     put_shared(s, int32(SCRATCH + task * KW + v), sums[v])
@@ -202,7 +211,7 @@ def backward_parameters(x, y, scratch, out, pairs, kernel_size, biased):
             for line in range(cuda.threadIdx.x, ROWS, THREADS):
                 total = s.dtype.type(0)
                 for j in range(OW):
-                    total += at_shared(s, int32(Y + line * YP + j))
+                    total += read(s, int32(Y + line * YP), int32(j))[0]
                 put_shared(s, int32(LINES + line), total)
         if biased or SLICES > 1:
             cuda.syncthreads()

@@ -6,10 +6,10 @@ rbf has the same loops: `term` and `dterm` say what is added up.
 
 import numpy as np
 
-from .._cuda.launch import AT_ONCE, SIMULATOR, device
+from .._cuda.launch import AT_ONCE, SIMULATOR, device, divided
 from .._cuda.one_image import THREADS
 from .._cuda.package import cuda
-from .._cuda.ptx import at, at_shared, near, put, put_shared
+from .._cuda.ptx import at, at_shared, near, near_shared, put, put_shared
 
 int32 = np.int32
 LANES = 2 if SIMULATOR else 8  # threads that share a sum, at most
@@ -38,26 +38,30 @@ def forward(x, y, scratch, weight, bias, term=times):
     PARTS = max(1, min(LANES, C // WIDTH, scratch.size // O - 1))
     STRIDE, ALL = PARTS + 1, O * PARTS
     STEP = PARTS * WIDTH
-    STEPS = -(-C // STEP)
-    read, SHAPE = near(WIDTH), (AT_ONCE, WIDTH)
+    # steps that all threads take, several at once
+    FULL = C // (STEP * AT_ONCE) * AT_ONCE
+    read, read_shared, SHAPE = near(WIDTH), near_shared(WIDTH), (AT_ONCE, WIDTH)
 
     @device
     def forward(s, params):
         held = cuda.local.array(SHAPE, s.dtype)
         for task in range(cuda.threadIdx.x, ALL, THREADS):
-            o, part = task // PARTS, task % PARTS
+            o, part = divided(task, PARTS)
             total = s.dtype.type(0)
-            for first in range(0, STEPS, AT_ONCE):
+            begin, place = o * C + part * WIDTH, int32(X + part * WIDTH)
+            for first in range(0, FULL * STEP, AT_ONCE * STEP):
                 for a in range(AT_ONCE):
-                    c = (first + a) * STEP + part * WIDTH
-                    numbers = read(params[weight], o * C + (c if c < C else 0), int32(0))
+                    numbers = read(params[weight], begin + first, int32(a * STEP))
                     for i in range(WIDTH):
                         held[a, i] = numbers[i]
                 for a in range(AT_ONCE):
-                    c = (first + a) * STEP + part * WIDTH
-                    if c < C:
-                        for i in range(WIDTH):
-                            total += term(held[a, i], at_shared(s, int32(X + c + i)))
+                    numbers = read_shared(s, int32(place + first), int32(a * STEP))
+                    for i in range(WIDTH):
+                        total += term(held[a, i], numbers[i])
+            for c in range(FULL * STEP, C - part * WIDTH, STEP):
+                numbers = read(params[weight], begin + c, int32(0))
+                for i in range(WIDTH):
+                    total += term(numbers[i], at_shared(s, int32(place + c + i)))
             put_shared(s, int32(SCRATCH + o * STRIDE + part), total)
         cuda.syncthreads()
         for o in range(cuda.threadIdx.x, O, THREADS):
@@ -81,7 +85,9 @@ def backward(x, y, out, weight, slope, need_dx, noted=True, dterm=times_dy):
     WIDTH = _width(C)
     COLUMNS = C // WIDTH
     PARTS = max(1, min(SLICES, THREADS // COLUMNS, O))
-    STEPS, ALL = -(-O // PARTS), COLUMNS * PARTS
+    ALL = COLUMNS * PARTS
+    # steps that all threads take, several at once
+    FULL = O // (PARTS * AT_ONCE) * AT_ONCE
     ROW = out.row
     read, SHAPE = near(WIDTH), (AT_ONCE, WIDTH)
 
@@ -99,25 +105,27 @@ def backward(x, y, out, weight, slope, need_dx, noted=True, dterm=times_dy):
             there = cuda.local.array(WIDTH, s.dtype)
             held = cuda.local.array(SHAPE, s.dtype)
             for begin in range(0, ALL, THREADS):
-                task = begin + cuda.threadIdx.x
-                part, c = task // COLUMNS, task % COLUMNS * WIDTH
+                part, c = divided(begin + cuda.threadIdx.x, COLUMNS)
+                c *= WIDTH
                 for i in range(WIDTH):
                     sums[i] = s.dtype.type(0)
                 if part < PARTS:
                     for i in range(WIDTH):
                         there[i] = at_shared(s, int32(X + c + i))
-                    for first in range(0, STEPS, AT_ONCE):
+                    place = part * C + c
+                    for first in range(0, FULL * PARTS, AT_ONCE * PARTS):
                         for a in range(AT_ONCE):
-                            o = (first + a) * PARTS + part
-                            numbers = read(params[weight], (o if o < O else 0) * C + c, int32(0))
+                            numbers = read(params[weight], place + first * C, int32(a * PARTS * C))
                             for i in range(WIDTH):
                                 held[a, i] = numbers[i]
                         for a in range(AT_ONCE):
-                            o = (first + a) * PARTS + part
-                            if o < O:
-                                dy = at_shared(s, int32(Y + o))
-                                for i in range(WIDTH):
-                                    sums[i] += dterm(held[a, i], there[i], dy)
+                            dy = at_shared(s, int32(Y + part + first + a * PARTS))
+                            for i in range(WIDTH):
+                                sums[i] += dterm(held[a, i], there[i], dy)
+                    for o in range(FULL * PARTS + part, O, PARTS):
+                        numbers, dy = read(params[weight], o * C + c, int32(0)), at_shared(s, int32(Y + o))
+                        for i in range(WIDTH):
+                            sums[i] += dterm(numbers[i], there[i], dy)
                     for i in range(WIDTH):
                         sums[i] *= slope(there[i])
                 if PARTS > 1:

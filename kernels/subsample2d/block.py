@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from .._cuda.launch import device
+from .._cuda.launch import device, divided
 from .._cuda.one_image import THREADS, add_share
 from .._cuda.package import cuda
-from .._cuda.ptx import at, at_shared, put_shared
+from .._cuda.ptx import at, at_shared, near_shared, put_shared
 
 int32 = np.int32
+read = near_shared(1)
 
 
 def forward(x, y, size, coefficient, bias):
@@ -18,10 +19,10 @@ def forward(x, y, size, coefficient, bias):
     @device
     def forward(s, params):
         for e in range(cuda.threadIdx.x, ALL, THREADS):
-            line, j = e // OW, e % OW
-            c, i = line // OH, line % OH
-            total = window_sum(s, c, i, j)
-            put_shared(s, int32(Y + line * YP + j), at(params[coefficient], c) * total + at(params[bias], c))
+            line, j = divided(e, OW)
+            c, i = divided(line, OH)
+            total = at(params[coefficient], c) * window_sum(s, c, i, j) + at(params[bias], c)
+            put_shared(s, int32(Y + line * YP + j), total)
 
     return forward
 
@@ -31,10 +32,10 @@ def _window_sum(x, size):
 
     @device
     def window_sum(s, c, i, j):
-        total = s.dtype.type(0)
+        total, first = s.dtype.type(0), int32(X + (c * H + i * SH) * XP + j * SW)
         for u in range(SH):
             for v in range(SW):
-                total += at_shared(s, int32(X + (c * H + i * SH + u) * XP + j * SW + v))
+                total += read(s, first, int32(u * XP + v))[0]
         return total
 
     return window_sum
@@ -44,16 +45,19 @@ def backward(x, y, scratch, out, size, coefficient, slope, need_dx):
     """backward(s, params, ...): dcoefficient, and behind it dbias, to the shares; dx in the place of x."""
     (SH, SW), X, XP, H, W = size, x.first, x.pitch, x.H, x.W
     Y, YP, C, OH, OW, SCRATCH, OUT = y.first, y.pitch, y.C, y.H, y.W, scratch.first, out.shares
-    ROWS, ALL = C * OH, x.features if need_dx else 0
+    ROWS, WINDOWS = C * OH, y.features if need_dx else 0
+    # pixels of rows and columns that fill no window
+    LEFT = x.features if need_dx and (H % SH or W % SW) else 0
     window_sum = _window_sum(x, size)
 
     @device
     def backward(s, params, notes, shares, row, fresh, n):
         for line in range(cuda.threadIdx.x, ROWS, THREADS):
             products = total = s.dtype.type(0)
+            c, i = divided(line, OH)
             for j in range(OW):
                 dy = at_shared(s, int32(Y + line * YP + j))
-                products += dy * window_sum(s, line // OH, line % OH, j)  # reverses: y = coefficient * sum
+                products += dy * window_sum(s, c, i, j)  # reverses: y = coefficient * sum
                 total += dy  # reverses: y = ... + bias[c]
             put_shared(s, int32(SCRATCH + line), products)
             put_shared(s, int32(SCRATCH + ROWS + line), total)
@@ -63,16 +67,22 @@ def backward(x, y, scratch, out, size, coefficient, slope, need_dx):
             for i in range(OH):
                 total += at_shared(s, int32(SCRATCH + e * OH + i))
             add_share(shares, row + OUT + e, total, fresh)
-        for e in range(cuda.threadIdx.x, ALL, THREADS):
-            line, w = e // W, e % W
-            c, i, j = line // H, line % H // SH, w // SW
-            place, dx = int32(X + line * XP + w), s.dtype.type(0)
-            # rows and columns that fill no window get 0; reverses: total + x[i SH + u, j SW + v], then
-            # coefficient * total
-            if i < OH and j < OW:
-                dy = at_shared(s, int32(Y + (c * OH + i) * YP + j))
-                dx = at(params[coefficient], c) * dy * slope(at_shared(s, place))
-            put_shared(s, place, dx)
+        for e in range(cuda.threadIdx.x, WINDOWS, THREADS):
+            line, j = divided(e, OW)
+            c, i = divided(line, OH)
+            # reverses: coefficient * total
+            dtotal = at(params[coefficient], c) * at_shared(s, int32(Y + line * YP + j))
+            first = int32(X + (c * H + i * SH) * XP + j * SW)
+            for u in range(SH):
+                for v in range(SW):
+                    # reverses: total + x[i SH + u, j SW + v]
+                    value = read(s, first, int32(u * XP + v))[0]
+                    put_shared(s, int32(first + u * XP + v), dtotal * slope(value))
+        for e in range(cuda.threadIdx.x, LEFT, THREADS):
+            line, w = divided(e, W)
+            _, h = divided(line, H)
+            if h >= OH * SH or w >= OW * SW:
+                put_shared(s, int32(X + line * XP + w), s.dtype.type(0))
 
     return backward
 
