@@ -16,7 +16,7 @@ from ._cuda.native import CudaNative, cast, transpose
 from ._cuda.one_image_network import OneImage, Operation, plan as one_image_plan
 from ._cuda.streams import enter_context
 from ._cuda.transit import Event, Layout, Transit
-from ._cuda.views import keep_batch, take_batch, take_numbers
+from ._cuda.views import keep_batch, keep_scores, take_batch, take_images, take_numbers
 
 __all__ = [
     "CudaNative",
@@ -32,8 +32,10 @@ __all__ = [
     "enter_context",
     "one_image_plan",
     "keep_batch",
+    "keep_scores",
     "put",
     "take_batch",
+    "take_images",
     "take_numbers",
     "to_gpu",
     "transpose",

@@ -28,6 +28,15 @@ class Idle(Scale):
         self.grads["weight"] = np.zeros(3)
         return dy
 
+class Typo(Scale):
+    def backward(self, dy):
+        return dy * self.xx
+
+class NeedsAnArgument(Scale):
+    def __init__(self, size):
+        super().__init__()
+
+def inverse(x): return x / (1 // 2 / 0)
 def forward(x, weight): return x @ weight
 def backward(dy, x, weight): return dy @ weight.T, x.T @ dy
 """
@@ -56,7 +65,17 @@ def test_what_cannot_be_checked_is_one_line(mine, capsys):
     for what, more, words in (
         (f"{mine}:Nothing", [], "NameError: name 'Nothing' is not defined"),
         ("nowhere.py:Scale", [], "expected FILE.py:CLASS"),
-        (f"{mine}:forward,backward", [], "found no x that forward and backward takes; give one"),
+        (
+            f"{mine}:inverse,inverse",
+            [],
+            "found no x that inverse and inverse takes; it raises ZeroDivisionError",
+        ),
+        (
+            f"{mine}:Typo",
+            [],
+            "it raises AttributeError: 'Typo' object has no attribute 'xx' (mine.py, line 27)",
+        ),
+        (f"{mine}:NeedsAnArgument", [], "TypeError"),
         ("conv2d", ["--full"], "--full: expected one of"),
     ):
         assert main(["gradcheck", what, *more]) == 1

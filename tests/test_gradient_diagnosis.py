@@ -250,7 +250,7 @@ def test_shapes_are_found():
     assert (
         {shape[0] for shape in found} >= {1, 2}
         and all(shape[1] == 3 for shape in found)
-        and (3, 3, 1, 1) in found
+        and (5, 3, 1, 1) in found
     )
     assert all(shape[1:] == (7,) for shape in shapes(Dense(7, 2, rng=0)))
     assert len(shapes(tc.SoftmaxCrossEntropy())) == 3
@@ -259,8 +259,10 @@ def test_shapes_are_found():
             Conv2d(2, 3, 5, rng=0), tc.layers.Flatten(), Dense(3 * 3 * 2, 2, rng=0), input_shape=(2, 7, 6)
         )
     ) == {(2, 2, 7, 6)}
-    assert shapes(Stateful()) == {(3, 3), (1, 3), (4, 3)}
-    with pytest.raises(ValueError, match="found no x that .* takes; give one"):
+    assert shapes(Stateful()) == {(2, 3), (1, 3), (5, 3)}
+    with pytest.raises(
+        ValueError, match="found no x that .* takes; it raises ZeroDivisionError: division by zero"
+    ):
         check_gradients((lambda x: x[:0] + 1 / 0, lambda dy: dy), quiet=True)
 
 

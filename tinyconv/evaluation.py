@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -67,17 +67,22 @@ def evaluate(
     threads: int | None = None,
     stop: Callable[[], bool] = lambda: False,
     show: bool = False,
+    resident: Any = None,
 ) -> Evaluation | None:
     """Run the network over all of `images` (Images), as `inputs` (Inputs) shows them; gives an Evaluation.
 
     stop() is asked after every chunk: where it is true, the answer is None.
+    resident  these images where they lie on the GPU: execution.resident.ResidentScores
     """
-    scores = []
-    for y in forward_all(net, images, inputs, threads, "testing" if show else None):
-        scores.append(average_crops(y, inputs.crops))
-        if stop():
-            return None
-    scores = np.concatenate(scores)
+    if resident is not None:
+        scores = resident.scores()
+    else:
+        parts = []
+        for y in forward_all(net, images, inputs, threads, "testing" if show else None):
+            parts.append(average_crops(y, inputs.crops))
+            if stop():
+                return None
+        scores = np.concatenate(parts)
     top5 = top_k(scores, images.labels, 5) if scores.shape[1] > MANY_CLASSES else None
     return Evaluation(scores, loss.predict(scores), images.labels, loss.forward(scores, images.labels), top5)
 

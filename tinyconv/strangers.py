@@ -100,8 +100,8 @@ def forgotten_arrays(obj, before: dict, says_params: bool) -> str | None:
     )
 
 
-def _gradient_beside(owner, name):
-    """The attribute beside `name` that people give the gradient of it; None where there is none."""
+def gradient_names(name: str) -> tuple[str, ...]:
+    """Return the names that people give the gradient of `name`, other than `name` itself."""
     small, large = name.lower(), name.upper()
     usual = (
         f"d{name}",
@@ -121,4 +121,9 @@ def _gradient_beside(owner, name):
         f"grads_{name}",
         f"{name}_grads",
     )
-    return next((other for other in usual if other != name and getattr(owner, other, None) is not None), None)
+    return tuple(dict.fromkeys(other for other in usual if other != name))
+
+
+def _gradient_beside(owner, name):
+    """The attribute beside `name` that holds the gradient of it; None where there is none."""
+    return next((other for other in gradient_names(name) if getattr(owner, other, None) is not None), None)

@@ -15,9 +15,9 @@ from . import checkpoint
 from .annotation import PathLike
 from .epochs import FedEpoch, ResidentSteps
 from .errors import DivergedError
-from .evaluation import central, evaluate
+from .evaluation import central, chunk, evaluate
 from .execution import resident
-from .execution.resident import ResidentEpoch
+from .execution.resident import ResidentEpoch, ResidentScores
 
 if TYPE_CHECKING:
     from .data import Images, Inputs
@@ -92,7 +92,7 @@ class Trainer:
         self.epochs, self.batch_size, self.seed, self.threads = epochs, batch_size, seed, threads
         self.augment, self.until_error, self.checkpoint_seconds = augment, until_error, checkpoint_seconds
         self.progress = Progress()
-        self.resident, self.why_not_resident = None, None
+        self.resident, self.why_not_resident, self._tests = None, None, None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -175,6 +175,16 @@ class Trainer:
             return FedEpoch(self, order, self.progress.step)
         return ResidentSteps(self.resident, self, order, self.progress.step)
 
+    def _resident_tests(self):
+        """The test images on the GPU, where the training images are there and these may be too."""
+        inputs = central(self.inputs)
+        if self.resident is None or resident.why_not(self.net, self.loss, None, self.test, inputs):
+            return None
+        if self._tests is None:
+            images = chunk(self.net, inputs)
+            self._tests = ResidentScores(self.net, self.test, inputs, images, self.threads)
+        return self._tests
+
     def _count(self, loss, scores, labels):
         """Add what one step has made to the progress of the epoch."""
         p = self.progress
@@ -200,6 +210,7 @@ class Trainer:
             self.threads,
             stop,
             show and len(self.test) > 2048,
+            self._resident_tests(),
         )
         if result is None:  # stopped: resumed, the epoch has no step left, and is tested
             return

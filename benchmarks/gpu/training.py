@@ -109,7 +109,7 @@ def _some(images, count):
 
 
 def _trainer(settings, train, test, inputs, precision, augment):
-    """(a Trainer on the GPU, seconds that compiling took: a first step of another network, whose kernels are
+    """(a Trainer on the GPU, seconds that compiling took: a short epoch of another network, whose kernels are
     the same)
     """
     holder, size = [], settings["batch_size"]
@@ -139,9 +139,13 @@ def _trainer(settings, train, test, inputs, precision, augment):
         )
     rehearsal, trainer = holder
     start = time.perf_counter()
-    for images in {min(size, len(train)), len(train) % size or size}:  # the last batch of an epoch is smaller
-        x = central(rehearsal.inputs).testing(train.read(slice(images)))
-        rehearsal.net.train_step(x, train.labels[:images], rehearsal.loss, rehearsal.optimizer)
+    # a whole batch and the smaller one at the end of an epoch, then the test
+    rehearsal.train = train.subset(slice(min(size, len(train)) + len(train) % size), train.name)
+    rehearsal.test, rehearsal.epochs = (
+        test.subset(slice(len(test) if augment is False else size), test.name),
+        1,
+    )
+    rehearsal.run(show=False)
     return trainer, time.perf_counter() - start
 
 

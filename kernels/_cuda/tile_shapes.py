@@ -14,9 +14,6 @@ from .ptx import Fragment
 MULTIPROCESSORS = 132
 BYTES_A_CLOCK = 2000  # of memory
 LATENCY = 8  # steps that the beginning and the end of a tile take
-# multiply-adds that a multiprocessor makes in a clock, in float32; on tensor cores the tiles here reached 2.8
-# times as many on an H200
-RATE, TENSOR_RATE = 128, 360
 FEW, ENOUGH = 128, 384  # threads on a multiprocessor: half of their time they wait, hardly ever
 MOST_SPLITS = 256
 
@@ -168,8 +165,7 @@ def choice(M, J, K, groups, a_across, b_across, a_width, b_width, split, tensor)
             speed = tile.speed * min(
                 1, (FEW + threads) / (FEW + ENOUGH)
             )  # few threads often wait for memory all at once
-            rate = (TENSOR_RATE if tile.tensor else RATE) * speed
-            clocks = in_turn * (-(-steps // splits) + LATENCY) * tile.BM * tile.BN * tile.BK / rate
+            clocks = in_turn * (-(-steps // splits) + LATENCY) * tile.BM * tile.BN * tile.BK / 128 / speed
             if splits > 1:
                 clocks += 3000 + 8 * splits * M * J * groups / BYTES_A_CLOCK
             if best is None or clocks < best[0]:

@@ -13,26 +13,19 @@ from .ptx import product
 
 
 def take_batch(counter, most, images, labels, order, corners, mirrored, noise, scale, offset, outside, x, y):
-    """Fill x (C, h, w, n) and y (n,) with the n views of step counter[0], which begin at most * counter[0].
-
-    images uint8 (N, C, H, W), labels (N,); order, corners, mirrored, noise: of all places of the epoch, as
-    take_views of kernels/views.py has them; most: images of a whole batch.
-    """
-    _take[x.size](
-        counter,
-        most,
-        images,
-        order,
-        corners,
-        mirrored,
-        noise,
-        scale,
-        offset,
-        outside,
-        x.shape,
-        x.reshape(x.size),
-    )
+    """Fill x (C, h, w, n) as take_images does, and y (n,) with the labels (N,) of these images."""
+    take_images(counter, most, images, order, corners, mirrored, noise, scale, offset, outside, x)
     _take_labels[y.size](counter, most, labels, order, y)
+
+
+def take_images(counter, most, images, order, corners, mirrored, noise, scale, offset, outside, x):
+    """Fill x (C, h, w, n) with the n views of step counter[0], which begin at place most * counter[0].
+
+    images uint8 (N, C, H, W); order, corners, mirrored, noise: of all places of the epoch, as take_views of
+    kernels/views.py has them; most: images of a whole batch
+    """
+    views = order, corners, mirrored, noise
+    _take[x.size](counter, most, images, *views, scale, offset, outside, x.shape, x.reshape(x.size))
 
 
 @kernel
@@ -72,19 +65,29 @@ def _take_numbers(counter, table, numbers):
 
 
 def keep_batch(counter, most, scores, losses, all_scores, all_losses):
-    """all_scores[most * counter[0] + n] = scores[n], losses likewise; then the counter goes on."""
-    _keep[scores.size](counter, most, scores, losses, all_scores, all_losses)
+    """all_losses[most * counter[0] + n] = losses[n]; then what keep_scores does."""
+    _keep_losses[losses.size](counter, most, losses, all_losses)
+    keep_scores(counter, most, scores, all_scores)
+
+
+@kernel
+def _keep_losses(counter, most, losses, all_losses):
+    for n in range(cuda.grid(1), losses.size, cuda.gridsize(1)):
+        all_losses[most * counter[0] + n] = losses[n]
+
+
+def keep_scores(counter, most, scores, all_scores):
+    """all_scores[most * counter[0] + n] = scores[n]; then the counter goes on."""
+    _keep_scores[scores.size](counter, most, scores, all_scores)
     _advance[1](counter)
 
 
 @kernel
-def _keep(counter, most, scores, losses, all_scores, all_losses):
+def _keep_scores(counter, most, scores, all_scores):
     first, K = most * counter[0], scores.shape[1]
     for e in range(cuda.grid(1), scores.size, cuda.gridsize(1)):
         n, k = divided(e, K)
         all_scores[first + n, k] = scores[n, k]
-        if k == 0:
-            all_losses[first + n] = losses[n]
 
 
 @kernel

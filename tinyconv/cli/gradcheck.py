@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 from tqdm import tqdm
 
+from ..apart import SECONDS, Raised
 from ..device import check_device
 from ..errors import DataError
 from ..gradient_cases import CASES
-from ..gradient_check import check_full_size, check_gradients, from_file, self_test
+from ..gradient_check import check_file, check_full_size, check_gradients, self_test
 from ..kernels import BACKENDS
 from ..models import MODELS
-from ..setting import natural_int, positive_int
+from ..setting import natural_int, positive_float, positive_int
 from . import options
 
 ORACLES = {
@@ -36,8 +37,9 @@ def add_parser(commands):
         nargs="?",
         default="all",
         type=_subject,
-        help=f"all (the default), one of {', '.join(CASES)}, or what is in a file of your own: FILE.py:CLASS, FILE.py:CLASS(ARGUMENTS), "  # noqa: E501
-        "FILE.py:FORWARD,BACKWARD",
+        help=f"all (the default), one of {', '.join(CASES)}, or what is in a file of your own: "
+        "FILE.py:CLASS, FILE.py:CLASS(ARGUMENTS), FILE.py:FORWARD,BACKWARD. The file is executed, in a "
+        "process of its own",
     )
     command.add_argument(
         "--x",
@@ -72,6 +74,13 @@ def add_parser(commands):
         type=positive_int,
         metavar="K",
         help="check only K elements of each array, drawn by the seed",
+    )
+    command.add_argument(
+        "--seconds",
+        type=positive_float,
+        default=SECONDS,
+        metavar="S",
+        help=f"of a FILE.py: what one pass may take before it is ended (default: {SECONDS:g})",
     )
     command.add_argument("--seed", type=natural_int, default=0, help="of x, dy and the weights (default: 0)")
     return command
@@ -134,18 +143,20 @@ def _check_full_size(args):
 
 
 def _check_file(args):
-    obj, rng = from_file(args.what), np.random.default_rng(args.seed)
+    rng = np.random.default_rng(args.seed)
     x = args.x and tuple(rng.standard_normal(shape) for shape in args.x)
+    x = x[0] if x and len(x) == 1 else x
     try:
-        report = check_gradients(
-            obj,
-            x[0] if x and len(x) == 1 else x,
+        report = check_file(
+            args.what,
+            x,
             sample=args.sample,
             seed=args.seed,
-            quiet=True,
             progress=True,
+            seconds=args.seconds,
+            advice="--x 2x5x3",
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, Raised) as error:
         raise DataError(f"{args.what}: {error}") from error
     print(report)
     print(

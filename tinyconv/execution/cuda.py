@@ -199,8 +199,8 @@ class CapturedStep:
             slot.transit.start()
             for layer, grads in self.grads:
                 layer().grads = dict(grads)
-            slot.pending = Pending(x, slot.result)
-            return slot.pending
+            pending = slot.pending = Pending(x, slot.result)
+            return pending
 
 
 class _Slot:
@@ -212,7 +212,8 @@ class _Slot:
         self.transit = Transit(
             into, step.x.data, step._rest_at, Layout(step._result), step._result_at, step.play
         )
-        self.y_shape, self.pending = step.y_shape, None
+        self.y_shape = step.y_shape
+        self.pending: Pending | None = None
 
     def fill(self, x, labels, optimizer):
         """Copy a batch into pinned memory, once nobody waits for what the slot held before."""

@@ -1,4 +1,4 @@
-"""ResidentEpoch: training steps on a data set whose bytes lie on the GPU.
+"""ResidentEpoch and ResidentScores: training steps and tests on a data set whose bytes lie on the GPU.
 
 A batch of NumPy arrays is prepared, copied and waited for by the processor. Here the bytes of all images go
 to the GPU once; the order of an epoch, its random views and the numbers of its steps once an epoch. Then a
@@ -21,7 +21,10 @@ AHEAD = 32  # steps that may be launched before one is waited for
 
 
 def why_not(net, loss, optimizer, images, inputs) -> str | None:
-    """Return the sentence that says why the data set cannot lie on the GPU; None where it can."""
+    """Return the sentence that says why the data set cannot lie on the GPU; None where it can.
+
+    optimizer  None: for tests alone
+    """
     device = backend(net.device)
     if device.records != "graph":
         return f"the device {net.device!r} computes where the images are"
@@ -29,8 +32,10 @@ def why_not(net, loss, optimizer, images, inputs) -> str | None:
         return f"{images!r} is read while training goes on, and is no Dataset in memory"
     if loss.device != net.device:
         return "network and loss are on two devices"
-    if not getattr(optimizer, "capturable", False) or optimizer.net is not net:
+    if optimizer is not None and not (getattr(optimizer, "capturable", False) and optimizer.net is net):
         return f"the update of {type(optimizer).__name__} runs on the processor"
+    if optimizer is None and inputs.crops > 1:
+        return f"tests see {inputs.crops} crops of an image"
     dtypes = {str(array.dtype) for array in net.params.values()}
     if dtypes != {"float32"}:
         return f"images become float32, and the network has {' and '.join(sorted(dtypes)) or 'no'} arrays"
@@ -109,9 +114,9 @@ class ResidentEpoch:
         if not np.array_equal(self._rows[self.next], np.float32(self.optimizer.options())):
             self._upload_numbers()  # somebody has changed a setting
         enter, play, leave, plan = self._captured(self._batch(self.next))
-        enter.launch()
+        enter()
         play()
-        leave.launch()
+        leave()
         mark.record()
         for layer, grads in plan.grads:
             layer().grads = dict(grads)
@@ -151,14 +156,9 @@ class ResidentEpoch:
         def keep():
             self.on_gpu.keep_batch(self._counter, most, plan.y, plan.losses, self._scores, self._losses)
 
-        graphs = []
-        for calls in (begin, keep):
-            calls()  # compiles; keep() moves the counter, which is put back
-            with self.on_gpu.capturing() as graph:
-                calls()
-            graphs.append(graph)
-        self.on_gpu.put(np.array([self.next]), self._counter)
-        self._steps[n] = graphs[0], plan.play, graphs[1], plan
+        enter, leave = (_graph(self.on_gpu, calls) for calls in (begin, keep))
+        self.on_gpu.put(np.array([self.next]), self._counter)  # keep() has moved it
+        self._steps[n] = enter, plan.play, leave, plan
         return self._steps[n]
 
     def results(self):
@@ -181,3 +181,64 @@ class ResidentEpoch:
                 explain(loss, prepare(images, *([self.key[places]] if self.augment else [])))
             self.counted += 1
             yield loss, scores[places], labels
+
+
+class ResidentScores:
+    """Scores of all images of a data set that lies on the GPU, as evaluation.forward_all gives them: central
+    crops, a chunk of images at a time.
+
+    scores()  the scores (N, classes), with the parameters that the network has now
+    """
+
+    def __init__(self, net, images, inputs, chunk, threads):
+        from ..kernels import capturing
+
+        self.on_gpu, self.net, self.inputs, self.threads = capturing, net, inputs, threads
+        N, put = len(images), capturing.to_gpu
+        self.chunk, self.N = min(chunk, N), N
+        self.scale, offset, self.outside = inputs.arithmetic
+        corners, mirrored, noise = inputs.centred(N)
+        self._bytes, self._offset = put(np.ascontiguousarray(images.images)), put(offset)
+        self._order, self._counter = put(np.arange(N)), put(np.zeros(1, np.int64))
+        self._views = [put(corners), put(mirrored), put(noise.astype(np.float32))]
+        self._scores, self._graphs = None, {}
+
+    def scores(self):
+        """Return the scores of all images."""
+        self.on_gpu.enter_context()
+        for first in range(0, self.N, self.chunk):
+            self._captured(min(self.chunk, self.N - first))  # compiles, and moves the counter
+        self.on_gpu.put(np.zeros(1, np.int64), self._counter)
+        for first in range(0, self.N, self.chunk):
+            for launch in self._captured(min(self.chunk, self.N - first))[:-1]:
+                launch()
+        return to_host(self._scores)
+
+    def _captured(self, n):
+        """(enter, forward, leave, plan) for n images."""
+        known = self._graphs.get(n)
+        if known is not None and not known[-1].is_stale():
+            return known
+        plan = plan_for(self.net, np.zeros((n, *self.inputs.shape), np.float32), self.threads)
+        if self._scores is None:
+            self._scores = self.on_gpu.to_gpu(np.zeros((self.N, plan.y.shape[1]), np.float32))
+        x = plan.x.data.reshape(*self.inputs.shape, n)
+        view = self._bytes, self._order, *self._views, self.scale, self._offset, self.outside, x
+
+        def begin():
+            self.on_gpu.take_images(self._counter, self.chunk, *view)
+
+        def keep():
+            self.on_gpu.keep_scores(self._counter, self.chunk, plan.y, self._scores)
+
+        enter, leave = (_graph(self.on_gpu, calls) for calls in (begin, keep))
+        self._graphs[n] = enter, plan.play, leave, plan
+        return self._graphs[n]
+
+
+def _graph(on_gpu, calls):
+    """The function that makes the calls again; they are made once, which compiles them."""
+    calls()
+    with on_gpu.capturing() as graph:
+        calls()
+    return graph.launch

@@ -1,6 +1,12 @@
 """Is a backward pass the derivative of its forward pass? And if not: which mistake is it?
 
     subjects.py    objects, pairs of functions, classes in the style of torch and losses become a Subject
+    objects.py     a Subject; layers, networks and losses of ours
+    functions.py   pairs of functions, and classes in the style of torch
+    passes.py      how forward and backward of a user's object are called
+    stranger.py    an object of a user's own: its parameters, wherever it keeps them
+    remote.py      the object of a file, whose code runs in a process of its own (tinyconv/apart.py)
+    reach.py       all numbers that an object holds, and the gradients beside them
     shapes.py      points to check at, where none is given
     oracles.py     the true slope of forward, from evaluations of forward alone
     comparison.py  both slopes compared, element by element
@@ -14,7 +20,7 @@
 Imports go one way: self_test -> the checker -> diagnosis.
 """
 
-from .check import assert_gradients, check_gradients
+from .check import assert_gradients, check_file, check_gradients
 from .diagnosis import Diagnosis
 from .full_size import check_full_size
 from .report import Refusal, Report, Row
@@ -26,6 +32,7 @@ __all__ = [
     "Report",
     "Row",
     "assert_gradients",
+    "check_file",
     "check_full_size",
     "check_gradients",
     "from_file",

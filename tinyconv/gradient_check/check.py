@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ..apart import SECONDS
 from ..network import named_leaves, observe
-from . import diagnosis, habits, shapes
+from . import diagnosis, habits, remote, shapes
 from .comparison import Comparison
 from .oracles import Oracle
 from .report import Report
@@ -56,25 +57,71 @@ def check_gradients(
     dy is random: one of ones would let a flipped, transposed or ignored dy pass. What is compared is sum dy *
     slope; the relative error is |backward - expected| / max(|backward|, |expected|, r), r the root mean
     square of `expected`. An element on a kink (relu at 0, two equal maxima) has no derivative: it is skipped
-    and counted. Raises TypeError for what has no forward and backward, DtypeError for an x that is not real
+    and counted.
+
+    The object's code runs in this process: what it does to the process (an exit, a crash, other functions in
+    place of ours) is done to the caller. check_file guards against that.
+
+    Raises TypeError for what has no forward and backward, DtypeError for an x that is not real
     or a forward that does not keep float64, ValueError where forward gives something other than finite
     numbers, or no x is found.
     """
     points = [(x, labels)] if x is not None else shapes.find(obj, labels, training, seed)
-    reports = []
-    for x_point, labels_point in points:
-        subject = as_subject(obj, x_point, labels_point, training)
-        report = _check(subject, sample, seed, tolerance, progress, diagnose)
+
+    def check(point):
+        report = _check(as_subject(obj, *point, training), sample, seed, tolerance, progress, diagnose)
         if np.dtype(dtype) != np.float64:
-            rows = habits.against_reference(as_subject(obj, x_point, labels_point, training, dtype), seed)
+            rows = habits.against_reference(as_subject(obj, *point, training, dtype), seed)
             report = replace(report, rows=report.rows + rows)
-        reports.append(report)
-        if reports[-1].verdict == "wrong":
-            break
-    report = reports[-1] if len(reports) == 1 or reports[-1].verdict == "wrong" else _merged(reports)
+        return report
+
+    report = _of_all(points, check)
     if not quiet:
         print(report)
     return report
+
+
+def check_file(
+    address: str,
+    x: Any = None,
+    *,
+    labels: Any = None,
+    training: bool = False,
+    sample: int | None = None,
+    seed: int = 0,
+    tolerance: float | None = None,
+    progress: bool = False,
+    diagnose: bool = True,
+    seconds: float = SECONDS,
+    advice: str = "check_file(address, x)",
+) -> Report:
+    """Return check_gradients of the object that "FILE.py:EXPRESSION" names, its code in a process of its own.
+
+    Whatever the file does (it ends the process, crashes, never ends, changes functions of ours), what comes
+    back is a Report or an error: no code of the file runs in this process.
+
+    seconds  that one pass may take        advice  how an x is given, for the sentence that none was found
+    Raises DataError where the file cannot be loaded, or ends its process, or takes too long; TypeError and
+    ValueError as check_gradients does.
+    """
+    with remote.in_a_process(address, seconds) as process:
+        points = [(x, labels)] if x is not None else process.call("points", labels, training, seed, advice)
+        return _of_all(
+            points,
+            lambda point: _check(
+                remote.RemoteSubject(process, *point, training), sample, seed, tolerance, progress, diagnose
+            ),
+        )
+
+
+def _of_all(points, check):
+    """One Report of the points: the first that is wrong, or all of them together."""
+    reports = []
+    for point in points:
+        reports.append(check(point))
+        if reports[-1].verdict == "wrong":
+            return reports[-1]
+    return reports[0] if len(reports) == 1 else _merged(reports)
 
 
 def assert_gradients(obj: Any, x: Any = None, **options: Any) -> None:
@@ -105,7 +152,9 @@ def _merged(reports):
         for (array, name), found in refusals.items()
         if name not in habits.OF_THE_POINT or array not in moved
     )
-    return Report(reports[0].subject, tuple(row for report in reports for row in report.rows), kept)
+    constant = dict.fromkeys(name for report in reports for name in report.constant)
+    rows = tuple(row for report in reports for row in report.rows)
+    return Report(reports[0].subject, rows, kept, constant=tuple(constant))
 
 
 def _check(subject, sample, seed, tolerance, progress, diagnose):
@@ -125,7 +174,7 @@ def _check(subject, sample, seed, tolerance, progress, diagnose):
     rows = tuple(each.row for each in comparisons.values())
     if getattr(subject.obj, "device", None) == "cuda":
         rows += habits.against_reference(subject, seed)[:1]
-    report = Report(subject.title, rows, tuple(refusals))
+    report = Report(subject.title, rows, tuple(refusals), constant=tuple(subject.constant))
     if not diagnose or report.verdict != "wrong":
         return report
     return replace(

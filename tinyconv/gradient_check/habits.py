@@ -18,7 +18,7 @@ def refusals(subject, dy, found):
     """
     again, x, dy_after, owner = subject.run(dy)
     first = next(iter(subject.values))
-    result = []
+    result = list(subject.refusals)
     if not np.array_equal(x, subject.values[first].astype(x.dtype)):
         result.append(
             Refusal(

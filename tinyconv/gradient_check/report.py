@@ -51,6 +51,8 @@ class Report:
     rows: tuple
     refusals: tuple = ()
     diagnoses: tuple = ()
+    # of the object, what forward depends on and no gradient is taken of: "eps = 1e-05", "state['codes']"
+    constant: tuple = ()
 
     @property
     def verdict(self):
@@ -102,5 +104,6 @@ class Report:
             for text in (found.where, found.sentence)
             if text
         ]
+        lines += [f"taken as constant: {', '.join(self.constant)}"] * bool(self.constant)
         lines += [f"REFUSED, {found.array}: {found.sentence}" for found in self.refusals]
         return "\n".join([self.subject, *("  " + line for line in lines)])

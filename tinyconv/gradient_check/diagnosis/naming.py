@@ -73,6 +73,8 @@ def _diagnosis(oracle, name, dy, found, comparison, others):
 def _where(comparison, subject):
     """Which elements are wrong, and the rows, channels, images ... that they all lie in."""
     wrong, checked = comparison.picks[comparison.wrong], len(comparison.picks)
+    if not comparison.shape:
+        return "wrong: its only element"
     indices = np.unravel_index(wrong, comparison.shape)
     names = (
         AXES.get(len(comparison.shape), ())
