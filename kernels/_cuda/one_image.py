@@ -24,7 +24,7 @@ import numpy as np
 
 from .launch import SIMULATOR, device, divided, kernel
 from .package import cuda
-from .ptx import ALIGNMENT, at, at_shared, put, put_shared
+from .ptx import ALIGNMENT, at, at_shared, put, put_shared, thread
 
 int32 = np.int32
 THREADS = 8 if SIMULATOR else 512  # of a block
@@ -98,7 +98,7 @@ def elementwise(maps, value):
 
     @device
     def forward(s):
-        for e in range(cuda.threadIdx.x, SIZE, THREADS):
+        for e in range(thread(), SIZE, THREADS):
             put_shared(s, int32(FIRST + e), value(at_shared(s, int32(FIRST + e))))
 
     return forward
@@ -138,7 +138,7 @@ def only_scores(y):
 
     @device
     def end(s, params, notes, shares, row, fresh, labels, dlosses, scores, losses, n):
-        for k in range(cuda.threadIdx.x, FEATURES, THREADS):
+        for k in range(thread(), FEATURES, THREADS):
             line, w = divided(k, W)
             put(scores, n * FEATURES + k, at_shared(s, int32(FIRST + line * PITCH + w)))
 
@@ -154,13 +154,13 @@ def network(x, run, shares, words, name):
     FIRST, C_H, W, PITCH, ROW, SIZE = x.first, x.rows, x.W, x.pitch, shares, words
     FEATURES = C_H * W
 
-    @kernel(made_with=name, launch_bounds=(THREADS, 1))
+    @kernel(made_with=name, launch_bounds=(THREADS, 2))
     def step(x, N, params, labels, dlosses, notes, shares, scores, losses):
         s = cuda.shared.array(SIZE, x.dtype, alignment=ALIGNMENT)
         b = cuda.blockIdx.x
         row = b * ROW
         for n in range(b, N, cuda.gridDim.x):
-            for e in range(cuda.threadIdx.x, FEATURES, THREADS):
+            for e in range(thread(), FEATURES, THREADS):
                 line, w = divided(e, W)
                 put_shared(s, int32(FIRST + line * PITCH + w), at(x, e * N + n))
             cuda.syncthreads()

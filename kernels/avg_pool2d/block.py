@@ -4,8 +4,7 @@ import numpy as np
 
 from .._cuda.launch import device
 from .._cuda.one_image import THREADS
-from .._cuda.package import cuda
-from .._cuda.ptx import at_shared, put_shared
+from .._cuda.ptx import at_shared, put_shared, thread
 
 int32 = np.int32
 
@@ -18,7 +17,7 @@ def forward(x, y, size, stride, padding):
 
     @device
     def forward(s, params):
-        for e in range(cuda.threadIdx.x, ALL, THREADS):
+        for e in range(thread(), ALL, THREADS):
             line, j = e // OW, e % OW
             c, top, left = line // OH, line % OH * SH - PH, j * SW - PW
             total = s.dtype.type(0)
@@ -52,7 +51,7 @@ def backward(x, y, out, size, stride, padding, slope, need_dx):
 
     @device
     def backward(s, params, notes, shares, row, fresh, n):
-        for e in range(cuda.threadIdx.x, ALL, THREADS):
+        for e in range(thread(), ALL, THREADS):
             line, w = e // W, e % W
             c, h = line // H, line % H
             total = s.dtype.type(0)

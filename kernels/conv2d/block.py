@@ -15,7 +15,7 @@ import numpy as np
 from .._cuda.launch import device, divided
 from .._cuda.one_image import THREADS, add_share
 from .._cuda.package import cuda
-from .._cuda.ptx import at, at_shared, near, near_shared, put_shared
+from .._cuda.ptx import at, at_shared, near, near_shared, put_shared, thread
 
 int32 = np.int32
 read, weight_at = near_shared(1), near(1)
@@ -44,7 +44,7 @@ def forward(x, y, pairs, kernel_size, weight, bias):
         )
         sums = cuda.local.array(LENGTH, s.dtype)
         for begin in range(0, ALL, THREADS):
-            row, i = divided(begin + cuda.threadIdx.x, OH)
+            row, i = divided(begin + thread(), OH)
             row, piece = divided(row, PIECES)
             slice, o = divided(row, y_C)
             first = piece * LENGTH
@@ -107,7 +107,7 @@ def backward_input(x, y, pairs, kernel_size, weight, slope):
         )
         sums = cuda.local.array(LENGTH, s.dtype)
         for begin in range(0, ALL, THREADS):
-            row, h = divided(begin + cuda.threadIdx.x, H)
+            row, h = divided(begin + thread(), H)
             row, piece = divided(row, PIECES)
             slice, c = divided(row, x_C)
             first = piece * LENGTH if PIECES > 1 else 0
@@ -184,7 +184,7 @@ def backward_parameters(x, y, scratch, out, pairs, kernel_size, biased):
     def backward(s, params, notes, shares, row, fresh, n):
         PAIRS = cuda.const.array_like(first_of_k)
         sums, dy = cuda.local.array(KW, s.dtype), cuda.local.array(LENGTH, s.dtype)
-        for task in range(cuda.threadIdx.x, ALL, THREADS):
+        for task in range(thread(), ALL, THREADS):
             line, u = divided(task, KH)
             slice, k = divided(line, K)
             o, c = PAIRS[k, 0], PAIRS[k, 1]
@@ -208,7 +208,7 @@ def backward_parameters(x, y, scratch, out, pairs, kernel_size, biased):
                 else:
                     add_share(shares, row + OUT + task * KW + v, sums[v], fresh)
         if biased:
-            for line in range(cuda.threadIdx.x, ROWS, THREADS):
+            for line in range(thread(), ROWS, THREADS):
                 total = s.dtype.type(0)
                 for j in range(OW):
                     total += read(s, int32(Y + line * YP), int32(j))[0]
@@ -216,13 +216,13 @@ def backward_parameters(x, y, scratch, out, pairs, kernel_size, biased):
         if biased or SLICES > 1:
             cuda.syncthreads()
         if SLICES > 1:
-            for e in range(cuda.threadIdx.x, SUMS, THREADS):
+            for e in range(thread(), SUMS, THREADS):
                 total = s.dtype.type(0)
                 for slice in range(SLICES):
                     total += at_shared(s, int32(SCRATCH + slice * SUMS + e))
                 add_share(shares, row + OUT + e, total, fresh)
         if biased:
-            for o in range(cuda.threadIdx.x, O, THREADS):
+            for o in range(thread(), O, THREADS):
                 total = s.dtype.type(0)
                 for i in range(OH):
                     total += at_shared(s, int32(LINES + o * OH + i))  # reverses: y + bias[o]

@@ -9,7 +9,7 @@ import numpy as np
 from .._cuda.launch import AT_ONCE, SIMULATOR, device, divided
 from .._cuda.one_image import THREADS
 from .._cuda.package import cuda
-from .._cuda.ptx import at, at_shared, near, near_shared, put, put_shared
+from .._cuda.ptx import at, at_shared, near, near_shared, put, put_shared, thread
 
 int32 = np.int32
 LANES = 2 if SIMULATOR else 8  # threads that share a sum, at most
@@ -45,7 +45,7 @@ def forward(x, y, scratch, weight, bias, term=times):
     @device
     def forward(s, params):
         held = cuda.local.array(SHAPE, s.dtype)
-        for task in range(cuda.threadIdx.x, ALL, THREADS):
+        for task in range(thread(), ALL, THREADS):
             o, part = divided(task, PARTS)
             total = s.dtype.type(0)
             begin, place = o * C + part * WIDTH, int32(X + part * WIDTH)
@@ -64,7 +64,7 @@ def forward(x, y, scratch, weight, bias, term=times):
                     total += term(numbers[i], at_shared(s, int32(place + c + i)))
             put_shared(s, int32(SCRATCH + o * STRIDE + part), total)
         cuda.syncthreads()
-        for o in range(cuda.threadIdx.x, O, THREADS):
+        for o in range(thread(), O, THREADS):
             total = s.dtype.type(0)
             if bias is not None:
                 total = at(params[bias], o)
@@ -94,9 +94,9 @@ def backward(x, y, out, weight, slope, need_dx, noted=True, dterm=times_dy):
     @device
     def backward(s, params, notes, shares, row, fresh, n):
         if noted:
-            for e in range(cuda.threadIdx.x, C, THREADS):
+            for e in range(thread(), C, THREADS):
                 put(notes, n * ROW + NOTES + e, at_shared(s, int32(X + e)))
-            for e in range(cuda.threadIdx.x, O, THREADS):
+            for e in range(thread(), O, THREADS):
                 put(notes, n * ROW + NOTES + C + e, at_shared(s, int32(Y + e)))
             if need_dx:
                 cuda.syncthreads()
@@ -105,7 +105,7 @@ def backward(x, y, out, weight, slope, need_dx, noted=True, dterm=times_dy):
             there = cuda.local.array(WIDTH, s.dtype)
             held = cuda.local.array(SHAPE, s.dtype)
             for begin in range(0, ALL, THREADS):
-                part, c = divided(begin + cuda.threadIdx.x, COLUMNS)
+                part, c = divided(begin + thread(), COLUMNS)
                 c *= WIDTH
                 for i in range(WIDTH):
                     sums[i] = s.dtype.type(0)

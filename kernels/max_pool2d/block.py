@@ -5,7 +5,7 @@ import numpy as np
 from .._cuda.launch import device
 from .._cuda.one_image import THREADS
 from .._cuda.package import cuda
-from .._cuda.ptx import at_shared, put_shared
+from .._cuda.ptx import at_shared, put_shared, thread
 
 int32 = np.int32
 
@@ -18,7 +18,7 @@ def forward(x, y, size, stride, padding):
 
     @device
     def forward(s, params):
-        for e in range(cuda.threadIdx.x, ALL, THREADS):
+        for e in range(thread(), ALL, THREADS):
             line, j = e // OW, e % OW
             best = search(s, line // OH, line % OH * SH - PH, j * SW - PW)[0]
             put_shared(s, int32(Y + line * YP + j), best)
@@ -61,7 +61,7 @@ def backward(x, y, out, size, stride, padding, slope, need_dx):
         if need_dx:
             found = cuda.local.array(EACH, s.dtype)
             for a in range(EACH):
-                e = a * THREADS + cuda.threadIdx.x
+                e = a * THREADS + thread()
                 line, w = e // W, e % W
                 c, h = line // H, line % H
                 place, total = int32(X + line * XP + w), s.dtype.type(0)
@@ -75,7 +75,7 @@ def backward(x, y, out, size, stride, padding, slope, need_dx):
                 found[a] = total
             cuda.syncthreads()
             for a in range(EACH):
-                e = a * THREADS + cuda.threadIdx.x
+                e = a * THREADS + thread()
                 if e < ALL:
                     put_shared(s, int32(X + e // W * XP + e % W), found[a])
 

@@ -9,7 +9,7 @@ import numpy as np
 from .._cuda.launch import device
 from .._cuda.one_image import THREADS
 from .._cuda.package import cuda
-from .._cuda.ptx import at, at_shared, put, put_shared
+from .._cuda.ptx import at, at_shared, put, put_shared, thread
 
 int32 = np.int32
 
@@ -31,13 +31,13 @@ def end(y, slope, criterion, j):
             total = math.exp(smallest - J)
             for k in range(K):
                 total += math.exp(smallest - at_shared(s, int32(Y + k)))
-        if cuda.threadIdx.x == 0:
+        if thread() == 0:
             loss = at_shared(s, int32(Y + label))
             if discriminative:
                 loss += math.log(total) - smallest
             put(losses, n, loss)
         cuda.syncthreads()
-        for k in range(cuda.threadIdx.x, K, THREADS):
+        for k in range(thread(), K, THREADS):
             p = at_shared(s, int32(Y + k))
             put(scores, n * K + k, p)
             dp = ONE if k == label else ZERO  # reverses: p[label]

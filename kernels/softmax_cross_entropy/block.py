@@ -9,7 +9,7 @@ import numpy as np
 from .._cuda.launch import device
 from .._cuda.one_image import THREADS
 from .._cuda.package import cuda
-from .._cuda.ptx import at, at_shared, put, put_shared
+from .._cuda.ptx import at, at_shared, put, put_shared, thread
 
 int32 = np.int32
 
@@ -28,10 +28,10 @@ def end(y, slope):
             largest = max(largest, at_shared(s, int32(Y + k)))
         for k in range(K):
             total += math.exp(at_shared(s, int32(Y + k)) - largest)
-        if cuda.threadIdx.x == 0:
+        if thread() == 0:
             put(losses, n, math.log(total) - (at_shared(s, int32(Y + label)) - largest))
         cuda.syncthreads()
-        for k in range(cuda.threadIdx.x, K, THREADS):
+        for k in range(thread(), K, THREADS):
             score = at_shared(s, int32(Y + k))
             put(scores, n * K + k, score)
             p = math.exp(score - largest) / total  # reverses: log sum_k e^s

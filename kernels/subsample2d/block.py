@@ -5,7 +5,7 @@ import numpy as np
 from .._cuda.launch import device, divided
 from .._cuda.one_image import THREADS, add_share
 from .._cuda.package import cuda
-from .._cuda.ptx import at, at_shared, near_shared, put_shared
+from .._cuda.ptx import at, at_shared, near_shared, put_shared, thread
 
 int32 = np.int32
 read = near_shared(1)
@@ -18,7 +18,7 @@ def forward(x, y, size, coefficient, bias):
 
     @device
     def forward(s, params):
-        for e in range(cuda.threadIdx.x, ALL, THREADS):
+        for e in range(thread(), ALL, THREADS):
             line, j = divided(e, OW)
             c, i = divided(line, OH)
             total = at(params[coefficient], c) * window_sum(s, c, i, j) + at(params[bias], c)
@@ -52,7 +52,7 @@ def backward(x, y, scratch, out, size, coefficient, slope, need_dx):
 
     @device
     def backward(s, params, notes, shares, row, fresh, n):
-        for line in range(cuda.threadIdx.x, ROWS, THREADS):
+        for line in range(thread(), ROWS, THREADS):
             products = total = s.dtype.type(0)
             c, i = divided(line, OH)
             for j in range(OW):
@@ -62,12 +62,12 @@ def backward(x, y, scratch, out, size, coefficient, slope, need_dx):
             put_shared(s, int32(SCRATCH + line), products)
             put_shared(s, int32(SCRATCH + ROWS + line), total)
         cuda.syncthreads()
-        for e in range(cuda.threadIdx.x, 2 * C, THREADS):
+        for e in range(thread(), 2 * C, THREADS):
             total = s.dtype.type(0)
             for i in range(OH):
                 total += at_shared(s, int32(SCRATCH + e * OH + i))
             add_share(shares, row + OUT + e, total, fresh)
-        for e in range(cuda.threadIdx.x, WINDOWS, THREADS):
+        for e in range(thread(), WINDOWS, THREADS):
             line, j = divided(e, OW)
             c, i = divided(line, OH)
             # reverses: coefficient * total
@@ -78,7 +78,7 @@ def backward(x, y, scratch, out, size, coefficient, slope, need_dx):
                     # reverses: total + x[i SH + u, j SW + v]
                     value = read(s, first, int32(u * XP + v))[0]
                     put_shared(s, int32(first + u * XP + v), dtotal * slope(value))
-        for e in range(cuda.threadIdx.x, LEFT, THREADS):
+        for e in range(thread(), LEFT, THREADS):
             line, w = divided(e, W)
             _, h = divided(line, H)
             if h >= OH * SH or w >= OW * SW:

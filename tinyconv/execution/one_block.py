@@ -31,7 +31,7 @@ LOSSES = RBFLoss, SoftmaxCrossEntropy
 
 # Counted, of an H100: what one block multiplies in a microsecond, what it waits for at each layer; what all
 # multiprocessors multiply where a launch is for one layer, and what a launch takes
-BLOCKS, BLOCK_MACS, LAYER_TIME = 132, 45_000, 0.6
+BLOCKS, BLOCK_MACS, LAYER_TIME = 132, 60_000, 0.3
 GPU_MACS, LAUNCH_TIME = 10_000_000, 2.5
 
 
