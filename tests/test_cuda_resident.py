@@ -100,6 +100,16 @@ def test_a_loss_that_is_not_finite_is_reported_and_nothing_is_saved():
     assert not saved
 
 
+def test_a_part_that_is_replaced_is_used():
+    lying, fed = trainer(momentum=0.9), trainer(momentum=0.9, feed=True)
+    for made in (lying, fed):
+        made.run(show=False)
+        made.optimizer = Adam(made.net, lr=0.01)
+        made.train, made.epochs = images(9, seed=4), 3
+        made.run(show=False)
+    assert lying.resident is not None and result(lying) == result(fed)
+
+
 def test_what_cannot_lie_on_the_gpu_is_said(monkeypatch):
     made = trainer()
     ask = lambda **changes: resident.why_not(

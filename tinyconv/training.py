@@ -165,12 +165,16 @@ class Trainer:
 
     def _steps(self, order):
         """The steps of this epoch that are left: on the GPU alone where the data set lies there."""
+        inputs = self.inputs if self.augment else central(self.inputs)
+        made_of = self.net, self.loss, self.optimizer, self.train, inputs
+        parts = *made_of[:4], self.inputs, self.batch_size, self.threads, self.augment
+        if self.resident is not None and any(one is not two for one, two in zip(parts, self._parts)):
+            self.resident = self._tests = None  # somebody has replaced one of them
         if self.resident is None and self.why_not_resident is None:
-            inputs = self.inputs if self.augment else central(self.inputs)
-            made_of = self.net, self.loss, self.optimizer, self.train, inputs
             self.why_not_resident = resident.why_not(*made_of)
             if self.why_not_resident is None:
-                self.resident = ResidentEpoch(*made_of, self.batch_size, self.threads, self.augment)
+                self.resident = ResidentEpoch(*made_of, *parts[5:])
+                self._parts = parts
         if self.resident is None:
             return FedEpoch(self, order, self.progress.step)
         return ResidentSteps(self.resident, self, order, self.progress.step)
