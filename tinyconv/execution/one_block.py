@@ -41,6 +41,23 @@ class Unfit(Exception):
 
 def one_block(net, x_shape, dtype, loss=None):
     """Return (OneImage, [(layer, name)] of its parameters by place) for a network, or raise Unfit."""
+    operations, owners = _operations(net, x_shape, dtype, loss)
+    given = None if loss is None else (loss.operation, loss._options())
+    params = [_array(layer, name) for layer, name in owners]
+    return OneImage(_image(x_shape), operations, params, x_shape[0], given), owners
+
+
+def why_not(net, x_shape, dtype, loss=None) -> str | None:
+    """Return why a network is not computed so; None where it is."""
+    try:
+        _operations(net, x_shape, dtype, loss)
+    except Unfit as reason:
+        return str(reason)
+    return None
+
+
+def _operations(net, x_shape, dtype, loss):
+    """(Operations of the network, [(layer, name)] of its parameters by place)."""
     if net.precision != "float32":
         raise Unfit(f"products in {net.precision}")
     if np.dtype(dtype) != np.float32:
@@ -55,16 +72,13 @@ def one_block(net, x_shape, dtype, loss=None):
         _append(operations, owners, node)
     if not operations or len(nodes[-1].y_shape) != 2:
         raise Unfit("no scores (N, classes)")
-    params = [_array(layer, name) for layer, name in owners]
-    operations, sizes = tuple(operations), tuple(array.size for array in params)
-    x_shape, N = _image(x_shape), x_shape[0]
-    plan = one_image_plan(x_shape, operations, sizes)
+    sizes = tuple(_array(layer, name).size for layer, name in owners)
+    plan = one_image_plan(_image(x_shape), operations, sizes)
     if isinstance(plan, str):
         raise Unfit(plan)
-    if not _worth_it(nodes, N, loss is not None):
-        raise Unfit(f"{N} images take one block each longer than their layers one by one")
-    given = None if loss is None else (loss.operation, loss._options())
-    return OneImage(x_shape, operations, params, N, given), owners
+    if not _worth_it(nodes, x_shape[0], loss is not None):
+        raise Unfit(f"{x_shape[0]} images take one block each longer than their layers one by one")
+    return tuple(operations), owners
 
 
 def _worth_it(nodes, N, training):
