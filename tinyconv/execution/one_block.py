@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..kernels.capturing import OneImage, Operation, one_image_plan
+from ..device import is_on_gpu
+from ..kernels.capturing import OneImage, Operation, address_of, one_image_plan
 from ..layers import (
     RBF,
     AvgPool2d,
@@ -27,6 +28,7 @@ from ..network import INPUT, walk
 POOLS = MaxPool2d, AvgPool2d
 ACTIVATIONS = ReLU, ScaledTanh, Sigmoid, Tanh
 LOSSES = RBFLoss, SoftmaxCrossEntropy
+ALIGNED = 16  # bytes
 
 
 # Counted, of an H100: what one block multiplies in a microsecond, what it waits for at each layer; what all
@@ -152,4 +154,6 @@ def _array(layer, name):
     array = {**layer.params, **layer.state}[name]
     if array.dtype != np.float32:
         raise Unfit(f"a parameter of {array.dtype}")
+    if is_on_gpu(array) and (not array.is_c_contiguous() or address_of(array) % ALIGNED):
+        raise Unfit(f"{name} of {layer!r} does not begin where four numbers can be read at once")
     return array.reshape(array.size)
