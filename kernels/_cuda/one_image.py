@@ -92,6 +92,26 @@ def add_share(shares, place, value, fresh):
 
 
 @cache
+def activation(y_of, numbers, dx_of, dnumbers):
+    """(value(x), slope(y)) of an activation, made of what its kernels/<op>/cuda.py computes of a number:
+    y_of(x, numbers) and dx_of(dy, y, dnumbers).
+    """
+    y_of, dx_of = device(y_of), device(dx_of)
+    NUMBERS, DNUMBERS = tuple(map(np.float32, numbers)), tuple(map(np.float32, dnumbers))
+    ONE = np.float32(1)
+
+    @device
+    def value(x):
+        return y_of(x, NUMBERS)
+
+    @device
+    def slope(y):
+        return dx_of(ONE, y, DNUMBERS)
+
+    return value, slope
+
+
+@cache
 def elementwise(maps, value):
     """forward(s): y[e] = value(y[e]), in place. What fills up the rows is computed too, and never read."""
     FIRST, SIZE = maps.first, maps.size

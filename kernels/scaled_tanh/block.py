@@ -1,23 +1,9 @@
-"""scaled_tanh of a number, for kernels/_cuda/one_image.py."""
+"""scaled_tanh of a number (kernels/scaled_tanh/cuda.py), for kernels/_cuda/one_image.py."""
 
-import math
-
-import numpy as np
-
-from .._cuda.launch import device
+from .._cuda.one_image import activation
+from .cuda import _dx, _y
 
 
 def functions(amplitude, slope):
-    """(value(x), slope(y)) of y = A tanh(S x): the derivative as a function of y."""
-    A, S = np.float32(amplitude), np.float32(slope)
-    steepest, bend = np.float32(amplitude * slope), np.float32(slope / amplitude)
-
-    @device
-    def value(x):
-        return A * math.tanh(S * x)
-
-    @device
-    def slope(y):
-        return steepest - bend * y * y  # reverses: y = A tanh(S x), steepest = A S, bend = S / A
-
-    return value, slope
+    """(value(x), slope(y)): the derivative as a function of y."""
+    return activation(_y, (amplitude, slope), _dx, (amplitude * slope, slope / amplitude))
