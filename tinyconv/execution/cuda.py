@@ -6,6 +6,9 @@ to the GPU while the one before it is computed; loss and scores come back when t
     processor   copy batch t+1 into pinned memory | ...
     copies            batch t+1 -> GPU            | batch t+2 -> GPU
     kernels     images last, forward, loss, backward, update of batch t | ... of batch t+1
+
+A small network is computed by one block an image, two launches instead of one or more a layer, where that is counted to be shorter (one_block.py)
+and agrees with its layers.
 """  # noqa: E501
 
 import os
