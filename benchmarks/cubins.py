@@ -34,6 +34,7 @@ from tqdm import tqdm
 
 from ..execution import available_threads
 from ..execution.fusing import fused
+from ..execution.one_block import one_block
 from ..files import write_atomically
 from ..gradient_cases import CASES
 from ..kernels import load
@@ -109,6 +110,7 @@ def _work():
             for workload in workloads.of_model(model):
                 yield partial(_workload, workload, images, precision)
             yield partial(_training_step, model, images, precision)
+    yield partial(_one_block, "lenet5", STEPS["lenet5"])
     for rung in ladder.rungs("cuda"):
         if rung.module is not load("conv2d", "cuda"):
             for workload in workloads.ladder_shapes("cuda"):
@@ -180,6 +182,16 @@ def _training_step(model, images, precision):
     # all parameters at once, and one as from Python
     for some in (params, params[:1]):
         adam.change([(param, param, param, param) for param in some], np.empty(10, np.float32))
+
+
+def _one_block(model, images):
+    """A training step and a prediction by one block an image (tinyconv/execution/one_block.py)."""
+    net, loss = workloads.MODELS[model]()
+    net, loss, shape = net.to("cuda"), loss.to("cuda"), (images, *net.input_shape)
+    x, scores = np.empty((*shape[1:], images), np.float32), np.empty(net.output_shape(shape), np.float32)
+    labels, numbers = np.empty(images, np.int64), np.empty(images, np.float32)
+    one_block(net, shape, np.float32, loss)[0].forward_backward(x, labels, numbers, scores, numbers)
+    one_block(net, shape, np.float32)[0].forward(x, scores)
 
 
 def name(kernel, arguments):

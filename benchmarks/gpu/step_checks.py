@@ -6,6 +6,7 @@ import numpy as np
 
 from ... import execution
 from ...device import pack, to_host, unpack
+from ...execution.one_block import why_not
 from ...layers import MaxPool2d, ReLU
 from ...network import tree
 from ...optimizers import SGD, Adam
@@ -102,11 +103,16 @@ def expected(task, seen):
 def replayed(model, batch, precision, rule):
     """Return the columns of a row: training steps by a captured graph leave the same bits in every parameter
     as the same calls one by one. Where the gradient is clipped, the norm is added up on the GPU in one way
-    and by the processor in another: then the same numbers to rounding.
+    and by the processor in another: then the same numbers to rounding. Where one block computes one image
+    (tinyconv/execution/one_block.py), sums are taken in another order than the layers do: then the same
+    change of all parameters, as updates() has it.
     """
     captured, called = (
         _trained(model, batch, rule, "cuda", precision, by_calls) for by_calls in (False, True)
     )
+    net, loss = network(model)
+    if why_not(net.to("cuda", precision), (batch, *net.input_shape), np.float32, loss) is None:
+        return _same_change(model, captured, called)
     same = _to_rounding if "clip" in rule else lambda one, two: one.tobytes() == two.tobytes()
     other = [name for name, value in captured.items() if not same(value, called[name])]
     return {
@@ -124,8 +130,12 @@ def updates(model, batch, rule):
     """Return the columns of a row: what captured steps in float32 change in all parameters, against the
     reference in float64.
     """
-    start = {name: np.array(value) for name, value in network(model)[0].params.items()}
     found, right = (_trained(model, batch, rule, device, "float32") for device in ("cuda", "reference"))
+    return _same_change(model, found, right)
+
+
+def _same_change(model, found, right):
+    start = {name: np.array(value) for name, value in network(model)[0].params.items()}
     changes = [
         np.concatenate([np.ravel(one[name] - start[name]) for name in start]) for one in (found, right)
     ]

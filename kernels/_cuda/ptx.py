@@ -7,10 +7,11 @@ kernels/_cuda/tiles.py are made of.
     copies_but(newest)         wait(): until all groups of copies of this thread but the newest have arrived
     at(array, index)           array[index] of an array in memory; at_shared: in shared memory
     near(width)                read(array, index, offset): array[index + offset + i] for i < width, a tuple,
-                               in one load: width is 1 or 2, index int64, offset int32, and their sum a
-                               multiple of width; cheap where a loop does not change the offset
+                               in one load: width is 1, 2 or 4, index int64, offset int32, and their sum a
+                               multiple of width; cheap where a loop does not change the offset; near_shared:
+                               in shared memory, index int32
     reader(count, apart)       read(array, index): array[index + i * apart] for i < count, a tuple, in memory
-    put(array, index, number)  array[index] = number, in memory
+    put(array, index, number)  array[index] = number, in memory; put_shared: in shared memory
     put_near(width)            put(array, index, numbers): array[index + i] = numbers[i] for i < width, in one
                                store; index a multiple of width
     product(a, b)              a * b in float32, rounded before anything is added to it
@@ -194,25 +195,30 @@ if package.INSTALLED and not package.SIMULATOR:
 
     at, at_shared = _at(GLOBAL), _at(SHARED)
 
-    @cache
-    def near(width):
-        @intrinsic
-        def near(typing, array, index, offset):
-            def codegen(context, builder, signature, arguments):
-                base = _pointer(context, builder, signature.args[0], *arguments[:2], GLOBAL)
-                pointer = builder.gep(base, [arguments[2]])
-                if width == 1:
-                    return _tuple(builder, [builder.load(pointer)])
-                kind = ir.VectorType(pointer.type.pointee, width)
-                vector = builder.load(builder.bitcast(pointer, kind.as_pointer(GLOBAL)))
-                vector.align = width * array.dtype.bitwidth // 8
-                return _tuple(
-                    builder, [builder.extract_element(vector, ir.Constant(INT, i)) for i in range(width)]
-                )
+    def _near(space, index_type):
+        @cache
+        def near(width):
+            @intrinsic
+            def near(typing, array, index, offset):
+                def codegen(context, builder, signature, arguments):
+                    base = _pointer(context, builder, signature.args[0], *arguments[:2], space)
+                    pointer = builder.gep(base, [arguments[2]])
+                    if width == 1:
+                        return _tuple(builder, [builder.load(pointer)])
+                    kind = ir.VectorType(pointer.type.pointee, width)
+                    vector = builder.load(builder.bitcast(pointer, kind.as_pointer(space)))
+                    vector.align = width * array.dtype.bitwidth // 8
+                    return _tuple(
+                        builder, [builder.extract_element(vector, ir.Constant(INT, i)) for i in range(width)]
+                    )
 
-            return types.UniTuple(array.dtype, width)(array, types.int64, types.int32), codegen
+                return types.UniTuple(array.dtype, width)(array, index_type, types.int32), codegen
 
-        return _named(near, width)
+            return _named(near, width, space)
+
+        return near
+
+    near, near_shared = _near(GLOBAL, types.int64), _near(SHARED, types.int32)
 
     @cache
     def reader(count, apart):
@@ -228,15 +234,20 @@ if package.INSTALLED and not package.SIMULATOR:
 
         return _named(read, count, apart)
 
-    @intrinsic
-    def put(typing, array, index, number):
-        def codegen(context, builder, signature, arguments):
-            builder.store(arguments[2], _pointer(context, builder, signature.args[0], *arguments[:2], GLOBAL))
-            return context.get_dummy_value()
+    def _put(space):
+        @intrinsic
+        def put(typing, array, index, number):
+            def codegen(context, builder, signature, arguments):
+                builder.store(
+                    arguments[2], _pointer(context, builder, signature.args[0], *arguments[:2], space)
+                )
+                return context.get_dummy_value()
 
-        return types.void(array, index, array.dtype), codegen
+            return types.void(array, index, array.dtype), codegen
 
-    _named(put)
+        return _named(put, space)
+
+    put, put_shared = _put(GLOBAL), _put(SHARED)
 
     @cache
     def put_near(width):
@@ -413,9 +424,11 @@ else:
         multiply_add,
         multiply_add_tf32,
         near,
+        near_shared,
         product,
         put,
         put_near,
+        put_shared,
         putter,
         reader,
         thread,

@@ -42,6 +42,9 @@ def near(width):
     return read
 
 
+near_shared = near
+
+
 @cache
 def reader(count, apart):
     return lambda array, index: tuple(at(array, index + i * apart) for i in range(count))
@@ -50,6 +53,9 @@ def reader(count, apart):
 def put(array, index, number):
     assert 0 <= index < array.size
     array[index] = number
+
+
+put_shared = put
 
 
 @cache

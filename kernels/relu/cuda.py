@@ -9,8 +9,11 @@ def forward(x):
     return y
 
 
-# this way round NaN stays NaN
-_forward = elementwise("relu forward", lambda x, numbers: type(x)(0) if x <= 0 else x)
+def _y(x, numbers):
+    return type(x)(0) if x <= 0 else x  # this way round NaN stays NaN
+
+
+_forward = elementwise("relu forward", _y)
 
 
 def backward_input(dy, x):
@@ -19,5 +22,8 @@ def backward_input(dy, x):
     return dx
 
 
-# reverses: y = max(x, 0)
-_backward_input = elementwise("relu backward", lambda dy, x, numbers: dy if x > 0 else type(x)(0), 2)
+def _dx(dy, x, numbers):
+    return dy if x > 0 else type(x)(0)  # reverses: y = max(x, 0)
+
+
+_backward_input = elementwise("relu backward", _dx, 2)

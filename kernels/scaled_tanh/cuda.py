@@ -13,8 +13,12 @@ def forward(x, amplitude, slope):
     return y
 
 
-# numbers: amplitude, slope
-_forward = elementwise("scaled_tanh forward", lambda x, numbers: numbers[0] * math.tanh(numbers[1] * x))
+def _y(x, numbers):
+    """numbers: amplitude, slope"""
+    return numbers[0] * math.tanh(numbers[1] * x)
+
+
+_forward = elementwise("scaled_tanh forward", _y)
 
 
 def backward_input(dy, y, amplitude, slope):
@@ -23,7 +27,9 @@ def backward_input(dy, y, amplitude, slope):
     return dx
 
 
-# numbers: the steepest slope A S, and the bend S / A. reverses: y = A tanh(S x)
-_backward_input = elementwise(
-    "scaled_tanh backward", lambda dy, y, numbers: dy * (numbers[0] - numbers[1] * y * y), 2
-)
+def _dx(dy, y, numbers):
+    """numbers: the steepest slope A S, and the bend S / A"""
+    return dy * (numbers[0] - numbers[1] * y * y)  # reverses: y = A tanh(S x)
+
+
+_backward_input = elementwise("scaled_tanh backward", _dx, 2)

@@ -13,14 +13,14 @@ def forward(x):
     return y
 
 
-def _sigmoid(x, numbers):
+def _y(x, numbers):
     zero, one = type(x)(0), type(x)(1)
     # of the smaller of the two sides, so that it cannot overflow
     small = math.exp(-abs(x))
     return (small if x < zero else one) / (one + small)
 
 
-_forward = elementwise("sigmoid forward", _sigmoid)
+_forward = elementwise("sigmoid forward", _y)
 
 
 def backward_input(dy, y):
@@ -29,5 +29,8 @@ def backward_input(dy, y):
     return dx
 
 
-# reverses: y = 1 / (1 + e^-x)
-_backward_input = elementwise("sigmoid backward", lambda dy, y, numbers: dy * y * (type(y)(1) - y), 2)
+def _dx(dy, y, numbers):
+    return dy * y * (type(y)(1) - y)  # reverses: y = 1 / (1 + e^-x)
+
+
+_backward_input = elementwise("sigmoid backward", _dx, 2)

@@ -6,9 +6,13 @@ to the GPU while the one before it is computed; loss and scores come back when t
     processor   copy batch t+1 into pinned memory | ...
     copies            batch t+1 -> GPU            | batch t+2 -> GPU
     kernels     images last, forward, loss, backward, update of batch t | ... of batch t+1
+
+A small network can be computed by one block an image, two launches instead of one or more a layer, where that is counted to be shorter (one_block.py)
+and agrees with its layers.
 """  # noqa: E501
 
 import os
+import warnings
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -16,14 +20,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..device import backend
+from ..device import backend, to_host
 from ..kernels import capturing
 from ..kernels.capturing import CudaNative, Layout, Transit, cast, transpose
 from ..network import leaves, named_leaves, state_restored, states
 from .fingerprint import Fingerprint
 from .fusing import fused
+from .one_block import Unfit, not_yet, one_block
 from .pending import Pending
-from .proof import digest, random_batch, refuse
+from .proof import differing, digest, random_batch, refuse
 
 SLOTS = 2  # batches on their way: one arrives while the other is computed
 SHARED_BYTES = 2**23  # of a batch: from here on threads share its copy
@@ -77,11 +82,8 @@ class CapturedStep:
             self._fill(0 * x, 0 * labels)
 
         with state_restored(net):
-            grads, play = backend("cuda").recorded(
-                lambda: self._compute(fused(net.replica(frees_cache=True), self.x_shape)),
-                self.arena,
-                rehearsed,
-            )
+            self._choose(net)
+            grads, play = backend("cuda").recorded(self._compute, self.arena, rehearsed)
         self.play = play
         # these arrays keep their memory as long as this object lives
         self.grads = [(weakref.ref(layer), arrays) for layer, arrays in zip(leaves(net), grads)]
@@ -106,8 +108,61 @@ class CapturedStep:
             [self.y, *losses, *(array for arrays in grads for array in arrays.values()), *states(net)]
         )
 
-    def _compute(self, replica):
+    def _choose(self, net):
+        """Choose who computes: one block each image, where that is proved to agree with the layers."""
+        self.one_block, self.why_by_layers = None, not_yet()
+        if self.why_by_layers:
+            return
+        try:
+            self.one_block, owners = one_block(net, self.x_shape, self.dtype, self.loss)
+        except Unfit as reason:
+            self.why_by_layers = str(reason)
+            return
+        places = {(id(layer), name): place for place, (layer, name) in enumerate(owners)}
+        self.places = [{name: places[id(layer), name] for name in layer.params} for layer in leaves(net)]
+        expected, found = (self._made(compute(), net) for compute in (self._by_layers, self._by_one_block))
+        if name := differing(expected, found):
+            self.one_block, self.why_by_layers = None, f"{name} differs from that of the layers"
+            warnings.warn(
+                f"{net!r}: computed by one block an image, {name} differs from that of the layers one by "
+                "one; so the layers compute it, which takes longer: please report it",
+                stacklevel=2,
+            )
+
+    def _made(self, grads, net):
+        """{name: NumPy array} of all that a step has made."""
+        made = {"scores": self.y} | ({} if self.loss is None else {"loss": self.losses})
+        return {name: to_host(array) for name, array in (made | self._named(grads, net)).items()}
+
+    def _named(self, grads, net):
+        return {
+            f"{name}.{key}" if name else key: array
+            for name, arrays in zip(named_leaves(net), grads)
+            for key, array in arrays.items()
+        }
+
+    def _compute(self):
         """Compute the step by calls; return the grads of all layers."""
+        grads = self._by_one_block() if self.one_block else self._by_layers()
+        if self.optimizer is not None:
+            self._update(grads)
+        return grads
+
+    def _by_one_block(self):
+        if self.loss is None:
+            self.one_block.forward(self.x.data, self.y)
+            return []
+        self.one_block.forward_backward(self.x.data, self.labels, self.dy, self.y, self.losses)
+        return [
+            {
+                name: self.one_block.gradients[place].reshape(layer.params[name].shape)
+                for name, place in places.items()
+            }
+            for layer, places in zip(leaves(self.net()), self.places)
+        ]
+
+    def _by_layers(self):
+        replica = fused(self.net().replica(frees_cache=True), self.x_shape)
         scores = replica.forward(self.x, training=self.loss is not None)
         transpose(scores.data.reshape(self.y.shape[::-1]), self.y)
         if self.loss is None:
@@ -116,25 +171,14 @@ class CapturedStep:
         losses = kernel.forward(scores, self.labels, *options)
         cast[losses.size](losses, self.losses)
         replica.backward(kernel.backward_input(self.dy, scores, self.labels, *options), need_dx=False)
-        grads = [
+        return [
             {name: twin.grads[name] for name in layer.params}
             for layer, twin in zip(leaves(self.net()), leaves(replica))
         ]
-        if self.optimizer is not None:
-            self._update(grads)
-        return grads
 
     def _update(self, grads):
         optimizer = self.optimizer()
-        optimizer.capture(
-            {
-                f"{name}.{key}" if name else key: array
-                for name, arrays in zip(named_leaves(self.net()), grads)
-                for key, array in arrays.items()
-            },
-            self.options,
-            self.losses,
-        )
+        optimizer.capture(self._named(grads, self.net()), self.options, self.losses)
         # it holds the slots, which must outlive the graph
         self.captured = optimizer.fingerprint()
 

@@ -14,6 +14,11 @@ from ..device import backend, is_native, pack, put, to_host
 from ..errors import RecordingError
 from ..network import named_leaves, observe, state_restored, states, tree
 
+# of an array as a whole: between what rounding does and what a mistake does
+AGREES = 5e-3
+# of an element: what may be left of a sum whose terms, of size 1, cancel each other
+SMALLEST = 1e-6
+
 
 def random_batch(x_shape, dtype, classes=1):
     """Return (x, labels) for the proof: normal numbers of shape x_shape in `dtype`, and a label below
@@ -34,6 +39,24 @@ def digest(arrays) -> int:
         array = to_host(array.data if is_native(array) else array)
         found = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), found)
     return found
+
+
+def differing(expected, found) -> str | None:
+    """Return the name of the first array of `found` that is another than expected, None where none is.
+
+    Sums are taken in another order, so float32 rounds differently, by about 1e-6 of an array as a whole; and
+    where a ReLU or a maximum is then decided otherwise, one of many terms differs. A line of code that
+    is wrong makes an array differ by as much as it holds.
+    """
+    for name, array in expected.items():
+        with np.errstate(all="ignore"):
+            both = np.isfinite(array) & np.isfinite(found[name])
+            difference = np.where(both, found[name].astype(np.float64) - array, 0)
+            size = np.linalg.norm(np.where(both, array, 0).astype(np.float64))
+            same = np.isfinite(array) == np.isfinite(found[name])
+        if not (same.all() and np.linalg.norm(difference) <= AGREES * size + SMALLEST * array.size):
+            return name
+    return None
 
 
 def refuse(net, x, training, arena):
