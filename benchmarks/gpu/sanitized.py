@@ -13,6 +13,7 @@ import numpy as np
 
 from ... import execution, layers, losses
 from ...composite import Sequential
+from ...execution.one_block import one_block
 from ...gradient_cases import CASES
 from ...kernels._cuda import gpu, launch, tile_shapes, tiles
 from ...layer import Layer
@@ -59,6 +60,7 @@ def cases():
             x = np.random.default_rng(0).standard_normal((images, *shape[1:]))
             _add(found, f"{title}, {images} images", (build()[0], x, {"training": True}))
     found["batches of a data set that lies on the GPU"] = _batches
+    found["lenet5 by one block an image"] = _one_block
     for title, (build, shape, classes) in _networks().items():
         for rule in OPTIMIZERS:
             for precision in launch.PRECISIONS if rule == "SGD" else ("float32",):
@@ -140,6 +142,20 @@ def _networks():
         return MODELS["lenet5"](rng=0), MODELS["lenet5"].bench.loss()
 
     return {"lenet5": (lenet5, (5, 1, 32, 32), 10), "a small network": (small, (5, 3, 9, 9), 5)}
+
+
+def _one_block():
+    """A training step and a prediction of the whole network by one block an image."""
+    from ...kernels.capturing import to_gpu
+
+    (net, loss), images = _networks()["lenet5"][0](), 3
+    net, loss, shape = net.to("cuda"), loss.to("cuda"), (images, *net.input_shape)
+    x = to_gpu(np.random.default_rng(0).standard_normal((*shape[1:], images)).astype(np.float32))
+    scores = to_gpu(np.zeros(net.output_shape(shape), np.float32))
+    labels, numbers = to_gpu(np.zeros(images, np.int64)), to_gpu(np.ones(images, np.float32))
+    losses_made = to_gpu(np.zeros(images, np.float32))
+    one_block(net, shape, np.float32, loss)[0].forward_backward(x, labels, numbers, scores, losses_made)
+    one_block(net, shape, np.float32)[0].forward(x, scores)
 
 
 def _batches():
