@@ -5,12 +5,17 @@ import pytest
 
 from tinyconv import SGD, Adam, Sequential, SoftmaxCrossEntropy, layers
 from tinyconv.data import Dataset, Inputs
+from tinyconv.data.dataset import Part
 from tinyconv.device import to_host
 from tinyconv.errors import DivergedError
 from tinyconv.execution import resident
 from tinyconv.training import Trainer
 
 pytest.importorskip("numba_cuda", reason="numba-cuda is not installed: tinyconv[cuda]")
+
+from tinyconv.data import image_keys  # noqa: E402
+from tinyconv.kernels import capturing  # noqa: E402
+from tinyconv.kernels._cuda import simulated_driver  # noqa: E402
 
 MANY = dict(crop=(5, 4), mirror=True, colour=0.1, shift=1, outside=-0.5, scale=1 / 128, mean=100.0)
 
@@ -45,8 +50,8 @@ def trainer(kind=SGD, augment=True, lr=lambda step: 0.1 / (1 + step), feed=False
         seed=3,
         augment=augment,
     )
-    if feed:
-        made.why_not_resident = "for comparison"
+    if feed:  # no Dataset, so it is fed
+        made.train = Part(made.train, np.arange(len(made.train)), "part")
     return made
 
 
@@ -74,7 +79,8 @@ def test_the_same_bits_as_on_fed_batches(case):
     fed, lying = trainer(feed=True, **case), trainer(**case)
     for made in (fed, lying):
         assert made.run(show=False)
-    assert fed.resident is None and lying.resident is not None and lying.why_not_resident is None
+    assert "no Dataset in memory" in fed.why_not_resident and fed.resident is None
+    assert lying.resident is not None and lying.why_not_resident is None
     assert result(fed) == result(lying)
 
 
@@ -100,14 +106,35 @@ def test_a_loss_that_is_not_finite_is_reported_and_nothing_is_saved():
     assert not saved
 
 
-def test_a_part_that_is_replaced_is_used():
+def test_parts_that_are_replaced_and_images_that_are_changed_are_used():
     lying, fed = trainer(momentum=0.9), trainer(momentum=0.9, feed=True)
     for made in (lying, fed):
         made.run(show=False)
         made.optimizer = Adam(made.net, lr=0.01)
-        made.train, made.epochs = images(9, seed=4), 3
+        train = images(9, seed=4)
+        made.train = train if made is lying else Part(train, np.arange(9), "part")
+        made.test, made.epochs = images(7, seed=5), 3
         made.run(show=False)
-    assert lying.resident is not None and result(lying) == result(fed)
+        train.images[...] = 255 - train.images
+        made.test.images[...] = 255 - made.test.images
+        made.epochs = 4
+        made.run(show=False)
+    assert lying.resident is not None and fed.resident is None and result(lying) == result(fed)
+
+
+def test_a_step_is_three_graphs(monkeypatch):
+    """And one mark waited for, one recorded: nothing is copied, and no kernel is launched from Python."""
+    made, calls = trainer(momentum=0.9), []
+    made.run(show=False)
+    epoch = made.resident
+    epoch.begin(np.arange(11), image_keys(0, 0, np.arange(11)))
+    for name in [name for name in vars(simulated_driver) if name.startswith("cu")]:
+        monkeypatch.setattr(simulated_driver, name, lambda *_, name=name: (calls.append(name), (0,))[1])
+    for name in ("put", "to_gpu"):
+        monkeypatch.setattr(capturing, name, lambda *_, name=name: calls.append(name))
+    for _ in range(2):  # at two rates: the numbers of both are there
+        epoch.step()
+    assert calls == 2 * ["cuEventSynchronize", *["cuGraphLaunch"] * 3, "cuEventRecord"]
 
 
 def test_what_cannot_lie_on_the_gpu_is_said(monkeypatch):

@@ -92,7 +92,7 @@ class Trainer:
         self.epochs, self.batch_size, self.seed, self.threads = epochs, batch_size, seed, threads
         self.augment, self.until_error, self.checkpoint_seconds = augment, until_error, checkpoint_seconds
         self.progress = Progress()
-        self.resident, self.why_not_resident, self._tests = None, None, None
+        self.resident, self.why_not_resident, self._tests, self._parts = None, None, None, ()
 
     @property
     def steps_per_epoch(self) -> int:
@@ -114,6 +114,7 @@ class Trainer:
     ):
         """Train to the end of the last epoch; return False where stop() ended it before. See the class."""
         self.saved_at = time.perf_counter()
+        self._parts = ()  # images may have been changed since the last run: they go to the GPU anew
         while not self.finished:
             self._epoch(save, stop, show)
             save()
@@ -167,14 +168,12 @@ class Trainer:
         """The steps of this epoch that are left: on the GPU alone where the data set lies there."""
         inputs = self.inputs if self.augment else central(self.inputs)
         made_of = self.net, self.loss, self.optimizer, self.train, inputs
-        parts = *made_of[:4], self.inputs, self.batch_size, self.threads, self.augment
-        if self.resident is not None and any(one is not two for one, two in zip(parts, self._parts)):
-            self.resident = self._tests = None  # somebody has replaced one of them
-        if self.resident is None and self.why_not_resident is None:
+        parts = *made_of[:4], self.test, self.inputs, self.batch_size, self.threads, self.augment
+        if len(self._parts) != len(parts) or any(one is not two for one, two in zip(parts, self._parts)):
+            self.resident, self._tests, self._parts = None, None, parts
             self.why_not_resident = resident.why_not(*made_of)
             if self.why_not_resident is None:
-                self.resident = ResidentEpoch(*made_of, *parts[5:])
-                self._parts = parts
+                self.resident = ResidentEpoch(*made_of, self.batch_size, self.threads, self.augment)
         if self.resident is None:
             return FedEpoch(self, order, self.progress.step)
         return ResidentSteps(self.resident, self, order, self.progress.step)

@@ -39,13 +39,75 @@ def why_not(net, loss, optimizer, images, inputs) -> str | None:
     dtypes = {str(array.dtype) for array in net.params.values()}
     if dtypes != {"float32"}:
         return f"images become float32, and the network has {' and '.join(sorted(dtypes)) or 'no'} arrays"
-    free, needed = device.memory(), images.images.nbytes
+    classes = net.output_shape((1, *inputs.shape))[1]
+    free, needed = device.memory(), images.images.nbytes + 4 * classes * len(images)
     if free is not None and needed > SHARE * free[0]:
         return f"its {needed / 2**20:,.0f} MiB are more than {SHARE:.0%} of the GPU's free memory"
     return None
 
 
-class ResidentEpoch:
+class _Resident:
+    """Images on the GPU, what is seen of each, and the scores that a network gives them.
+
+    views  (corners, mirrored, noise) of take_views in kernels/views.py, one of each place
+
+    The images are those of this moment: who changes them makes a new object.
+    """
+
+    def __init__(self, net, images, inputs, batch_size, threads, views):
+        from ..kernels import capturing
+
+        self.on_gpu, self.net, self.inputs, self.threads = capturing, net, inputs, threads
+        self.batch_size, self.N, put = min(batch_size, len(images)), len(images), capturing.to_gpu
+        scale, offset, outside = inputs.arithmetic
+        self._bytes, self._order = put(np.ascontiguousarray(images.images)), put(np.arange(self.N))
+        self._views = [put(array) for array in views]
+        self._arithmetic = scale, put(offset), outside
+        classes = net.output_shape((1, *inputs.shape))[1]
+        self._scores = put(np.zeros((self.N, classes), np.float32))
+        self._counter, self._graphs = put(np.zeros(1, np.int64)), {}
+
+    def _set_counter(self, step):
+        self.on_gpu.put(np.array([step]), self._counter)
+
+    def _batch(self, step):
+        """Images of a step."""
+        return min(self.batch_size, self.N - step * self.batch_size)
+
+    def _captured(self, step, *of_the_plan):
+        """(enter, compute, leave, plan) for the batch of a step. of_the_plan: loss and optimizer, or nothing.
+
+        To capture the graphs, their kernels are launched once, which compiles them; the counter is put back.
+        """
+        n = self._batch(step)
+        known = self._graphs.get(n)
+        if known is not None and not known[-1].is_stale():
+            return known
+        plan = plan_for(self.net, np.zeros((n, *self.inputs.shape), np.float32), self.threads, *of_the_plan)
+        graphs = []
+        for calls in (self._enter, self._leave):
+            self._set_counter(step)
+            calls(plan)
+            with self.on_gpu.capturing() as graph:
+                calls(plan)
+            graphs.append(graph.launch)
+        self._set_counter(step)
+        self._graphs[n] = graphs[0], plan.play, graphs[1], plan
+        return self._graphs[n]
+
+    def _launch(self, enter, compute, leave, plan):
+        with plan.arena.lock:  # another thread may ask the same network
+            enter()
+            compute()
+            leave()
+
+    def _seen(self, plan):
+        """What the kernels that gather a batch are told of it."""
+        x = plan.x.data.reshape(*self.inputs.shape, plan.x_shape[0])
+        return self._order, *self._views, *self._arithmetic, x
+
+
+class ResidentEpoch(_Resident):
     """Steps of a whole epoch, batch after batch.
 
     begin(order, key, first)   upload what the epoch needs; its next step is `first`
@@ -54,25 +116,17 @@ class ResidentEpoch:
     """
 
     def __init__(self, net, loss, optimizer, images, inputs, batch_size, threads, augment=True):
-        from ..kernels import capturing
-
-        self.on_gpu, self.net, self.loss, self.optimizer = capturing, net, loss, optimizer
-        self.images, self.inputs, self.augment = images, inputs, augment
-        self.batch_size, self.threads = batch_size, threads
-        self._steps, self.steps = {}, -(-len(images) // batch_size)
-        N = len(images)
-        put, self.scale, offset, self.outside = capturing.to_gpu, *inputs.arithmetic
-        self._bytes = put(np.ascontiguousarray(images.images))
-        self._labels, self._offset = put(np.asarray(images.labels, np.int64)), put(offset)
-        self._order, self._counter = put(np.zeros(N, np.int64)), put(np.zeros(1, np.int64))
-        self._views = [put(array) for array in self._drawn(np.zeros(N, np.uint64))]
+        self.images, self.augment, self.loss, self.optimizer = images, augment, loss, optimizer
+        views = self._drawn(inputs, np.zeros(len(images), np.uint64))
+        super().__init__(net, images, inputs, batch_size, threads, views)
+        self.steps, put = -(-self.N // self.batch_size), self.on_gpu.to_gpu
+        self._labels = put(np.asarray(images.labels, np.int64))
         self._numbers = put(np.zeros((self.steps, len(optimizer.options())), np.float32))
-        self._losses = put(np.zeros(N, np.float32))
-        self._scores = None
-        self._marks = [capturing.Event() for _ in range(AHEAD)]
+        self._losses = put(np.zeros(self.N, np.float32))
+        self._marks = [self.on_gpu.Event() for _ in range(AHEAD)]
 
-    def _drawn(self, key):
-        drawn = self.inputs.views(len(key), key) if self.augment else self.inputs.centred(len(key))
+    def _drawn(self, inputs, key):
+        drawn = inputs.views(len(key), key) if self.augment else inputs.centred(len(key))
         corners, mirrored, noise = drawn
         return corners, mirrored, noise.astype(np.float32)
 
@@ -85,10 +139,10 @@ class ResidentEpoch:
         put, self.order, self.key = self.on_gpu.put, np.asarray(order), key
         self.next = self.counted = first
         put(self.order.astype(np.int64), self._order)
-        for array, there in zip(self._drawn(key), self._views):
+        for array, there in zip(self._drawn(self.inputs, key), self._views):
             put(array, there)
         self._upload_numbers()
-        put(np.array([first]), self._counter)
+        self._set_counter(first)
 
     def _upload_numbers(self):
         """The numbers of every step to come, as the optimizer's schedule has them now."""
@@ -103,63 +157,29 @@ class ResidentEpoch:
         self._rows = rows
         self.on_gpu.put(rows, self._numbers)
 
-    def _batch(self, step):
-        """Images of a step."""
-        return min(self.batch_size, len(self.order) - step * self.batch_size)
-
     def step(self):
         """Launch the next step of the epoch, once no more than AHEAD are on their way."""
         mark = self._marks[self.next % AHEAD]
         mark.wait()
         if not np.array_equal(self._rows[self.next], np.float32(self.optimizer.options())):
             self._upload_numbers()  # somebody has changed a setting
-        enter, play, leave, plan = self._captured(self._batch(self.next))
-        enter()
-        play()
-        leave()
+        captured = self._captured(self.next, self.loss, self.optimizer)
+        self._launch(*captured)
         mark.record()
-        for layer, grads in plan.grads:
+        for layer, grads in captured[-1].grads:
             layer().grads = dict(grads)
         self.optimizer.steps += 1
         self.next += 1
 
-    def _captured(self, n):
-        """(enter, step, leave, plan) for batches of n images."""
-        known = self._steps.get(n)
-        if known is not None and not known[-1].is_stale():
-            return known
-        x = np.zeros((n, *self.inputs.shape), np.float32)
-        plan = plan_for(self.net, x, self.threads, self.loss, self.optimizer)
-        if self._scores is None:
-            self._scores = self.on_gpu.to_gpu(np.zeros((len(self.images), plan.y.shape[1]), np.float32))
-        self.on_gpu.put(np.array([self.next]), self._counter)
-        most = self.batch_size
-        shape = (*self.inputs.shape, n)
+    def _enter(self, plan):
+        self.on_gpu.take_batch(
+            self._counter, self.batch_size, self._bytes, self._labels, *self._seen(plan), plan.labels
+        )
+        self.on_gpu.take_numbers(self._counter, self._numbers, plan.options)
 
-        def begin():
-            x = plan.x.data.reshape(*shape)
-            self.on_gpu.take_batch(
-                self._counter,
-                most,
-                self._bytes,
-                self._labels,
-                self._order,
-                *self._views,
-                self.scale,
-                self._offset,
-                self.outside,
-                x,
-                plan.labels,
-            )
-            self.on_gpu.take_numbers(self._counter, self._numbers, plan.options)
-
-        def keep():
-            self.on_gpu.keep_batch(self._counter, most, plan.y, plan.losses, self._scores, self._losses)
-
-        enter, leave = (_graph(self.on_gpu, calls) for calls in (begin, keep))
-        self.on_gpu.put(np.array([self.next]), self._counter)  # keep() has moved it
-        self._steps[n] = enter, plan.play, leave, plan
-        return self._steps[n]
+    def _leave(self, plan):
+        kept = self._scores, self._losses
+        self.on_gpu.keep_batch(self._counter, self.batch_size, plan.y, plan.losses, *kept)
 
     def results(self):
         """Wait for the steps so far; yield (loss, scores, labels) of those that were not asked for yet.
@@ -169,76 +189,44 @@ class ResidentEpoch:
         if self.counted == self.next:
             return
         self.on_gpu.enter_context()
-        scores, losses = to_host(self._scores), to_host(self._losses)
+        start, end = self.counted * self.batch_size, min(self.next * self.batch_size, self.N)
+        scores, losses = to_host(self._scores[start:end]), to_host(self._losses[start:end])
         while self.counted < self.next:
             first = self.counted * self.batch_size
             places = slice(first, first + self._batch(self.counted))
+            here = slice(first - start, first - start + self._batch(self.counted))
             labels = self.images.labels[self.order[places]]
-            loss = float(losses[places].sum(dtype=np.float64)) / len(labels)
+            loss = float(losses[here].sum(dtype=np.float64)) / len(labels)
             if not math.isfinite(loss):
                 images = self.images.read(self.order[places])
                 prepare = self.inputs.training if self.augment else self.inputs.testing
                 explain(loss, prepare(images, *([self.key[places]] if self.augment else [])))
             self.counted += 1
-            yield loss, scores[places], labels
+            yield loss, scores[here], labels
 
 
-class ResidentScores:
+class ResidentScores(_Resident):
     """Scores of all images of a data set that lies on the GPU, as evaluation.forward_all gives them: central
-    crops, a chunk of images at a time.
+    crops, a batch of images at a time.
 
     scores()  the scores (N, classes), with the parameters that the network has now
     """
 
-    def __init__(self, net, images, inputs, chunk, threads):
-        from ..kernels import capturing
-
-        self.on_gpu, self.net, self.inputs, self.threads = capturing, net, inputs, threads
-        N, put = len(images), capturing.to_gpu
-        self.chunk, self.N = min(chunk, N), N
-        self.scale, offset, self.outside = inputs.arithmetic
-        corners, mirrored, noise = inputs.centred(N)
-        self._bytes, self._offset = put(np.ascontiguousarray(images.images)), put(offset)
-        self._order, self._counter = put(np.arange(N)), put(np.zeros(1, np.int64))
-        self._views = [put(corners), put(mirrored), put(noise.astype(np.float32))]
-        self._scores, self._graphs = None, {}
+    def __init__(self, net, images, inputs, batch_size, threads):
+        corners, mirrored, noise = inputs.centred(len(images))
+        views = corners, mirrored, noise.astype(np.float32)
+        super().__init__(net, images, inputs, batch_size, threads, views)
 
     def scores(self):
         """Return the scores of all images."""
         self.on_gpu.enter_context()
-        for first in range(0, self.N, self.chunk):
-            self._captured(min(self.chunk, self.N - first))  # compiles, and moves the counter
-        self.on_gpu.put(np.zeros(1, np.int64), self._counter)
-        for first in range(0, self.N, self.chunk):
-            for launch in self._captured(min(self.chunk, self.N - first))[:-1]:
-                launch()
+        self._set_counter(0)
+        for step in range(-(-self.N // self.batch_size)):
+            self._launch(*self._captured(step))
         return to_host(self._scores)
 
-    def _captured(self, n):
-        """(enter, forward, leave, plan) for n images."""
-        known = self._graphs.get(n)
-        if known is not None and not known[-1].is_stale():
-            return known
-        plan = plan_for(self.net, np.zeros((n, *self.inputs.shape), np.float32), self.threads)
-        if self._scores is None:
-            self._scores = self.on_gpu.to_gpu(np.zeros((self.N, plan.y.shape[1]), np.float32))
-        x = plan.x.data.reshape(*self.inputs.shape, n)
-        view = self._bytes, self._order, *self._views, self.scale, self._offset, self.outside, x
+    def _enter(self, plan):
+        self.on_gpu.take_images(self._counter, self.batch_size, self._bytes, *self._seen(plan))
 
-        def begin():
-            self.on_gpu.take_images(self._counter, self.chunk, *view)
-
-        def keep():
-            self.on_gpu.keep_scores(self._counter, self.chunk, plan.y, self._scores)
-
-        enter, leave = (_graph(self.on_gpu, calls) for calls in (begin, keep))
-        self._graphs[n] = enter, plan.play, leave, plan
-        return self._graphs[n]
-
-
-def _graph(on_gpu, calls):
-    """The function that makes the calls again; they are made once, which compiles them."""
-    calls()
-    with on_gpu.capturing() as graph:
-        calls()
-    return graph.launch
+    def _leave(self, plan):
+        self.on_gpu.keep_scores(self._counter, self.batch_size, plan.y, self._scores)

@@ -14,9 +14,11 @@ import inspect
 import numpy as np
 
 from . import reach
-from .objects import RESULTS, name_of, real
+from .objects import name_of, real
 
 CACHES = ("cache", "ctx", "context", "saved", "memory", "state", "tape")  # names of what forward hands on
+# attributes that hold what was to be returned
+RESULTS = ("output", "outputs", "out", "y", "a", "z", "result")
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
