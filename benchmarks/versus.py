@@ -17,7 +17,7 @@ class Pair:
 
     @property
     def times(self):
-        """How many times faster the GPU is; below 1, the CPU is faster."""
+        """Return the time of the CPU over that of the GPU; below 1, the CPU is faster."""
         return self.cpu["median"] / self.cuda["median"]
 
     @property
@@ -33,7 +33,7 @@ class Pair:
 
     @property
     def times_with_copies(self):
-        """How many times faster the GPU is, if every array comes from the processor and goes back to it."""
+        """Return the same ratio, if every array comes from the processor and goes back to it."""
         apart = 0.0 if self.cuda["kind"] == "network" else self.copies or 0.0
         return self.cpu["median"] / (self.cuda["median"] + apart)
 

@@ -200,6 +200,35 @@ def test_a_training_step_is_eight_calls_of_the_driver(driver_calls):
     assert driver_calls == ["cuEventSynchronize"]  # the first has been waited for
 
 
+@pytest.mark.parametrize("call", range(7))
+def test_ctrl_c_between_two_calls_of_the_driver(call, monkeypatch, rng):
+    """What was interrupted is waited for, and the steps behind it are right."""
+    net, loss, x, labels = network_of_two()
+    sgd, waited, left = SGD(net, lr=0.1), [], [call]
+    execution.submit(net, x, labels, loss, sgd).result()
+    with monkeypatch.context() as patch:
+        for name in ("cuMemcpyHtoDAsync", "cuEventRecord", "cuStreamWaitEvent", "cuGraphLaunch"):
+            function = getattr(simulated_driver, name)
+
+            def interrupted(*arguments, function=function):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise KeyboardInterrupt
+                return function(*arguments)
+
+            patch.setattr(simulated_driver, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            execution.submit(net, x, labels, loss, sgd)
+    monkeypatch.setattr(
+        simulated_driver, "cuStreamSynchronize", lambda stream: (waited.append(stream), (0,))[1]
+    )
+    for _ in range(3):
+        x = rng.standard_normal(x.shape).astype(np.float32)
+        expected = loss.forward(net.forward(x), labels)
+        assert execution.submit(net, x, labels, loss, sgd).result()[0] == pytest.approx(expected, rel=1e-5)
+    assert len(waited) == 2
+
+
 def test_a_prediction_is_eight_calls_of_the_driver(driver_calls):
     net, _, x, _ = network_of_two()
     for batch in (x, x[:1]):

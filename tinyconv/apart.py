@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ class Apart:
         there.close()
         self.call("__init__")
 
-    def call(self, method, *arguments):
+    def call(self, method: str, *arguments: Any) -> Any:
         """Return what the method gives. Raises Ended where the process ends or takes too long, Raised with
         what the code there raised, and TypeError, ValueError or DataError of ours as they are.
         """
@@ -100,7 +101,7 @@ class Apart:
             'and os._exit, or put them under `if __name__ == "__main__":`'
         )
 
-    def close(self):
+    def close(self) -> None:
         """End the process."""
         if self.process.is_alive():
             self.process.kill()
@@ -115,7 +116,7 @@ class Apart:
 
 
 def _serve(there, here, module, name, arguments, memory):
-    """What the process does: make the object, then answer calls until nobody asks."""
+    """Work of the process: make the object, then answer calls until nobody asks."""
     here.close()
     faulthandler.disable()  # a crash is one sentence, which the caller says
     _limit(memory)
@@ -161,7 +162,7 @@ def _frames(error):
 
 
 def _is_ours(error):
-    """Whether a file of tinyconv raised it."""
+    """Return True where a file of tinyconv raised it."""
     last = list(_frames(error))[-1:]
     return bool(last) and last[0][2].partition(".")[0] == __name__.partition(".")[0]
 
@@ -178,7 +179,7 @@ def where_of(error) -> str:
     return ""
 
 
-def pack(value) -> bytes:
+def pack(value: Any) -> bytes:
     """Return plain values and NumPy arrays as bytes: a length, JSON, and the arrays' numbers one behind the
     other. Raises TypeError for anything else.
     """
@@ -203,7 +204,7 @@ def pack(value) -> bytes:
     return b"".join([len(text).to_bytes(8, "little"), text, *arrays])
 
 
-def unpack(data: bytes):
+def unpack(data: bytes) -> Any:
     """Return the value that pack() wrote. Raises ValueError, KeyError or TypeError for other bytes."""
     length = int.from_bytes(data[:8], "little")
     place = 8 + length

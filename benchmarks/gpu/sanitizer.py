@@ -96,7 +96,7 @@ def _wait(process, end):
 
 
 def _cases(logs, name):
-    """What the processes of that name say of their cases, added up."""
+    """Cases that the processes of that name report, added up."""
     done = every = begun = 0
     for path in logs.glob(f"{name}-*.out"):
         text = path.read_text(errors="replace")

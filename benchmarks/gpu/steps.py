@@ -28,7 +28,7 @@ WARM = 3  # steps before a graph is captured: cuDNN tries its algorithms meanwhi
 
 @dataclass(frozen=True)
 class Rule:
-    """How a step updates: "SGD" or "Adam", with its gradient clipped to the norm CLIP or not."""
+    """The update of a step: "SGD" or "Adam", with its gradient clipped to the norm CLIP or not."""
 
     optimizer: str
     clipped: bool = False

@@ -33,7 +33,7 @@ def begin(place, x, window):
 
 @device
 def x_at(x, group, tap, h, w, n, window):
-    """What tap (c, u, v) of the window that begins at (h, w) sees in image n."""
+    """The number that tap (c, u, v) of the window that begins at (h, w) sees in image n."""
     (_, H, W, _), (C, KH, KW) = x.shape, window[:3]
     c, uv = divided(tap, KH * KW)
     u, v = divided(uv, KW)

@@ -26,7 +26,7 @@ ENOUGH = 16 if SIMULATOR else 8 * MULTIPROCESSORS  # warps that keep a GPU busy
 
 
 def fits(weight_shape, x_shape, y_shape, stride, padding, groups):
-    """Whether a conv2d has so few maps that it is computed here, and not in tiles: C1 of LeNet-5."""
+    """Return True where a conv2d has so few maps that it is computed here, not in tiles: C1 of LeNet-5."""
     (O, C, KH, KW), plain = weight_shape, ((1, 1), (0, 0), 1)
     return (
         (tuple(stride), tuple(padding), groups) == plain
@@ -70,22 +70,22 @@ def cut(pixels, longest=None):
 
 
 def together(N, dtype):
-    """How many images a thread computes: two where their numbers can be loaded as one, since a load's address
-    costs as much as several products.
+    """Number of images that a thread computes: two where their numbers can be loaded as one, since a
+    load's address costs as much as several products.
     """
     return 2 if N % 2 == 0 and dtype == np.float32 else 1
 
 
 def slices_of(warps, connections):
-    """How many threads share the connections of a map, where there are so many warps without slices, and so
-    many connections of a map: all have as many of them, or nearly.
+    """Number of threads that share the connections of a map, where there are so many warps without slices,
+    and so many connections of a map: all have as many of them, or nearly.
     """
     each = max(-(-connections // -(-ENOUGH // warps)), -(-connections // MOST_SLICES))
     return max(1, -(-connections // each))
 
 
 def maps_of_block(blocks, maps, most):
-    """How many of `maps` maps a block computes, `most` at most; `blocks` is their number for one map.
+    """Number of `maps` maps that a block computes, `most` at most; `blocks` is their number for one map.
 
     The more, the more threads get the same numbers from the cache; but not where a multiprocessor would get
     many more maps than the mean.
@@ -100,11 +100,11 @@ def maps_of_block(blocks, maps, most):
 
 
 def parts_of(sums, lines):
-    """How many blocks share each of so many sums, to which `lines` warps add, if each adds once."""
+    """Number of blocks that share each of so many sums, to which `lines` warps add, if each adds once."""
     once = -(-lines * LANES // BLOCK)
     return max(1, min(2 * MULTIPROCESSORS // sums, once)) if once > ALONE else 1
 
 
 def at_once(sums, dtype):
-    """How many of the sums of a block's threads are added up at once: all, if they fit into shared memory."""
+    """Number of sums of a block's threads that are added up at once: all, if they fit into shared memory."""
     return sums if sums * BLOCK * dtype.itemsize <= SHARED else SOME

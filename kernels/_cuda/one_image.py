@@ -34,7 +34,7 @@ WORDS = 12_288  # of shared memory that a block has without asking for more
 
 @dataclass(frozen=True)
 class Maps:
-    """Where an array (C, H, W) of one image lies in shared memory: element c, h, w at first + (c H + h) pitch
+    """Place of an array (C, H, W) of one image in shared memory: element c, h, w at first + (c H + h) pitch
     + w.
     """
 
@@ -54,19 +54,19 @@ class Maps:
 
     @property
     def features(self):
-        """How many numbers it has, without what fills up its rows."""
+        """Number of its numbers, without what fills up its rows."""
         return self.rows * self.W
 
     @property
     def packed(self):
-        """Whether its rows lie one right behind the other."""
+        """True where its rows lie one right behind the other."""
         return self.pitch == self.W
 
 
 @dataclass(frozen=True)
 class Out:
-    """Where a layer's gradients begin in a row of `shares`, or its x and dy in one of `notes`; row: the
-    length of the latter, in words.
+    """Places where a layer's gradients begin in a row of `shares`, or its x and dy in one of `notes`; row:
+    the length of the latter, in words.
     """
 
     shares: int

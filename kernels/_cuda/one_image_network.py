@@ -53,7 +53,7 @@ def _room(name):
 
 @dataclass(frozen=True)
 class Plan:
-    """Where everything lies, in words.
+    """Places of all arrays, in words of 4 bytes.
 
     maps       Maps of x and of what each operation makes
     scratch    Maps of the rest of shared memory      words    of shared memory, all of it

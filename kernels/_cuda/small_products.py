@@ -38,7 +38,7 @@ VECTOR_SHARED = WARPS * LINE
 
 
 def fits(M, J, K):
-    """Whether a dense layer (M, K) of J columns is computed here, and not in tiles."""
+    """Return True where a dense layer (M, K) of J columns is computed here, and not in tiles."""
     return 0 < M * J * K <= FEW and min(M, K) >= ROWS and J >= LANES
 
 

@@ -93,12 +93,12 @@ class Event:
 
 
 class Transit:
-    """What one batch on its way needs: memory on both sides, the graphs of its entry and its return.
+    """One batch on its way: memory on both sides, the graphs of its entry and its return.
 
     into     Layout of what goes to the GPU: x first, with all of an image side by side, then the rest
     x, rest  where the step reads them on the GPU: an array (..., N), images last; the address of the rest
     back     Layout of what comes back, from the address `result`
-    here     NumPy arrays to fill before start()
+    here     NumPy arrays to fill between free() and start()
     found    NumPy arrays of what has come back, right after wait()
     """
 
@@ -107,7 +107,7 @@ class Transit:
         self._from, self.here, self._owner_here = into.pinned()
         found, self.found, self._owner_found = back.pinned()
         self._size, self.step, self._copies = into.size, step, number(copy_stream())
-        self._arrived, self._done = Event(), Event()
+        self._arrived, self._done, self._whole = Event(), Event(), True
         N = images.shape[0]
         with capturing() as self.enter:
             if N == 1 or images.size == N:  # one image, or one number of each: the same order either way
@@ -122,7 +122,7 @@ class Transit:
 
     def start(self):
         """Send what is `here`, and launch all three graphs behind its arrival."""
-        copies, kernels = self._copies, handle()
+        copies, kernels, self._whole = self._copies, handle(), False
         answer(driver.cuMemcpyHtoDAsync(self._to, self._from, self._size, copies))
         self._arrived.record(copies)
         answer(driver.cuStreamWaitEvent(kernels, self._arrived.handle, 0))
@@ -130,6 +130,15 @@ class Transit:
         self.step()
         self.leave.launch()
         self._done.record(kernels)
+        self._whole = True
+
+    def free(self):
+        """Make sure that nothing reads what is `here`, also where Ctrl-C came in the middle of start(), so
+        that nobody has a mark to wait for.
+        """
+        if not self._whole:
+            for stream in (self._copies, handle()):
+                answer(driver.cuStreamSynchronize(stream))
 
     def wait(self):
         """Wait until the result has come back, and with it all that start() has launched."""

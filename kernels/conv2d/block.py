@@ -254,5 +254,5 @@ def _length(pixels):
 
 
 def _slices(tasks, starts):
-    """How many threads share the connections of a map."""
+    """Number of threads that share the connections of a map."""
     return max(1, min(THREADS // tasks, int(np.diff(starts).max(initial=1)), 8))

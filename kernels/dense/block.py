@@ -18,13 +18,13 @@ SLICES = 2 if SIMULATOR else 8  # likewise on the way back
 
 @device
 def times(weight, x):
-    """What one x adds to one y."""
+    """The part of one y that one x makes."""
     return weight * x
 
 
 @device
 def times_dy(weight, x, dy):
-    """What one dy adds to one dx."""
+    """The part of one dx that one dy makes."""
     return weight * dy  # reverses: y[o] += weight[o, c] x[c]
 
 

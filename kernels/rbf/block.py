@@ -8,13 +8,13 @@ from ..dense import block as dense
 
 @device
 def squared(center, x):
-    """What one x adds to one y."""
+    """The part of one y that one x makes."""
     return (x - center) * (x - center)
 
 
 @device
 def squared_dy(center, x, dy):
-    """What one dy adds to one dx."""
+    """The part of one dx that one dy makes."""
     product = dy * (x - center)  # reverses: total + (x - center)^2
     return product + product
 

@@ -201,10 +201,11 @@ class CapturedStep:
             slot = self.slots[self.turn]
             self.turn = (self.turn + 1) % SLOTS
             slot.fill(x, labels, self.optimizer and self.optimizer())
+            # before it starts, so that the slot is waited for also where Ctrl-C comes in between
+            pending = slot.pending = Pending(x, slot.result)
             slot.transit.start()
             for layer, grads in self.grads:
                 layer().grads = dict(grads)
-            pending = slot.pending = Pending(x, slot.result)
             return pending
 
 
@@ -225,6 +226,7 @@ class _Slot:
         if self.pending is not None:
             self.pending.result()
             self.pending = None
+        self.transit.free()
         images, *rest = self.transit.here
         copy_images(x.reshape(images.shape), images)
         if rest:

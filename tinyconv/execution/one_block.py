@@ -96,7 +96,7 @@ def _operations(net, x_shape, dtype, loss):
 
 
 def _worth_it(nodes, N, training):
-    """Whether a step is counted to be shorter this way."""
+    """Return True where a step is counted to be shorter this way."""
     macs = sum(node.macs for node in nodes) * (3 if training else 1)
     layers = len(nodes) * (2 if training else 1)
     one_block = -(-N // BLOCKS) * (macs / BLOCK_MACS + layers * LAYER_TIME)

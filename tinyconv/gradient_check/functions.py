@@ -15,7 +15,7 @@ from .objects import Subject, is_float, name_of, real
 
 
 class Context:
-    """What torch hands to forward and backward of a Function: a place to keep things in."""
+    """The first argument of a torch Function: a place to keep things in."""
 
     def __init__(self, arguments):
         self.saved_tensors, self.needs_input_grad = (), tuple(is_float(value) for value in arguments)
@@ -111,7 +111,7 @@ class FunctionSubject(Subject):
 
     @staticmethod
     def _by_name(backward, arguments, y, dy):
-        """What backward is called with: its arguments that forward has too, y under its name, and for the one
+        """Arguments of backward: those that forward has too, y under its name, and for the one
         that is left: dy.
         """
         known = {**arguments, **{name: y for name in ("y", "out", "output") if name not in arguments}}

@@ -13,7 +13,7 @@ from ..errors import DtypeError
 
 
 def name_of(obj):
-    """What obj is called in a report: its repr, unless that is the address that Python gives to what has
+    """Return the name of obj in a report: its repr, unless that is the address that Python gives to what has
     none.
     """
     if isinstance(obj, tuple):

@@ -61,7 +61,7 @@ class Leaf:
 
     @property
     def place(self) -> str:
-        """How a user writes it: self.params['W']."""
+        """The place as a user writes it: self.params['W']."""
         return _written(self.path)
 
 
@@ -235,7 +235,7 @@ def _root(array):
 
 
 def _view_like(array, root, twin):
-    """What `array` sees of `root`, seen of `twin`."""
+    """The part of `twin` that `array` is of `root`."""
     if array is root:
         return twin
     first = (array.__array_interface__["data"][0] - root.__array_interface__["data"][0]) // root.itemsize

@@ -204,7 +204,7 @@ class StrangerSubject(Subject):
         return self.passes.forward(twin, self.passes.arguments(self.passes.values, float))[0]
 
     def _moves(self, leaf, kept=None):
-        """Whether y moves with the array; `kept` {Leaf: value}: arrays within it that stay."""
+        """Return True where y moves with the array; `kept` {Leaf: value}: arrays within it that stay."""
         memory = Memory(reach.leaves(self.exact))
         for step in STEPS:
             values = {leaf: _moved(leaf.value, step), **(kept or {})}
@@ -213,7 +213,7 @@ class StrangerSubject(Subject):
         return False
 
     def _moves_apart(self, leaf):
-        """Whether y moves where this name alone is given another array."""
+        """Return True where y moves when this name alone is given another array."""
 
         def twin():
             other = self._copy(self.exact)
